@@ -1,0 +1,1 @@
+"""The command line: the flag table, its parser, the usage text, and the programs."""

@@ -1,0 +1,333 @@
+"""The drop-in program: reads the reference's command line, prints its lines, writes its files.
+
+Everything is done elsewhere; this is the order in which it is done. Nothing here may import numpy, re, argparse and
+their like: on a small image the interpreter's start is most of the run time (a test keeps the list).
+"""
+
+import os
+import sys
+from time import perf_counter
+
+from ..errors import NanoBraggError, UsageError
+from ..options import Options
+from .parser import parse, prescan, warning_sentences
+
+INTERRUPTED = 130
+
+
+def main(argv):
+    """Run the program with argv (the name first); returns the exit status."""
+    try:
+        return run(argv[1:])
+    except UsageError as error:
+        from .usage import usage_text
+
+        say(usage_text().splitlines())
+        complain(f"ERROR: {error}")
+        return error.status
+    except NanoBraggError as error:
+        complain(f"ERROR: {error}")
+        return error.status
+    except MemoryError as error:
+        complain(
+            f"ERROR: there is not enough memory{f' ({error})' if str(error) else ''}; render fewer pixels or steps"
+        )
+        return NanoBraggError.status
+    except KeyboardInterrupt:
+        complain("interrupted; no unfinished file was left behind")
+        return INTERRUPTED
+
+
+def run(argv):
+    """Read the command line, render, write; raises NanoBraggError."""
+    clock = Clock()
+    options = Options()
+    mask, opening = read_headers(argv, options)
+    events = []
+    parse(argv, options, events)
+    if options.show_help:
+        from .usage import usage_text
+
+        say(usage_text().splitlines())
+        return 0
+    if options.show_version:
+        from .version import version_lines
+
+        say(version_lines())
+        return 0
+    for sentence in warning_sentences(argv, events):
+        warn(sentence)
+
+    # after the options, so that -help and a mistyped flag cost nothing
+    from .. import report
+    from ..load import load
+    from ..simulate import simulate
+
+    loaded = load(options, opening, mask, say=say, complain=warn, prepare=check_outputs)
+    experiment, table = loaded.experiment, loaded.table
+    clock.mark("setup")
+
+    meter = progress_meter(options, experiment)
+    image, statistics = render(simulate, experiment, table, options, meter)
+    clock.mark("render")
+    if meter is not None:
+        meter.close()
+    lines = []
+    if options.printout:
+        lines += printout_lines(experiment, table, options, image)
+    if statistics.not_interpolated:
+        lines += interpolation_warnings(statistics)
+    else:
+        lines.append("")
+    lines.append(report.solid_angle_line(statistics.solid_angle, experiment.sampling.steps))
+    say(lines)
+    write_outputs(experiment, options, image, statistics, loaded.random, loaded.setup.noise_seed, clock)
+    if options.timing:
+        clock.report(statistics.seconds, statistics.pixels * experiment_steps(experiment))
+    return 0
+
+
+def read_headers(argv, options):
+    """The first pass over the command line: the mask's pixels and the lines to print."""
+    mask_file, img_file = prescan(argv)
+    if mask_file is None and img_file is None:
+        return None, ()
+    from ..load import read_headers
+
+    return read_headers(mask_file, img_file, options, warn)
+
+
+def render(simulate, experiment, table, options, meter):
+    if options.backend == "cpu":
+        return simulate(experiment, table, threads=options.threads, compat=options.compat, progress=meter)
+    raise NanoBraggError(f"-backend {options.backend} is not part of this version; use -backend cpu")
+
+
+def check_outputs(options):
+    """Find out before the work whether its results can be written."""
+    from ..io.atomic import check_writable
+
+    check_writable(options.float_file, "give another name with -floatfile")
+    check_writable(options.int_file, "give another name with -intfile")
+    if options.write_pgm:
+        check_writable(options.pgm_file, "give another name with -pgmfile, or -nopgm")
+    if options.write_noise:
+        check_writable(options.noise_file, "give another name with -noisefile, or -nonoise")
+
+
+# ---- writing -------------------------------------------------------------------------------------------------------
+
+
+def write_outputs(experiment, options, image, statistics, random, noise_seed, clock):
+    """The four images in the reference's order, each with its lines before it."""
+    from .. import report
+    from ..io.atomic import write_file
+    from ..io.pgm import write_pgm
+    from ..io.smv import write_scaled_smv
+
+    detector = experiment.detector
+    pixels = detector.fpixels * detector.spixels
+    say([report.writing_floats_line(options.float_file, pixels)])
+    write_file(options.float_file, image)
+    clock.mark("float image")
+
+    scale = options.scale
+    if scale <= 0.0:
+        scale = 55000.0 / statistics.maximum if statistics.maximum > 0.0 else 1.0
+    say(
+        [
+            report.maximum_line(statistics.maximum, *statistics.maximum_at),
+            report.spread_line(statistics.mean, statistics.rms, statistics.rmsd),
+            report.integer_scale_line(scale),
+            report.writing_integers_line(options.int_file, 2),
+        ]
+    )
+    write_scaled_smv(options.int_file, report.smv_header(experiment), image, scale, options.adc_offset, detector.roi)
+    clock.mark("integer image")
+    if options.write_pgm:
+        pgm_scale = options.pgm_scale
+        if pgm_scale <= 0.0:
+            pgm_scale = 250.0 / (5.0 * statistics.rmsd) if statistics.rmsd > 0.0 else scale
+        say([report.pgm_scale_line(pgm_scale), report.writing_integers_line(options.pgm_file, 1)])
+        write_pgm(options.pgm_file, image, pgm_scale, detector.roi)
+        clock.mark("PGM")
+    if options.write_noise:
+        write_noise(experiment, options, image, random, noise_seed)
+        clock.mark("noise image")
+
+
+def write_noise(experiment, options, image, random, seed):
+    from .. import report
+    from ..io.atomic import OutputFile
+    from ..io.blocks import row_blocks
+    from ..noise import noise_maker
+
+    detector = experiment.detector
+    noise = noise_maker(options.noise_rng, random, seed, options.threads)
+    with OutputFile(options.noise_file) as file:
+        file.write(report.smv_header(experiment, noise=True))
+        for first, block in row_blocks(detector.spixels, detector.fpixels, "H"):
+            noise.apply(image, first, block, detector.roi, options.adc_offset)
+            file.write(block)
+        say(
+            [
+                report.photons_line(noise.photons, noise.overloads),
+                report.writing_integers_line(options.noise_file, 2),
+            ]
+        )
+
+
+# ---- what is printed -----------------------------------------------------------------------------------------------
+
+
+def say(lines):
+    """Lines on standard output, at once; file names keep the bytes they came with."""
+    write(1, os.fsencode("\n".join(lines)) + b"\n" if lines else b"")
+
+
+def warn(sentence):
+    """A warning on standard error."""
+    complain(f"WARNING: {sentence}")
+
+
+def complain(line):
+    """A line on standard error."""
+    write(2, os.fsencode(line) + b"\n")
+
+
+def write(descriptor, data):
+    try:
+        while data:
+            data = data[os.write(descriptor, data) :]
+    except OSError:
+        return  # nobody is listening; the images matter more
+
+
+def interpolation_warnings(statistics):
+    return [
+        f"WARNING: {statistics.not_interpolated} steps lie outside the range in which structure factors can be "
+        "interpolated; the nearest index was used there.",
+        "WARNING: a larger table (-hkl), or -nointerpolate, avoids the seam.",
+    ]
+
+
+def printout_lines(experiment, table, options, image):
+    """What -printout says of pixels: the values at each one's last step, in image order."""
+    from .. import report
+    from ..kernels.job import Job
+    from ..kernels.sequential import Sequential
+
+    defects = options.compat == "c"
+    loop = Sequential(Job(experiment, table, stale_phi=defects), defects=defects)
+    view = memoryview(image)
+    fast_min, fast_max, slow_min, slow_max = loop.roi
+    lines = []
+    for slow in range(slow_min, slow_max + 1):
+        for fast in range(fast_min, fast_max + 1):
+            if loop.skipped(slow, fast):
+                continue
+            if options.printout_pixel[0] >= 0 and options.printout_pixel != (fast, slow):
+                continue
+            loop.pixel(slow, fast)
+            cell = loop.cell_vectors
+            pixel = {
+                "stol": loop.stol,
+                "position": loop.position,
+                "hkl": (loop.h, loop.k, loop.l),
+                "hkl0": (int(loop.h0), int(loop.k0), int(loop.l0)),
+                "F_cell": loop.F_cell,
+                "F_latt": loop.F_latt,
+                "I": loop.intensity,
+                "steps": experiment.sampling.steps,
+                "polar": loop.polar,
+                "omega": loop.omega,
+                "capture_fraction": loop.capture,
+                "value": view[slow, fast],
+                "a": cell[0:3],
+                "b": cell[3:6],
+                "c": cell[6:9],
+            }
+            lines += report.pixel_lines(fast, slow, pixel, experiment.beam.wavelength)
+    return lines
+
+
+def experiment_steps(experiment):
+    """Contributions summed for one pixel."""
+    return experiment.sampling.steps * experiment.detector.thicksteps
+
+
+def progress_meter(options, experiment):
+    """The reference's lines when standard output is no terminal, a bar on standard error when it is; None: no meter."""
+    if not options.progress or options.printout:
+        return None
+    if os.isatty(1):
+        return Bar(experiment) if os.isatty(2) else None
+    return Lines(experiment)
+
+
+class Lines:
+    """The reference's progress lines, each printed when its pixel is done."""
+
+    def __init__(self, experiment):
+        from ..report import progress_lines
+
+        self.due = progress_lines(experiment.detector.roi)
+        self.next = 0
+
+    def __call__(self, done):
+        first = self.next
+        while self.next < len(self.due) and self.due[self.next][0] < done:
+            self.next += 1
+        say([line for _, line in self.due[first : self.next]])
+
+    def close(self):
+        """Nothing to tidy up."""
+
+
+class Bar:
+    """One line on standard error that grows, and is gone at the end."""
+
+    WIDTH = 40
+
+    def __init__(self, experiment):
+        fast_min, fast_max, slow_min, slow_max = experiment.detector.roi
+        self.pixels = max(1, (fast_max - fast_min + 1) * (slow_max - slow_min + 1))
+        self.begin = perf_counter()
+        self.shown = 0.0
+
+    def __call__(self, done):
+        now = perf_counter()
+        if now - self.shown < 0.1:
+            return
+        self.shown = now
+        part = min(1.0, done / self.pixels)
+        left = (now - self.begin) * (1.0 - part) / part if part else 0.0
+        bar = "=" * int(part * self.WIDTH)
+        write(2, f"\r[{bar:<{self.WIDTH}}] {part:4.0%}  {left:5.1f} s left".encode())
+
+    def close(self):
+        if self.shown:
+            write(2, b"\r" + b" " * (self.WIDTH + 30) + b"\r")
+
+
+class Clock:
+    """Where the time goes, for -timing."""
+
+    def __init__(self):
+        self.begin = self.last = perf_counter()
+        self.parts = {}
+
+    def mark(self, part):
+        """The time since the last mark went into `part`."""
+        now = perf_counter()
+        self.parts[part] = self.parts.get(part, 0.0) + now - self.last
+        self.last = now
+
+    def report(self, loop_seconds, steps):
+        """Print milliseconds a part, and nanoseconds a step for the loop."""
+        for part, seconds in self.parts.items():
+            complain(f"timing: {part} {seconds * 1e3:.3f} ms")
+        complain(
+            f"timing: loop {loop_seconds * 1e3:.3f} ms for {steps} steps, {loop_seconds / max(1, steps) * 1e9:.3f} ns each"
+        )
+        complain(f"timing: total {(self.last - self.begin) * 1e3:.3f} ms after the imports of the program")

@@ -1,0 +1,1 @@
+"""The subcommands of nanobragg-py, one module each; see cli/main.py."""

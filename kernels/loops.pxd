@@ -1,0 +1,166 @@
+"""The innermost loops, over the pixels of a tile. Formulas come from the headers; here is only data layout.
+
+The vector axis is always the pixels of a tile along the fast axis; orientations, sources, layers and sub-pixels are
+outer loops. Nothing is reduced across pixels, so the reference's order of summation is kept and results cannot depend
+on vector length. The fused type plays the part of a C++ template: each lattice transform gets loops of its own.
+"""
+
+from nanobragg_py.kernels.nb cimport *
+
+cdef enum:
+    TILE = 256  # pixels a tile: eight arrays of doubles stay in a 32 kB first-level cache
+
+cdef extern from "nb_lattice.h" nogil:
+    # the same struct under six names, which is what tells the specialisations apart
+    ctypedef struct square_555 "nb_lattice":
+        pass
+    ctypedef struct square_small "nb_lattice":
+        pass
+    ctypedef struct square_general "nb_lattice":
+        pass
+    ctypedef struct round_xtal "nb_lattice":
+        pass
+    ctypedef struct gauss_xtal "nb_lattice":
+        pass
+    ctypedef struct tophat_xtal "nb_lattice":
+        pass
+
+ctypedef fused Lattice:
+    square_555
+    square_small
+    square_general
+    round_xtal
+    gauss_xtal
+    tophat_xtal
+
+
+cdef inline double lattice_sqr(Lattice *c, double h, double k, double l) noexcept nogil:
+    if Lattice is square_555:
+        return nb_square_555(h, k, l)
+    elif Lattice is square_small:
+        return nb_square_small(<nb_lattice *>c, h, k, l)
+    elif Lattice is square_general:
+        return nb_square_general(<nb_lattice *>c, h, k, l)
+    elif Lattice is round_xtal:
+        return nb_round_xtal(<nb_lattice *>c, h, k, l)
+    elif Lattice is gauss_xtal:
+        return nb_gauss_xtal(<nb_lattice *>c, h, k, l)
+    else:
+        return nb_tophat_xtal(<nb_lattice *>c, h, k, l)
+
+
+cdef inline void sum_flat(Lattice *c, int n, nb_in place, nb_in inv, const double *m, nb_out acc) noexcept nogil:
+    """acc += F_latt^2 on a flat detector, where a Miller index is inv_airpath * (P + Q*i) - R: two multiply-adds an axis.
+
+    m: P, Q, R of h, then of k, then of l, for this orientation, source and tile. place: 0, 1, 2, ... as doubles.
+    """
+    cdef int i
+    cdef double hp = m[0], hq = m[1], hr = m[2], kp = m[3], kq = m[4], kr = m[5], lp = m[6], lq = m[7], lr = m[8]
+    cdef double h, k, l
+    for i in range(n):
+        h = inv[i] * (hp + hq * place[i]) - hr
+        k = inv[i] * (kp + kq * place[i]) - kr
+        l = inv[i] * (lp + lq * place[i]) - lr
+        acc[i] = acc[i] + lattice_sqr(c, h - nb_rint(h), k - nb_rint(k), l - nb_rint(l))
+
+
+cdef inline void sum_flat_nearest(Lattice *c, const nb_box *box, nb_in table, int n, nb_in place, nb_in inv,
+                                  const double *m, nb_out acc) noexcept nogil:
+    """acc += F_cell^2 F_latt^2 on a flat detector, F_cell at the nearest whole index."""
+    cdef int i
+    cdef double hp = m[0], hq = m[1], hr = m[2], kp = m[3], kq = m[4], kr = m[5], lp = m[6], lq = m[7], lr = m[8]
+    cdef double h, k, l, h0, k0, l0, f
+    for i in range(n):
+        h = inv[i] * (hp + hq * place[i]) - hr
+        k = inv[i] * (kp + kq * place[i]) - kr
+        l = inv[i] * (lp + lq * place[i]) - lr
+        h0 = nb_nearest(h)
+        k0 = nb_nearest(k)
+        l0 = nb_nearest(l)
+        f = table[nb_box_element(box, h0, k0, l0)]
+        acc[i] = acc[i] + (f * f) * lattice_sqr(c, h - h0, k - k0, l - l0)
+
+
+cdef inline void sum_indices(Lattice *c, int n, nb_in h, nb_in k, nb_in l, nb_in weight, nb_out acc) noexcept nogil:
+    """acc += weight * F_latt^2 for Miller indices that were worked out before."""
+    cdef int i
+    for i in range(n):
+        acc[i] = acc[i] + weight[i] * lattice_sqr(c, h[i] - nb_rint(h[i]), k[i] - nb_rint(k[i]), l[i] - nb_rint(l[i]))
+
+
+cdef inline void indices_flat(int n, nb_in place, nb_in inv, const double *m, nb_out h, nb_out k, nb_out l) noexcept nogil:
+    """Miller indices on a flat detector, as in `sum_flat`."""
+    cdef int i
+    cdef double hp = m[0], hq = m[1], hr = m[2], kp = m[3], kq = m[4], kr = m[5], lp = m[6], lq = m[7], lr = m[8]
+    for i in range(n):
+        h[i] = inv[i] * (hp + hq * place[i]) - hr
+        k[i] = inv[i] * (kp + kq * place[i]) - kr
+        l[i] = inv[i] * (lp + lq * place[i]) - lr
+
+
+cdef inline void indices_scattering(int n, nb_in x, nb_in y, nb_in z, const double *cell,
+                                    nb_out h, nb_out k, nb_out l) noexcept nogil:
+    """Miller indices a.q, b.q, c.q from scattering vectors (curved detectors). cell: rows a, b, c."""
+    cdef int i
+    cdef double ax = cell[0], ay = cell[1], az = cell[2], bx = cell[3], by = cell[4], bz = cell[5]
+    cdef double cx = cell[6], cy = cell[7], cz = cell[8]
+    for i in range(n):
+        h[i] = ax * x[i] + ay * y[i] + az * z[i]
+        k[i] = bx * x[i] + by * y[i] + bz * z[i]
+        l[i] = cx * x[i] + cy * y[i] + cz * z[i]
+
+
+cdef inline void weights_nearest(const nb_box *box, nb_in table, int n, nb_in h, nb_in k, nb_in l,
+                                 nb_out weight) noexcept nogil:
+    """weight = F_cell^2 at the nearest whole index."""
+    cdef int i
+    cdef double f
+    for i in range(n):
+        f = table[nb_box_element(box, nb_nearest(h[i]), nb_nearest(k[i]), nb_nearest(l[i]))]
+        weight[i] = f * f
+
+
+cdef inline int weights_tricubic(const nb_box *box, nb_in table, int n, nb_in h, nb_in k, nb_in l,
+                                 nb_out scratch, nb_outi element, nb_out weight) noexcept nogil:
+    """weight = F_cell^2 by tricubic interpolation where the neighbourhood is inside the table, else at the nearest index.
+
+    scratch: 12 * TILE doubles. element: TILE ints, left negative where the nearest index was taken. Returns how many
+    pixels (of n) those were.
+    """
+    cdef int i, j, outside = 0
+    cdef double fh, fk, fl, f, w0, w1, w2, w3, s0, s1, s2, s3
+    cdef int d1 = <int>box.stride[0], d2 = <int>box.stride[1]
+    cdef nb_in corner
+    cdef nb_in row
+    for i in range(n):
+        fh = nb_floor(h[i])
+        fk = nb_floor(k[i])
+        fl = nb_floor(l[i])
+        nb_cubic_weights(h[i] - fh, &scratch[i], &scratch[TILE + i], &scratch[2 * TILE + i], &scratch[3 * TILE + i])
+        nb_cubic_weights(k[i] - fk, &scratch[4 * TILE + i], &scratch[5 * TILE + i], &scratch[6 * TILE + i],
+                         &scratch[7 * TILE + i])
+        nb_cubic_weights(l[i] - fl, &scratch[8 * TILE + i], &scratch[9 * TILE + i], &scratch[10 * TILE + i],
+                         &scratch[11 * TILE + i])
+        element[i] = nb_box_element(box, fh - 1.0, fk - 1.0, fl - 1.0) if nb_box_safe(box, h[i], k[i], l[i]) else -1
+    for i in range(n):
+        if element[i] < 0:
+            outside += 1
+            f = table[nb_box_element(box, nb_nearest(h[i]), nb_nearest(k[i]), nb_nearest(l[i]))]
+            weight[i] = f * f
+            continue
+        corner = table + element[i]
+        w0 = scratch[4 * TILE + i]
+        w1 = scratch[5 * TILE + i]
+        w2 = scratch[6 * TILE + i]
+        w3 = scratch[7 * TILE + i]
+        s0 = s1 = s2 = s3 = 0.0
+        for j in range(4):
+            row = corner + j * d1
+            f = scratch[j * TILE + i]
+            s0 = s0 + f * (w0 * row[0] + w1 * row[d2] + w2 * row[2 * d2] + w3 * row[3 * d2])
+            s1 = s1 + f * (w0 * row[1] + w1 * row[d2 + 1] + w2 * row[2 * d2 + 1] + w3 * row[3 * d2 + 1])
+            s2 = s2 + f * (w0 * row[2] + w1 * row[d2 + 2] + w2 * row[2 * d2 + 2] + w3 * row[3 * d2 + 2])
+            s3 = s3 + f * (w0 * row[3] + w1 * row[d2 + 3] + w2 * row[2 * d2 + 3] + w3 * row[3 * d2 + 3])
+        f = s0 * scratch[8 * TILE + i] + s1 * scratch[9 * TILE + i] + s2 * scratch[10 * TILE + i] + s3 * scratch[11 * TILE + i]
+        weight[i] = f * f
+    return outside

@@ -1,0 +1,106 @@
+"""The formula headers as Cython sees them."""
+
+cdef extern from "nb_common.h" nogil:
+    double nb_rint(double x)
+    double nb_nearest(double x)
+    double nb_floor(double x)
+    double nb_dot(const double *u, const double *v)
+    void nb_cross(const double *u, const double *v, double *w)
+
+cdef extern from "nb_cell.h" nogil:
+    void nb_rotate_cell(const double *cell, const double *spindle, double phi, const double *domain, double *out)
+    void nb_rotate_axis(const double *v, const double *axis, double cosphi, double sinphi, double *out)
+    void nb_rotate_matrix(const double *v, const double *u, double *out)
+    double nb_cell_volume(const double *cell)
+    void nb_dual_cell(const double *cell, double volume, double *dual)
+
+cdef extern from "nb_lattice.h" nogil:
+    enum:
+        NB_SQUARE_555
+        NB_SQUARE_SMALL
+        NB_SQUARE_GENERAL
+        NB_ROUND
+        NB_GAUSS
+        NB_TOPHAT
+    ctypedef struct nb_lattice:
+        double cells[3]
+        double even[3][2]
+        double odd[3][3]
+        double radius[3]
+        double metric[6]
+        double height
+        double cutoff
+    double nb_square_555(double h, double k, double l)
+    double nb_square_small(const nb_lattice *c, double h, double k, double l)
+    double nb_square_general(const nb_lattice *c, double h, double k, double l)
+    double nb_round_xtal(const nb_lattice *c, double h, double k, double l)
+    double nb_gauss_xtal(const nb_lattice *c, double h, double k, double l)
+    double nb_tophat_xtal(const nb_lattice *c, double h, double k, double l)
+    double nb_lattice_sqr(int kind, const nb_lattice *c, double h, double k, double l)
+    double nb_exp2(double x)
+
+cdef extern from "nb_structure.h" nogil:
+    ctypedef struct nb_box:
+        double low[3]
+        double high[3]
+        double stride[2]
+        double offset
+        double safe_low[3]
+        double safe_high[3]
+    int nb_box_element(const nb_box *b, double h0, double k0, double l0)
+    int nb_box_safe(const nb_box *b, double h, double k, double l)
+    void nb_cubic_weights(double t, double *w0, double *w1, double *w2, double *w3)
+
+cdef extern from "nb_geometry.h" nogil:
+    void nb_sincos(double x, double *s, double *c)
+    void nb_curve(const double *beam, const double *fast, const double *slow, double distance,
+                  double *x, double *y, double *z)
+    double nb_solid_angle(double inv, double area, double close_distance, int point_pixel)
+    double nb_capture(int layer, double absorption, double obliquity)
+    double nb_polarization(double kahn, double c, double e, double b)
+
+cdef extern from "nb_job.h" nogil:
+    enum:
+        NB_CONSTANT
+        NB_NEAREST
+        NB_TRICUBIC
+        NB_SOURCE_SIZE
+    ctypedef struct nb_job:
+        double fast[3]
+        double slow[3]
+        double normal[3]
+        double origin[3]
+        double beam[3]
+        double pixel, subpixel, distance, close_distance
+        double thickstep, absorption
+        int fpixels, spixels, fast_min, fast_max, slow_min, slow_max
+        int oversample, layers, curved, point_pixel
+        int sensor, polarized, weight_thick, weight_polar, weight_omega
+        double kahn, dmin
+        int sources, orientations, phisteps, domains
+        int lattice_kind, structure_kind
+        double background, default_F, scale
+        nb_lattice lattice
+        nb_box box
+
+# Pointers that alias nothing: without the promise gcc checks for overlap before every vector loop, or gives up.
+cdef extern from *:
+    """
+    typedef double *__restrict nb_out;
+    typedef const double *__restrict nb_in;
+    typedef float *__restrict nb_outf;
+    typedef const float *__restrict nb_inf;
+    typedef int *__restrict nb_outi;
+    typedef const int *__restrict nb_ini;
+    """
+    ctypedef double *nb_out
+    ctypedef const double *nb_in
+    ctypedef float *nb_outf
+    ctypedef const float *nb_inf
+    ctypedef int *nb_outi
+    ctypedef const int *nb_ini
+
+cdef extern from "nb_amplitude.h" nogil:
+    double nb_grating(double h, double n)
+    double nb_sphere(double x)
+    double nb_amplitude(int kind, const nb_lattice *c, double h, double k, double l, double *axis)

@@ -1,0 +1,67 @@
+/* What every formula header needs: how a function is declared for gcc and for NVRTC, and how to round.
+ *
+ * The formulas of this project stand in the nb_*.h headers and nowhere else: Cython (gcc, clang) and the CUDA kernels
+ * (NVRTC) compile the same text. The headers know numbers and plain arrays; no loops over pixels, no files, no Python.
+ */
+#ifndef NB_COMMON_H
+#define NB_COMMON_H
+
+#ifdef __CUDACC__
+#define NB_FN static __device__ __forceinline__
+#else
+#include <math.h>
+#define NB_FN static inline __attribute__((always_inline, unused))
+#endif
+
+#ifndef NB_PI
+#define NB_PI 3.14159265358979323846
+#endif
+
+/* 1.5 * 2^52: adding it to a double of moderate size leaves the nearest integer in the low bits of the mantissa. */
+#define NB_ROUND_MAGIC 6755399441055744.0
+
+/* Nearest integer, ties to even. One instruction where the processor rounds; the magic constant on plain SSE2, where
+ * rint() would be a call that keeps the loop from being vectorised. */
+NB_FN double nb_rint(double x)
+{
+#if defined(__SSE2__) && !defined(__SSE4_1__)
+    return (x + NB_ROUND_MAGIC) - NB_ROUND_MAGIC;
+#else
+    return rint(x);
+#endif
+}
+
+/* ceil(x - 1/2): the nearest integer, ties towards minus infinity, which is how the reference picks a Miller index. */
+NB_FN double nb_nearest(double x)
+{
+#if defined(__SSE2__) && !defined(__SSE4_1__)
+    double n = nb_rint(x);
+    return n - (n - x >= 0.5 ? 1.0 : 0.0);
+#else
+    return ceil(x - 0.5);
+#endif
+}
+
+NB_FN double nb_floor(double x)
+{
+#if defined(__SSE2__) && !defined(__SSE4_1__)
+    double n = nb_rint(x);
+    return n - (n > x ? 1.0 : 0.0);
+#else
+    return floor(x);
+#endif
+}
+
+NB_FN double nb_dot(const double *u, const double *v)
+{
+    return u[0] * v[0] + u[1] * v[1] + u[2] * v[2];
+}
+
+NB_FN void nb_cross(const double *u, const double *v, double *w)
+{
+    w[0] = u[1] * v[2] - u[2] * v[1];
+    w[1] = u[2] * v[0] - u[0] * v[2];
+    w[2] = u[0] * v[1] - u[1] * v[0];
+}
+
+#endif

@@ -1,0 +1,41 @@
+/* The arguments of a rendering: one flat struct, the same for the CPU loops and the CUDA kernels.
+ *
+ * Pointers are kept out of it (they differ between host and device), so it can be copied to a device as it is.
+ */
+#ifndef NB_JOB_H
+#define NB_JOB_H
+
+#include "nb_lattice.h"
+#include "nb_structure.h"
+
+/* structure factors: one value everywhere, nearest index, tricubic interpolation */
+#define NB_CONSTANT 0
+#define NB_NEAREST 1
+#define NB_TRICUBIC 2
+
+/* doubles per source: incident direction (3), 1/wavelength, E vector (3), B vector (3) */
+#define NB_SOURCE_SIZE 10
+
+typedef struct {
+    /* detector, metres */
+    double fast[3], slow[3], normal[3], origin[3], beam[3];
+    double pixel, subpixel, distance, close_distance;
+    double thickstep, absorption; /* layer thickness; layer thickness * mu */
+    /* pixels: fast axis length, first and last to render, inclusive */
+    int fpixels, spixels, fast_min, fast_max, slow_min, slow_max;
+    int oversample, layers, curved, point_pixel;
+    /* corrections */
+    int sensor;                       /* there is a sensor: capture fractions count */
+    int polarized;                    /* the polarization factor counts */
+    int weight_thick, weight_polar, weight_omega; /* per contribution rather than per pixel */
+    double kahn;
+    double dmin; /* m; 0: none */
+    /* what is summed */
+    int sources, orientations, phisteps, domains;
+    int lattice_kind, structure_kind;
+    double background, default_F, scale; /* pixel = scale * (background + sum) * corrections */
+    nb_lattice lattice;
+    nb_box box;
+} nb_job;
+
+#endif

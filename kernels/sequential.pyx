@@ -1,0 +1,214 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
+"""One pixel after the other, in the reference's order and with its state: what `-compat c` and `-printout` need.
+
+The reference keeps variables from one step to the next where it should not (docs/differences.md, D1, D2, D4), so what
+it gives for a pixel depends on all the pixels before it. This loop carries the same state. It is not fast and need not
+be: for D1 alone, only the first pixel goes through it.
+"""
+
+from cpython.exc cimport PyErr_CheckSignals
+from libc.math cimport sqrt
+
+from nanobragg_py.kernels.job cimport Job
+from nanobragg_py.kernels.nb cimport *
+
+from time import perf_counter
+
+
+cdef class Sequential:
+    """Renders pixels of a job one at a time.
+
+    defects: False, every step stands on its own, as in the parallel loops; True, the reference's D1, D2 and D4 (the
+    job must have been made with `stale_phi`).
+    """
+    cdef Job job
+    cdef bint defects
+    cdef bint interpolating
+    cdef readonly bint executed            # some sweep over phi has been executed
+    cdef readonly long outside             # steps that could not be interpolated
+    cdef readonly double angle             # sum of the solid angle over all sub-steps so far
+    # the last step's values, which stay from pixel to pixel
+    cdef readonly double stol, h, k, l, h0, k0, l0, F_cell, F_latt, intensity, polar, omega, capture, fast, slow
+    cdef readonly tuple position
+    cdef readonly tuple outside_at         # h, k, l, h0, k0, l0 of the first such step
+    cdef double cell[9]
+
+    def __init__(self, Job job, bint defects=False):
+        self.job = job
+        self.defects = defects
+        self.interpolating = job.p.structure_kind == NB_TRICUBIC
+        self.executed = False
+
+    @property
+    def cell_vectors(self):
+        """Rows a, b, c of the last step's real-space cell, m."""
+        return tuple(self.cell[i] for i in range(9))
+
+    @property
+    def roi(self):
+        """(fast min, fast max, slow min, slow max), inclusive."""
+        return self.job.roi
+
+    def skipped(self, int slow, int fast):
+        """True for a pixel that the mask leaves out."""
+        return self.job.mask_data != NULL and self.job.mask_data[<Py_ssize_t>slow * self.job.p.fpixels + fast] == 0
+
+    def pixel(self, int slow, int fast):
+        """The pixel's value in photons, as float64; the details are left in the attributes."""
+        cdef const nb_job *p = &self.job.p
+        cdef const double *cells
+        cdef const double *source
+        cdef Py_ssize_t stride = self.job.stride
+        cdef int layer, sub_slow, sub_fast, s, i, j
+        cdef double total = p.background, polar = 0.0 if p.polarized else 1.0, omega = 0.0, capture, inv, o, value
+        cdef double position[3]
+        cdef double direction[3]
+        cdef double q[3]
+        cdef double step
+        for layer in range(p.layers):
+            o = layer * p.thickstep
+            capture = 0.0 if p.sensor else 1.0
+            for sub_slow in range(p.oversample):
+                for sub_fast in range(p.oversample):
+                    self.fast = p.subpixel * (fast * p.oversample + sub_fast) + p.subpixel / 2.0
+                    self.slow = p.subpixel * (slow * p.oversample + sub_slow) + p.subpixel / 2.0
+                    for i in range(3):
+                        position[i] = self.fast * p.fast[i] + self.slow * p.slow[i] + o * p.normal[i] + p.origin[i]
+                    if p.curved:
+                        nb_curve(p.beam, p.fast, p.slow, p.distance, &position[0], &position[1], &position[2])
+                    inv = 1.0 / sqrt(nb_dot(position, position))
+                    for i in range(3):
+                        direction[i] = position[i] * inv
+                    if omega == 0.0 or p.weight_omega:
+                        omega = nb_solid_angle(inv, p.pixel * p.pixel, p.close_distance, p.point_pixel)
+                    self.angle += omega
+                    if capture == 0.0 or p.weight_thick:
+                        capture = nb_capture(layer, p.absorption, nb_dot(direction, p.normal))
+                    for s in range(p.sources):
+                        source = self.job.source_data + s * NB_SOURCE_SIZE
+                        for i in range(3):
+                            q[i] = (direction[i] - source[i]) * source[3]
+                        self.stol = 0.5 * sqrt(nb_dot(q, q))
+                        if p.dmin > 0.0 and self.stol > 0.0 and p.dmin > 0.5 / self.stol:
+                            continue
+                        if polar == 0.0 or p.weight_polar:
+                            polar = nb_polarization(p.kahn, nb_dot(source, direction), nb_dot(source + 4, direction),
+                                                    nb_dot(source + 7, direction))
+                        cells = self.job.orientation_data
+                        if not self.executed and self.job.first_data != NULL:
+                            cells = self.job.first_data
+                        self.executed = True
+                        for j in range(p.orientations):
+                            for i in range(9):
+                                self.cell[i] = cells[i * stride + j]
+                            if not self.step(q, &step):
+                                continue
+                            if self.defects:
+                                # D2: the running sum is weighted, so earlier contributions are weighted again
+                                total += step
+                                if p.weight_thick:
+                                    total *= capture
+                                if p.weight_polar:
+                                    total *= polar
+                                if p.weight_omega:
+                                    total *= omega
+                            else:
+                                if p.weight_thick:
+                                    step *= capture
+                                if p.weight_polar:
+                                    step *= polar
+                                if p.weight_omega:
+                                    step *= omega
+                                total += step
+        value = p.scale * total
+        if not p.weight_thick:
+            value *= capture
+        if not p.weight_polar:
+            value *= polar
+        if not p.weight_omega:
+            value *= omega
+        self.intensity = total
+        self.polar = polar
+        self.omega = omega
+        self.capture = capture
+        self.position = (position[0], position[1], position[2])
+        return value
+
+    cdef bint step(self, const double *q, double *contribution) noexcept:
+        """One orientation: F_cell^2 * F_latt^2; False when the reference skips the step (F_latt 0 and no water)."""
+        cdef const nb_job *p = &self.job.p
+        cdef double axis[3]
+        self.h = nb_dot(self.cell, q)
+        self.k = nb_dot(self.cell + 3, q)
+        self.l = nb_dot(self.cell + 6, q)
+        self.h0 = nb_nearest(self.h)
+        self.k0 = nb_nearest(self.k)
+        self.l0 = nb_nearest(self.l)
+        self.F_latt = nb_amplitude(p.lattice_kind, &p.lattice, self.h, self.k, self.l, axis)
+        if self.F_latt == 0.0 and p.background == 0.0:
+            return False
+        if p.structure_kind == NB_CONSTANT:
+            self.F_cell = p.default_F
+        elif self.interpolating and nb_box_safe(&p.box, self.h, self.k, self.l):
+            self.F_cell = self.tricubic()
+        else:
+            if self.interpolating:
+                if self.outside == 0:
+                    self.outside_at = (self.h, self.k, self.l, self.h0, self.k0, self.l0)
+                self.outside += 1
+                # D4: the reference stops interpolating for the rest of the image
+                self.interpolating = not self.defects
+            self.F_cell = self.job.table_data[nb_box_element(&p.box, self.h0, self.k0, self.l0)]
+        contribution[0] = self.F_cell * self.F_cell * self.F_latt * self.F_latt
+        return True
+
+    cdef double tricubic(self) noexcept:
+        cdef const nb_box *box = &self.job.p.box
+        cdef double fh = nb_floor(self.h), fk = nb_floor(self.k), fl = nb_floor(self.l), plane, row, total = 0.0
+        cdef double wh[4]
+        cdef double wk[4]
+        cdef double wl[4]
+        cdef const double *corner = self.job.table_data + nb_box_element(box, fh - 1.0, fk - 1.0, fl - 1.0)
+        cdef const double *f
+        cdef Py_ssize_t d1 = <Py_ssize_t>box.stride[0], d2 = <Py_ssize_t>box.stride[1]
+        cdef int i, j
+        nb_cubic_weights(self.h - fh, &wh[0], &wh[1], &wh[2], &wh[3])
+        nb_cubic_weights(self.k - fk, &wk[0], &wk[1], &wk[2], &wk[3])
+        nb_cubic_weights(self.l - fl, &wl[0], &wl[1], &wl[2], &wl[3])
+        for i in range(4):
+            plane = 0.0
+            for j in range(4):
+                f = corner + i * d1 + j * d2
+                row = wl[0] * f[0] + wl[1] * f[1] + wl[2] * f[2] + wl[3] * f[3]
+                plane += wk[j] * row
+            total += wh[i] * plane
+        return total
+
+
+def render_sequential(Sequential loop, float[:, ::1] image, progress=None):
+    """Render every pixel of the region of interest through `loop`, in image order.
+
+    Arguments and return value are those of `render` in the parallel loops.
+    """
+    cdef int slow, fast
+    cdef double total = 0.0, squares = 0.0, top = 0.0, begin = perf_counter()
+    cdef float value
+    cdef long pixels = 0
+    cdef object where = None
+    fast_min, fast_max, slow_min, slow_max = loop.job.roi
+    for slow in range(slow_min, slow_max + 1):
+        for fast in range(fast_min, fast_max + 1):
+            if loop.skipped(slow, fast):
+                continue
+            value = <float>loop.pixel(slow, fast)
+            image[slow, fast] = value
+            pixels += 1
+            total += value
+            squares += value * value
+            if value > top:
+                top = value
+                where = (slow, fast)
+        PyErr_CheckSignals()
+        if progress is not None:
+            progress(pixels)
+    return total, squares, pixels, top, where, loop.angle, loop.outside, perf_counter() - begin

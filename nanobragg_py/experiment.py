@@ -1,0 +1,200 @@
+"""The experiment: everything the kernels need to know, in SI units, with no trace of flags, words or files.
+
+Lengths are in metres, angles in radians, vectors in the laboratory frame, unless a name says otherwise. The reciprocal
+vectors are in 1/Angstrom, as the field (and the reference program) has them.
+"""
+
+from ._record import REQUIRED, Record
+
+SHAPES = ("square", "round", "gauss", "tophat")
+
+#: classical electron radius squared, m^2 (the reference's value, to the digit)
+R_E_SQR = 7.94079248018965e-30
+#: Avogadro's number as the reference has it
+AVOGADRO = 6.02214179e23
+
+
+class Beam(Record):
+    """The incident beam.
+
+    direction: unit vector the beam travels along. wavelength: the central one, m.
+    sources: rows (x, y, z, weight, wavelength) as given or generated, x y z being the position of the source seen from
+    the sample; the *weights do not enter the image* (as in the reference). source_directions: the unit vectors of those.
+    fluence: photons/m^2. flux: photons/s. exposure: s. size: m.
+    polarization: Kahn factor, -1 to 1. polarized: False switches the factor off. polarization_axis: unit vector of the
+    E-vector. divergence_deviations: (h, v) radians of each grid point, empty for a source file, whose number of
+    divergence steps the reference reports as -1; wavelength_steps: the wavelengths of the dispersion grid, m, empty for
+    a source file.
+    """
+
+    _fields = {
+        "direction": REQUIRED,
+        "wavelength": REQUIRED,
+        "sources": REQUIRED,
+        "source_directions": REQUIRED,
+        "fluence": REQUIRED,
+        "flux": 0.0,
+        "exposure": 1.0,
+        "size": 1e-4,
+        "polarization": 0.0,
+        "polarized": True,
+        "polarization_axis": (0.0, 0.0, 1.0),
+        "dispersion": 0.0,
+        "dispersion_steps": 1,
+        "hdivrange": 0.0,
+        "hdivstep": 0.0,
+        "vdivrange": 0.0,
+        "vdivstep": 0.0,
+        "divergence_steps": 1,
+        "divergence_deviations": (),
+        "wavelength_steps": (),
+    }
+
+
+class Detector(Record):
+    """A flat (or cylindrically curved) detector.
+
+    fast, slow, normal: unit vectors, all rotations applied. origin: outer corner of the first pixel (pix0), m.
+    fpixels, spixels: pixels along fast and slow. pixel_size: m. detsize_f, detsize_s: m.
+    distance: along the beam, m. close_distance: along the normal, m.
+    thickness, thickstep: sensor and layer thickness, m; thicksteps: layers; mu: 1/m (negative: not set).
+    Xbeam .. ORGY: the beam centre and near point in the conventions the header lists (m, pixels for ORG).
+    dials_origin: mm. roi: (fast min, fast max, slow min, slow max), inclusive, may reach one past the end.
+    mask: None, or a buffer of spixels*fpixels uint16 (0 = skip). mask_name: what the report calls it.
+    """
+
+    _fields = {
+        "fast": REQUIRED,
+        "slow": REQUIRED,
+        "normal": REQUIRED,
+        "origin": REQUIRED,
+        "fpixels": REQUIRED,
+        "spixels": REQUIRED,
+        "pixel_size": REQUIRED,
+        "detsize_f": REQUIRED,
+        "detsize_s": REQUIRED,
+        "distance": REQUIRED,
+        "close_distance": REQUIRED,
+        "curved": False,
+        "point_pixel": False,
+        "thickness": 0.0,
+        "thickstep": 0.0,
+        "thicksteps": 1,
+        "mu": -1.0,
+        "convention": "CUSTOM",
+        "pivot": "beam",
+        "twotheta": 0.0,
+        "Xbeam": 0.0,
+        "Ybeam": 0.0,
+        "Fbeam": 0.0,
+        "Sbeam": 0.0,
+        "Xclose": 0.0,
+        "Yclose": 0.0,
+        "Fclose": 0.0,
+        "Sclose": 0.0,
+        "ORGX": 0.0,
+        "ORGY": 0.0,
+        "dials_origin": (0.0, 0.0, 0.0),
+        "beam_in_detector_frame": (0.0, 0.0, 1.0),
+        "roi": REQUIRED,
+        "mask": None,
+        "mask_name": None,
+    }
+
+
+class Crystal(Record):
+    """The crystal at phi = 0, before mosaic rotation.
+
+    a, b, c: real-space cell vectors, m. a_star, b_star, c_star: reciprocal ones, 1/Angstrom, dual to them.
+    lengths, angles, reciprocal_lengths, reciprocal_angles: Angstrom, radians, 1/Angstrom, radians. volume: Angstrom^3.
+    cells: (Na, Nb, Nc) floats with integer values. shape: one of SHAPES. fudge: the shape parameter.
+    mosaic_spread: radians. mosaic_domains: number. mosaic_rotations: buffer of mosaic_domains*9 float64, row-major
+    matrices; the first is the identity. missets: radians, or None; random_misset: True when they were drawn.
+    molecular_weight: g/mol, the estimate that is printed. size: edges in m.
+    """
+
+    _fields = {
+        "a": REQUIRED,
+        "b": REQUIRED,
+        "c": REQUIRED,
+        "a_star": REQUIRED,
+        "b_star": REQUIRED,
+        "c_star": REQUIRED,
+        "lengths": REQUIRED,
+        "angles": REQUIRED,
+        "reciprocal_lengths": REQUIRED,
+        "reciprocal_angles": REQUIRED,
+        "volume": REQUIRED,
+        "cells": (1.0, 1.0, 1.0),
+        "shape": "square",
+        "fudge": 1.0,
+        "mosaic_spread": 0.0,
+        "mosaic_domains": 1,
+        "mosaic_rotations": None,
+        "missets": None,
+        "random_misset": False,
+        "molecular_weight": 0.0,
+        "size": (0.0, 0.0, 0.0),
+    }
+
+
+class Sampling(Record):
+    """How the continuous things are cut into steps.
+
+    oversample: sub-pixels a side. oversample_thick, _polar, _omega: weight every contribution rather than the pixel.
+    phi0, osc, phistep: radians; phisteps: number; spindle: unit vector. dmin: m, 0 = no cut.
+    interpolate: tricubic interpolation of structure factors. water: thickness, m.
+    steps: sources * domains * phisteps * oversample^2.
+    """
+
+    _fields = {
+        "oversample": 1,
+        "oversample_thick": False,
+        "oversample_polar": False,
+        "oversample_omega": False,
+        "recommended_oversample": 1,
+        "auto_oversample": False,
+        "phi0": 0.0,
+        "osc": 0.0,
+        "phistep": 0.0,
+        "phisteps": 1,
+        "spindle": (0.0, 0.0, 1.0),
+        "dmin": 0.0,
+        "interpolate": False,
+        "water": 0.0,
+        "steps": 1,
+    }
+
+
+class StructureFactors(Record):
+    """A dense box of amplitudes and what lies outside it.
+
+    bounds: (hmin, hmax, kmin, kmax, lmin, lmax), or None when there is no table. values: buffer of float64 in the dump
+    file's layout: (hmax-hmin+2, kmax-kmin+2, lmax-lmin+2), h outermost, the last layer of each axis 0. count: how many
+    rows were read, as reported. default_F: amplitude of every index that is not in the box.
+    """
+
+    _fields = {
+        "bounds": None,
+        "values": None,
+        "count": 0,
+        "default_F": 0.0,
+    }
+
+
+class Experiment(Record):
+    """One image: beam, detector, crystal, structure factors and sampling."""
+
+    _fields = {
+        "beam": REQUIRED,
+        "detector": REQUIRED,
+        "crystal": REQUIRED,
+        "sampling": REQUIRED,
+        "structure_factors": StructureFactors(),
+    }
+
+    @property
+    def water_background(self):
+        """Intensity of the amorphous background before the pixel's corrections (the reference's I_bg)."""
+        water = self.sampling.water
+        return 2.57 * 2.57 * R_E_SQR * self.beam.fluence * water * water * water * 1e6 * AVOGADRO / 18.0

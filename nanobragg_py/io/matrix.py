@@ -1,0 +1,36 @@
+"""Orientation matrices as mosflm writes them: nine numbers, and whatever follows them is ignored."""
+
+from math import isfinite
+
+from ..errors import NanoBraggError
+from .reading import cannot_read
+from .scan import scan_number
+
+
+def read_matrix(path):
+    """The nine numbers of an orientation matrix, row-major; None when the file cannot be opened.
+
+    Rows are laboratory x, y, z; columns are a*, b*, c* times the wavelength in Angstrom (dimensionless). Numbers may
+    touch, as those of fixed-width columns do where one has a sign. Raises NanoBraggError for a file without nine finite
+    numbers at its beginning.
+    """
+    try:
+        with open(path, "rb") as file:
+            text = file.read(65536)
+    except IsADirectoryError as error:
+        raise cannot_read(path, error, "give an orientation matrix file") from None
+    except (OSError, ValueError):
+        return None
+    values = []
+    position = 0
+    for _ in range(9):
+        value, end = scan_number(text, position)
+        if end == position:
+            raise NanoBraggError(f"-mat {path} begins with {len(values)} numbers; an orientation matrix has 9")
+        if not isfinite(value):
+            raise NanoBraggError(
+                f"-mat {path} has {value} as one of its numbers; an orientation matrix has 9 finite ones"
+            )
+        values.append(value)
+        position = end
+    return tuple(values)

@@ -1,0 +1,49 @@
+"""Text files of numbers in columns: the source lists of -sourcefile and the tables of -stol.
+
+Reference: read_text_file. Blanks, tabs, commas, semicolons, colons and exclamation marks separate the columns; what is
+no number counts as 0; empty lines are skipped. Where the reference takes a carriage return, or a last line without a
+line feed, for further columns of zeros, those columns are missing here.
+"""
+
+from ..errors import NanoBraggError
+from .reading import cannot_read
+from .scan import scan_number
+
+_DELIMITERS = b" \t,;:!"
+_NAN = float("nan")
+
+
+def _parse_row(line, columns):
+    """The numbers of a line, nan where one is missing; None for an empty line."""
+    line = line.rstrip(b"\r\n").strip(_DELIMITERS)
+    if not line:
+        return None
+    row = []
+    position = 0
+    while position < len(line) and len(row) < columns:
+        row.append(scan_number(line, position)[0])
+        while position < len(line) and line[position] not in _DELIMITERS:
+            position += 1
+        while position < len(line) and line[position] in _DELIMITERS:
+            position += 1
+    return (*row, *[_NAN] * (columns - len(row)))
+
+
+def read_table(path, columns):
+    """The rows of a text file as tuples of `columns` floats, nan for a missing value; further columns are ignored.
+
+    Raises NanoBraggError when the file cannot be read or has no row.
+    """
+    try:
+        with open(path, "rb") as file:
+            rows = [row for row in (_parse_row(line, columns) for line in file) if row is not None]
+    except (OSError, ValueError) as error:
+        raise cannot_read(path, error) from None
+    if not rows:
+        raise NanoBraggError(f"{path} is empty; it needs rows of {columns} numbers")
+    return rows
+
+
+def read_sources(path):
+    """The rows (X, Y, Z, weight, wavelength) of a source list, m, nan for a missing value; errors as `read_table`."""
+    return read_table(path, 5)

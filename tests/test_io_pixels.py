@@ -1,0 +1,239 @@
+"""Float images to the integers of SMV and PGM files: the reference's numbers, bit for bit."""
+
+import json
+import math
+import struct
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from nanobragg_py.errors import NanoBraggError
+from nanobragg_py.io.blocks import row_blocks
+from nanobragg_py.io.pgm import read_pgm, write_pgm
+from nanobragg_py.io.smv import read_smv, write_scaled_smv
+from nanobragg_py.kernels.buffers import Buffer
+from nanobragg_py.kernels.imagefile import pgm_pixels, smv_pixels
+
+GOLDEN = Path(__file__).parent.parent / "golden"
+
+
+def float32(x):
+    return struct.unpack("f", struct.pack("f", x))[0]
+
+
+def model_smv(I, scale, adc):
+    value = I * scale + adc
+    if math.isnan(value):
+        return 0
+    value = min(max(value, 0.0), 65535.0)
+    return math.floor(float32(value + 0.5))
+
+
+def model_pgm(I, scale):
+    value = I * scale
+    if value > 255.0:
+        return 255
+    if math.isnan(value) or not -(2.0**31) <= value:
+        return 0
+    return math.trunc(value) & 0xFF
+
+
+# values around every half and every limit, as float32
+SPECIAL = [0.0, -0.0, math.inf, -math.inf, math.nan, 3.4e38, -3.4e38, 1e-45, -1e-45, 1e10, -1e10, 2.0**31, -(2.0**31)]
+NEAR = [
+    float(np.nextafter(np.float32(x), np.float32(towards)))
+    for x in [*np.arange(-3, 4, 0.5), 254.5, 255.0, 255.5, 256.0, 999.5, 32767.5, 65534.5, 65535.0, 65535.5, 65536.0]
+    for towards in (-math.inf, x, math.inf)
+]
+RANDOM = np.random.default_rng(7)
+VALUES = np.array(
+    [*SPECIAL, *NEAR, *(RANDOM.normal(0, 1, 500) * 10.0 ** RANDOM.integers(-3, 11, 500)), *RANDOM.uniform(0, 70000, 500)],
+    dtype=np.float32,
+)
+
+
+def image_of(values):
+    values = np.asarray(values, dtype=np.float32)
+    return np.resize(values, (math.ceil(len(values) / 37), 37))
+
+
+def everything(image):
+    return 0, image.shape[1], 0, image.shape[0]
+
+
+@pytest.mark.parametrize("scale", [1.0, 0.1, 3.7, 1e-3, 1e6, -2.0, 0.0])
+@pytest.mark.parametrize("adc", [0.0, 40.0, -3.5, 20.75, 0.49999999999])
+def test_smv_pixels_equal_the_model(scale, adc):
+    image = image_of(VALUES)
+    block = Buffer(image.shape, "H", zero=False)
+    smv_pixels(image, 0, block, everything(image), scale, adc)
+    assert np.asarray(block).ravel().tolist() == [model_smv(float(I), scale, adc) for I in image.ravel()]
+
+
+@pytest.mark.parametrize("scale", [1.0, 0.1, 3.7, 1e-3, 1e6, -2.0, 0.0])
+def test_pgm_pixels_equal_the_model(scale):
+    image = image_of(VALUES)
+    block = Buffer(image.shape, "B", zero=False)
+    pgm_pixels(image, 0, block, everything(image), scale)
+    assert np.asarray(block).ravel().tolist() == [model_pgm(float(I), scale) for I in image.ravel()]
+
+
+def test_rounding_to_float32_is_kept():
+    # 8191.49999999 + 0.5 is below 8192 in float64, and is 8192 in float32
+    block = Buffer((1, 1), "H")
+    smv_pixels(np.full((1, 1), 1.0, np.float32), 0, block, (0, 1, 0, 1), 8191.49999999, 0.0)
+    assert memoryview(block)[0, 0] == 8192
+
+
+def test_product_and_sum_are_rounded_one_after_the_other():
+    # a fused multiply-add would leave the rounding error of the product, millions here
+    I = float32(1.1e12)
+    scale = next(s for s in (1.7e12 / n for n in range(3, 99)) if Fraction(I) * Fraction(s) - Fraction(I * s) > 65535)
+    block = Buffer((1, 8), "H")
+    smv_pixels(np.full((1, 8), I, np.float32), 0, block, (0, 8, 0, 1), scale, -(I * scale))
+    assert not any(bytes(block))
+
+
+@pytest.mark.parametrize(
+    "roi",
+    [
+        (0, 8, 0, 6),
+        (2, 5, 1, 3),
+        (0, 0, 0, 0),
+        (7, 8, 5, 6),
+        (3, 2, 0, 6),
+        (0, 8, 4, 1),
+        (-5, 3, -5, 2),
+        (0, 10**9, 0, 10**9),
+        (9, 12, 7, 9),
+    ],
+)
+@pytest.mark.parametrize("rows", [1, 2, 6])
+def test_roi_is_inclusive_and_the_rest_is_zero(roi, rows):
+    image = np.random.default_rng(1).uniform(10, 100, (6, 8)).astype(np.float32)
+    fast, slow = np.arange(8), np.arange(6)[:, None]
+    inside = (fast >= roi[0]) & (fast <= roi[1]) & (slow >= roi[2]) & (slow <= roi[3])
+    for format, convert, expected in (
+        ("H", lambda first, block: smv_pixels(image, first, block, roi, 2.0, 40.0), np.floor(image * 2.0 + 40.5)),
+        ("B", lambda first, block: pgm_pixels(image, first, block, roi, 2.0), np.floor(image * 2.0)),
+    ):
+        got = np.empty((6, 8), format)
+        for first in range(0, 6, rows):
+            block = Buffer((rows, 8), format, zero=False)
+            np.asarray(block)[...] = 77
+            convert(first, block)
+            got[first : first + rows] = block
+        np.testing.assert_array_equal(got, np.where(inside, expected, 0))
+
+
+def test_wrong_images_are_refused():
+    block = Buffer((2, 3), "H")
+    for image in (np.zeros((2, 3)), np.zeros(6, "f"), np.zeros((2, 4), "f"), np.zeros((1, 3), "f"), np.zeros((2, 3), "i")):
+        with pytest.raises(ValueError):
+            smv_pixels(image, 0, block, (0, 3, 0, 2), 1.0, 0.0)
+    with pytest.raises(ValueError):
+        smv_pixels(np.zeros((3, 3), "f"), 2, block, (0, 3, 0, 2), 1.0, 0.0)
+    with pytest.raises(ValueError):
+        smv_pixels(np.zeros((3, 3), "f"), -1, block, (0, 3, 0, 2), 1.0, 0.0)
+    with pytest.raises(ValueError):
+        pgm_pixels(np.zeros((2, 3), "f"), 0, block, (0, 3, 0, 2), 1.0)
+    with pytest.raises((ValueError, BufferError)):
+        smv_pixels(np.zeros((3, 2), "f").T, 0, block, (0, 3, 0, 2), 1.0, 0.0)
+
+
+@pytest.mark.parametrize("slow, fast", [(1, 1), (3, 70000), (1000, 200), (65, 1024), (0, 5)])
+def test_blocks_cover_the_image_once(slow, fast):
+    rows = 0
+    for first, block in row_blocks(slow, fast, "B"):
+        assert first == rows
+        assert block.shape[1] == fast
+        rows += block.shape[0]
+    assert rows == slow
+
+
+# ---- against the reference's files ---------------------------------------------------------------------------------
+
+
+def golden_images():
+    return [
+        case
+        for case in json.loads((GOLDEN / "cases.json").read_text())
+        if not case["id"].startswith("error") and "-intfile" not in case["args"] and "-intimage" not in case["args"]
+    ]
+
+
+def after(words, flag, default):
+    """The last value of a flag, found in its token as the reference finds it."""
+    values = [float(value) for word, value in zip(words, words[1:]) if word.startswith(flag)]
+    return values[-1] if values else default
+
+
+@pytest.mark.parametrize("case", golden_images(), ids=lambda case: case["id"])
+def test_golden_integer_and_pgm_images(tmp_path, case):
+    with np.load(GOLDEN / f"{case['id']}.npz") as golden:
+        written = {name: golden[name].tobytes() for name in golden if name.endswith((".img", ".pgm", ".bin"))}
+    if "intimage.img" not in written or "floatimage.bin" not in written:
+        pytest.skip("its files have other names")
+    smv = tmp_path / "intimage.img"
+    smv.write_bytes(written["intimage.img"])
+    header = read_smv(smv, header_only=True)
+    image = np.frombuffer(written["floatimage.bin"], np.float32).reshape(header.height, header.width)
+    words = case["args"].split()
+    roi = [0, header.width, 0, header.height]
+    if "-roi" in words:
+        given = [int(word) for word in words[words.index("-roi") + 1 :][:4]]
+        roi = [new if new >= 0 else old for new, old in zip(given, roi)]
+    roi = tuple(roi)
+    scale = after(words, "-scale", 0.0)
+    if scale <= 0.0:
+        scale = 55000.0 / float(image.max()) if image.max() > 0 else 1.0
+    write_scaled_smv(smv, header.header, image, scale, after(words, "-adc", 40.0), roi)
+    assert smv.read_bytes() == written["intimage.img"]
+
+    if "image.pgm" not in written or "-mask" in words:
+        return
+    pgm = tmp_path / "image.pgm"
+    pgm_scale = after(words, "-pgmscale", 0.0)
+    if pgm_scale <= 0.0:
+        inside = image[roi[2] : roi[3] + 1, roi[0] : roi[1] + 1].astype(float).ravel()
+        mean = np.cumsum(inside)[-1] / len(inside)
+        rmsd = math.sqrt(np.cumsum((inside - mean) ** 2)[-1] / (len(inside) - 1))
+        pgm_scale = 250.0 / (5.0 * rmsd) if rmsd > 0 else scale
+    write_pgm(pgm, image, pgm_scale, roi)
+    assert pgm.read_bytes() == written["image.pgm"]
+    pixels = read_pgm(pgm)
+    assert pixels.shape == image.shape
+    assert written["image.pgm"].endswith(bytes(pixels))
+
+
+# ---- PGM files -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("head", [b"P5 3 2 255\n", b"P5\n# one\n3 # two\n2\n#\n255 ", b"P5\t3\r\n2\v7\f"])
+def test_pgm_headers(tmp_path, head):
+    path = tmp_path / "image.pgm"
+    path.write_bytes(head + b"\n#\0 \xff5")
+    assert np.asarray(read_pgm(path)).tolist() == [[10, 35, 0], [32, 255, 53]]
+
+
+@pytest.mark.parametrize(
+    "data, message",
+    [
+        (b"", "is no PGM picture"),
+        (b"P2\n3 2\n255\n", "is no PGM picture"),
+        (b"P5\n3 2\n65535\n" + bytes(12), "is no PGM picture"),
+        (b"P5\n-3 2\n255\n" + bytes(12), "is no PGM picture"),
+        (b"P5\n3 2\n255\n" + bytes(5), "is cut off: 3 x 2 pixels, and 5 bytes"),
+        (b"P5\n99999999 99999999\n255\n" + bytes(5), "is cut off"),
+        (b"P5\n# a comment without end", "is no PGM picture"),
+    ],
+)
+def test_bad_pgm(tmp_path, data, message):
+    path = tmp_path / "image.pgm"
+    path.write_bytes(data)
+    with pytest.raises(NanoBraggError, match=message):
+        read_pgm(path)
+    with pytest.raises(NanoBraggError, match="no such file"):
+        read_pgm(tmp_path / "absent.pgm")
