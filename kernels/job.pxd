@@ -10,6 +10,7 @@ cdef class Job:
     cdef readonly Buffer first_orientations  # the same for the very first sweep under -compat c, or None
     cdef readonly Py_ssize_t stride       # orientations rounded up to the vector length
     cdef readonly Buffer table            # structure factors in the kernels' layout, or None
+    cdef readonly tuple rotation          # cell (9), spindle (3), phi of every step, domains' matrices or None
     cdef readonly object mask             # buffer of uint16, or None
     cdef const double *source_data
     cdef const double *orientation_data

@@ -4,7 +4,7 @@
 The same arrays serve the CPU loops, the sequential `-compat c` loop, the tracer and the GPU backend.
 """
 
-from libc.math cimport M_PI, sqrt
+from libc.math cimport log2, sqrt
 from libc.string cimport memset
 
 from nanobragg_py.kernels.buffers cimport Buffer
@@ -67,6 +67,7 @@ cdef void set_lattice(nb_job *p, crystal):
     pairs = ((a_star, a_star, 1.0), (a_star, b_star, 2.0), (a_star, c_star, 2.0),
              (b_star, b_star, 1.0), (b_star, c_star, 2.0), (c_star, c_star, 1.0))
     c.height = volume * volume
+    c.log_height = log2(c.height)
     if crystal.shape == "gauss":
         p.lattice_kind = NB_GAUSS
         # F_latt = volume * exp(-g/0.63*fudge), squared and in powers of two
@@ -222,6 +223,12 @@ cdef class Job:
                 self.first_data = <const double *>self.first_orientations.data
                 self._fill(<double *>self.first_orientations.data, cell, spindle, first, domains)
         self._fill(<double *>self.orientations.data, cell, spindle, steps, domains)
+        self.rotation = (
+            tuple([cell[j] for j in range(9)]),
+            tuple([spindle[j] for j in range(3)]),
+            [0.0 if phi is None else phi for phi in steps],
+            None if domains == NULL else crystal.mosaic_rotations,
+        )
 
     cdef _fill(self, double *out, const double *cell, const double *spindle, list phis, const double *domains):
         cdef double turned[9]
@@ -235,6 +242,11 @@ cdef class Job:
                 for i in range(9):
                     out[i * self.stride + j] = turned[i]
                 j += 1
+
+    @property
+    def params(self):
+        """The bytes of the struct `nb_job`, which the CUDA kernels take by value."""
+        return (<const char *>&self.p)[:sizeof(nb_job)]
 
     @property
     def steps_per_pixel(self):

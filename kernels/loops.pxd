@@ -120,6 +120,17 @@ cdef inline void weights_nearest(const nb_box *box, nb_in table, int n, nb_in h,
         weight[i] = f * f
 
 
+cdef inline void cubic_weights(int n, nb_in h, nb_out w) noexcept nogil:
+    """The four weights of one axis, in four arrays TILE apart."""
+    cdef int i
+    cdef nb_out w0 = w
+    cdef nb_out w1 = w + TILE
+    cdef nb_out w2 = w + 2 * TILE
+    cdef nb_out w3 = w + 3 * TILE
+    for i in range(n):
+        nb_cubic_weights(h[i] - nb_floor(h[i]), &w0[i], &w1[i], &w2[i], &w3[i])
+
+
 cdef inline int weights_tricubic(const nb_box *box, nb_in table, int n, nb_in h, nb_in k, nb_in l,
                                  nb_out scratch, nb_outi element, nb_out weight) noexcept nogil:
     """weight = F_cell^2 by tricubic interpolation where the neighbourhood is inside the table, else at the nearest index.
@@ -128,39 +139,21 @@ cdef inline int weights_tricubic(const nb_box *box, nb_in table, int n, nb_in h,
     pixels (of n) those were.
     """
     cdef int i, j, outside = 0
-    cdef double fh, fk, fl, f, w0, w1, w2, w3, s0, s1, s2, s3
-    cdef int d1 = <int>box.stride[0], d2 = <int>box.stride[1]
-    cdef nb_in corner
-    cdef nb_in row
+    cdef double f
+    cdef double w[12]
+    cdef nb_box b = box[0]  # a copy, so that the stores below cannot change it under the vectoriser's feet
+    cubic_weights(n, h, scratch)
+    cubic_weights(n, k, scratch + 4 * TILE)
+    cubic_weights(n, l, scratch + 8 * TILE)
     for i in range(n):
-        fh = nb_floor(h[i])
-        fk = nb_floor(k[i])
-        fl = nb_floor(l[i])
-        nb_cubic_weights(h[i] - fh, &scratch[i], &scratch[TILE + i], &scratch[2 * TILE + i], &scratch[3 * TILE + i])
-        nb_cubic_weights(k[i] - fk, &scratch[4 * TILE + i], &scratch[5 * TILE + i], &scratch[6 * TILE + i],
-                         &scratch[7 * TILE + i])
-        nb_cubic_weights(l[i] - fl, &scratch[8 * TILE + i], &scratch[9 * TILE + i], &scratch[10 * TILE + i],
-                         &scratch[11 * TILE + i])
-        element[i] = nb_box_element(box, fh - 1.0, fk - 1.0, fl - 1.0) if nb_box_safe(box, h[i], k[i], l[i]) else -1
+        element[i] = nb_box_corner(&b, h[i], k[i], l[i])
     for i in range(n):
         if element[i] < 0:
             outside += 1
-            f = table[nb_box_element(box, nb_nearest(h[i]), nb_nearest(k[i]), nb_nearest(l[i]))]
-            weight[i] = f * f
-            continue
-        corner = table + element[i]
-        w0 = scratch[4 * TILE + i]
-        w1 = scratch[5 * TILE + i]
-        w2 = scratch[6 * TILE + i]
-        w3 = scratch[7 * TILE + i]
-        s0 = s1 = s2 = s3 = 0.0
-        for j in range(4):
-            row = corner + j * d1
-            f = scratch[j * TILE + i]
-            s0 = s0 + f * (w0 * row[0] + w1 * row[d2] + w2 * row[2 * d2] + w3 * row[3 * d2])
-            s1 = s1 + f * (w0 * row[1] + w1 * row[d2 + 1] + w2 * row[2 * d2 + 1] + w3 * row[3 * d2 + 1])
-            s2 = s2 + f * (w0 * row[2] + w1 * row[d2 + 2] + w2 * row[2 * d2 + 2] + w3 * row[3 * d2 + 2])
-            s3 = s3 + f * (w0 * row[3] + w1 * row[d2 + 3] + w2 * row[2 * d2 + 3] + w3 * row[3 * d2 + 3])
-        f = s0 * scratch[8 * TILE + i] + s1 * scratch[9 * TILE + i] + s2 * scratch[10 * TILE + i] + s3 * scratch[11 * TILE + i]
+            f = table[nb_box_element(&b, nb_nearest(h[i]), nb_nearest(k[i]), nb_nearest(l[i]))]
+        else:
+            for j in range(12):
+                w[j] = scratch[j * TILE + i]
+            f = nb_tricubic(table + element[i], <int>b.stride[0], <int>b.stride[1], w, w + 4, w + 8)
         weight[i] = f * f
     return outside

@@ -4,6 +4,7 @@ cdef extern from "nb_common.h" nogil:
     double nb_rint(double x)
     double nb_nearest(double x)
     double nb_floor(double x)
+    double nb_rsqrt(double v)
     double nb_dot(const double *u, const double *v)
     void nb_cross(const double *u, const double *v, double *w)
 
@@ -28,7 +29,7 @@ cdef extern from "nb_lattice.h" nogil:
         double odd[3][3]
         double radius[3]
         double metric[6]
-        double height
+        double height, log_height
         double cutoff
     double nb_square_555(double h, double k, double l)
     double nb_square_small(const nb_lattice *c, double h, double k, double l)
@@ -49,6 +50,9 @@ cdef extern from "nb_structure.h" nogil:
         double safe_high[3]
     int nb_box_element(const nb_box *b, double h0, double k0, double l0)
     int nb_box_safe(const nb_box *b, double h, double k, double l)
+    int nb_box_corner(const nb_box *b, double h, double k, double l)
+    double nb_tricubic(const double *corner, int plane, int row, const double *wh, const double *wk,
+                       const double *wl)
     void nb_cubic_weights(double t, double *w0, double *w1, double *w2, double *w3)
 
 cdef extern from "nb_geometry.h" nogil:

@@ -31,8 +31,8 @@ NB_FN double nb_amplitude(int kind, const nb_lattice *c, double h, double k, dou
     case NB_ROUND:
         return volume * 0.723601254558268 *
                nb_sphere(NB_PI * sqrt(c->radius[0] * (dh * dh) + c->radius[1] * (dk * dk) + c->radius[2] * (dl * dl)));
-    case NB_GAUSS: return volume * exp(nb_metric(c, dh, dk, dl) * 0.34657359027997265471); /* half of ln 2 */
-    case NB_TOPHAT: return nb_metric(c, dh, dk, dl) < c->cutoff ? volume : 0.0;
+    case NB_GAUSS: return volume * exp(nb_metric(c, dh, dk, dl, 0.0) * 0.34657359027997265471); /* half of ln 2 */
+    case NB_TOPHAT: return nb_metric(c, dh, dk, dl, 0.0) < c->cutoff ? volume : 0.0;
     default:
         if (c->cells[0] > 1.0) axis[0] = nb_grating(h, c->cells[0]);
         if (c->cells[1] > 1.0) axis[1] = nb_grating(k, c->cells[1]);

@@ -52,6 +52,19 @@ NB_FN double nb_floor(double x)
 #endif
 }
 
+/* 1/sqrt(v) to the last bit or two, for 1e-30 < v < 1e30: a float32 estimate costs the divider half as much, and one
+ * third-order step makes up for it. */
+NB_FN double nb_rsqrt(double v)
+{
+#ifdef __CUDACC__
+    return rsqrt(v);
+#else
+    double y = 1.0f / sqrtf((float)v);
+    double e = 1.0 - v * y * y;
+    return y * (1.0 + e * (0.5 + 0.375 * e));
+#endif
+}
+
 NB_FN double nb_dot(const double *u, const double *v)
 {
     return u[0] * v[0] + u[1] * v[1] + u[2] * v[2];

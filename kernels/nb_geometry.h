@@ -65,11 +65,19 @@ NB_FN double nb_capture(int layer, double absorption, double obliquity)
     return exp(-layer * absorption / obliquity) - exp(-(layer + 1) * absorption / obliquity);
 }
 
+/* 0 where a scattering vector lies beyond the resolution limit dmin (m; 0: no limit). */
+NB_FN int nb_passes_dmin(double dmin, const double *q)
+{
+    double length = sqrt(nb_dot(q, q));
+    return !(length > 0.0 && dmin > 1.0 / length);
+}
+
 /* Kahn's polarization factor (Kahn et al., J. Appl. Cryst. 15, 330, 1982): cos 2theta = c; e and b are the diffracted
- * direction's components along the E and B vectors of the incident beam, cos 2 psi = (e^2 - b^2)/(e^2 + b^2). */
+ * direction's components along the E and B vectors of the incident beam, cos 2 psi = (e^2 - b^2)/(e^2 + b^2), and 1 where
+ * both are 0 (the axis lies along the beam), as psi = 0 gives. */
 NB_FN double nb_polarization(double kahn, double c, double e, double b)
 {
-    double q = (e * e - b * b) / (e * e + b * b + 1e-300);
+    double q = (e * e - b * b + 1e-300) / (e * e + b * b + 1e-300);
     return 0.5 * (1.0 + c * c - kahn * q * (1.0 - c * c));
 }
 

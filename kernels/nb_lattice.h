@@ -32,7 +32,8 @@ typedef struct {
     double odd[3][3];
     double radius[3];      /* round: N^2 * fudge */
     double metric[6];      /* gauss, tophat: quadratic form hh, hk, hl, kk, kl, ll of the squared distance */
-    double height;         /* round, gauss, tophat: F^2 at a lattice point */
+    double height;         /* round, gauss, tophat: F^2 at a lattice point; */
+    double log_height;     /* its binary logarithm */
     double cutoff;         /* tophat: the squared distance where it ends */
 } nb_lattice;
 
@@ -57,17 +58,16 @@ NB_FN double nb_square_555(double h, double k, double l)
     return r * r;
 }
 
-/* sin(pi d)/d on three axes, |d| <= 1/2, u = d^2. Error 6e-16. */
+/* sin(pi d)/d on three axes, |d| <= 1/2, u = d^2. Error 1.6e-13. */
 NB_FN void nb_sinc_pi3(double uh, double uk, double ul, double *h, double *k, double *l)
 {
-    double ph = -2.113362735205297e-05, pk = ph, pl = ph;
-    NB_HORNER3(ph, pk, pl, uh, uk, ul, 0.0004659870158043378);
-    NB_HORNER3(ph, pk, pl, uh, uk, ul, -0.0073703643265304155);
-    NB_HORNER3(ph, pk, pl, uh, uk, ul, 0.08214587881631043);
-    NB_HORNER3(ph, pk, pl, uh, uk, ul, -0.599264528825224);
-    NB_HORNER3(ph, pk, pl, uh, uk, ul, 2.5501640398618677);
-    NB_HORNER3(ph, pk, pl, uh, uk, ul, -5.1677127800497855);
-    NB_HORNER3(ph, pk, pl, uh, uk, ul, 3.1415926535897927);
+    double ph = 0.0004474920849077101, pk = ph, pl = ph;
+    NB_HORNER3(ph, pk, pl, uh, uk, ul, -0.007364005472115722);
+    NB_HORNER3(ph, pk, pl, uh, uk, ul, 0.08214479467064854);
+    NB_HORNER3(ph, pk, pl, uh, uk, ul, -0.5992644339357286);
+    NB_HORNER3(ph, pk, pl, uh, uk, ul, 2.550164035906745);
+    NB_HORNER3(ph, pk, pl, uh, uk, ul, -5.167712779987959);
+    NB_HORNER3(ph, pk, pl, uh, uk, ul, 3.141592653589635);
     *h = ph;
     *k = pk;
     *l = pl;
@@ -119,79 +119,76 @@ NB_FN double nb_square_general(const nb_lattice *c, double h, double k, double l
 }
 
 /* Ellipsoidal crystal: transform of a sphere, 3 (sin x/x - cos x)/x^2 at x = pi r, r^2 = fudge * sum (N d)^2. One
- * reduction serves sine and cosine; below r^2 = 0.04 the difference cancels and a series takes over. */
+ * reduction serves sine and cosine; below r^2 = 0.01 the difference cancels and a series takes over. Error 2e-12. */
 NB_FN double nb_round_xtal(const nb_lattice *c, double h, double k, double l)
 {
-    double v, r, t, u, s, co, w, z;
+    double v, r, t, u, w, s0, s1, c0, c1, direct, series;
     v = c->radius[0] * (h * h) + c->radius[1] * (k * k) + c->radius[2] * (l * l);
     r = sqrt(v);
     t = r - nb_rint(r);
     u = t * t;
-    /* sin(pi t)/t and cos(pi t); the sign of the reduction squares away */
-    s = 0.0004662998161898394 + u * (-2.1903497074626018e-05 + u * 7.697826768224191e-07);
-    co = 0.0019295562724817132 + u * (-0.00010456655338748738 + u * 4.149564353942586e-06);
-    s = -0.007370430505916944 + u * s;
-    co = -0.025806888737002202 + u * co;
-    s = 0.0821458865731029 + u * s;
-    co = 0.23533063012953284 + u * co;
-    s = -0.5992645293189447 + u * s;
-    co = -1.335262768843447 + u * co;
-    s = 2.5501640398773007 + u * s;
-    co = 4.058712126416497 + u * co;
-    s = -5.167712780049969 + u * s;
-    co = -4.934802200544676 + u * co;
-    s = 3.141592653589793 + u * s;
-    co = 1.0 + u * co;
-    w = (t * s - (NB_PI * r) * co) / (v * r * 10.3354255600999399); /* pi^3/3 */
-    z = 1.0 + v * (-0.9869604401089358 + v * (0.34788961083569897 + v * (-0.06358394137042446 +
-        v * (0.007131230965534413 + v * (-0.0005413938715162353 + v * 2.951388826295247e-05)))));
-    w = v < 0.04 ? z : w;
+    w = u * u;
+    /* sin(pi t)/t and cos(pi t), even and odd powers of u apart; the sign of the reduction squares away */
+    s0 = 0.08214479467064854 + w * 0.0004474920849077101;
+    s1 = -0.5992644339357286 + w * -0.007364005472115722;
+    c0 = 0.23533058831317874 + w * 0.0019278700526981333;
+    c1 = -0.025806531975921563 + w * -0.0001004164642205389;
+    s0 = 2.550164035906745 + w * s0;
+    s1 = -5.167712779987959 + w * s1;
+    c0 = 4.058712126333295 + w * c0;
+    c1 = -1.3352627661817635 + w * c1;
+    s0 = 3.141592653589635 + w * s0;
+    c0 = 0.9999999999999981 + w * c0;
+    c1 = -4.934802200543686 + w * c1;
+    direct = (t * (s0 + u * s1) - (NB_PI * r) * (c0 + u * c1)) / (v * r * 10.3354255600999399); /* pi^3/3 */
+    series = 1.0 + v * (-0.9869604401088296 + v * (0.34788961080470326 + v * (-0.0635839380644403 +
+             v * 0.007131071578290818)));
+    w = v < 0.01 ? series : direct;
     return c->height * (w * w);
 }
 
-/* The quadratic form of gauss and tophat. */
-NB_FN double nb_metric(const nb_lattice *c, double h, double k, double l)
+/* The quadratic form of gauss and tophat, plus a constant. */
+NB_FN double nb_metric(const nb_lattice *c, double h, double k, double l, double constant)
 {
-    return h * (c->metric[0] * h + c->metric[1] * k + c->metric[2] * l) + k * (c->metric[3] * k + c->metric[4] * l) +
-           c->metric[5] * (l * l);
+    return h * (c->metric[0] * h + c->metric[1] * k + c->metric[2] * l) +
+           (k * (c->metric[3] * k + c->metric[4] * l) + (l * (c->metric[5] * l) + constant));
 }
 
-/* 2^x for -1000 <= x: a polynomial for the fraction, the whole number straight into the exponent bits. Error 2e-14. */
+/* 2^x for -1000 <= x: a polynomial for the fraction, the whole number straight into the exponent bits. Error 9e-13.
+ * Even and odd powers are two chains, half as long as one. */
 NB_FN double nb_exp2(double x)
 {
     union {
         double d;
         long long i;
     } bits;
-    double n, f, p;
+    double f, g, p, q;
     x = x < -1000.0 ? -1000.0 : x;
     bits.d = x + NB_ROUND_MAGIC;
-    n = bits.d - NB_ROUND_MAGIC;
-    f = x - n;
+    f = x - (bits.d - NB_ROUND_MAGIC);
     bits.i = (bits.i << 52) + (1023LL << 52);
-    p = 1.0205905413765595e-07;
-    p = 1.325964524488711e-06 + f * p;
-    p = 1.5252672924850737e-05 + f * p;
-    p = 0.0001540343375125101 + f * p;
-    p = 0.0013333558200794592 + f * p;
-    p = 0.009618129193934313 + f * p;
-    p = 0.05550410866465167 + f * p;
-    p = 0.2402265069564034 + f * p;
-    p = 0.6931471805599462 + f * p;
-    p = 1.0000000000000135 + f * p;
-    return p * bits.d;
+    g = f * f;
+    q = 0.00015403455852453838 + g * 1.3255224878668817e-06;
+    p = 0.0013333450568000645 + g * 1.5310079402249296e-05;
+    q = 0.009618129159402558 + g * q;
+    p = 0.05550410941205933 + g * p;
+    q = 0.2402265069581299 + g * q;
+    p = 0.6931471805459335 + g * p;
+    q = 1.0 + g * q;
+    return (q + f * p) * bits.d;
 }
 
-/* Gaussian spots: the metric carries -2 log2(e)/0.63 * fudge, so that F^2 = height * 2^metric. */
+/* Gaussian spots: the metric carries -2 log2(e)/0.63 * fudge, so that F^2 = 2^(log2 height + metric). */
 NB_FN double nb_gauss_xtal(const nb_lattice *c, double h, double k, double l)
 {
-    return c->height * nb_exp2(nb_metric(c, h, k, l));
+    return nb_exp2(nb_metric(c, h, k, l, c->log_height));
 }
 
 /* Top hat: the Gaussian's metric without its factor, cut where the reference cuts. */
 NB_FN double nb_tophat_xtal(const nb_lattice *c, double h, double k, double l)
 {
-    return nb_metric(c, h, k, l) < c->cutoff ? c->height : 0.0;
+    double inside = nb_metric(c, h, k, l, 0.0) < c->cutoff ? 1.0 : 0.0;
+    return c->height * inside;
 }
 
 /* Any of them, chosen by a constant (a compile-time one in every loop that matters). */

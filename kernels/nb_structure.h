@@ -40,6 +40,13 @@ NB_FN int nb_box_safe(const nb_box *b, double h, double k, double l)
            (l >= b->safe_low[2]) & (l <= b->safe_high[2]);
 }
 
+/* Element of the neighbourhood's first corner, or -1 where it may not be used. */
+NB_FN int nb_box_corner(const nb_box *b, double h, double k, double l)
+{
+    int corner = nb_box_element(b, nb_floor(h) - 1.0, nb_floor(k) - 1.0, nb_floor(l) - 1.0);
+    return nb_box_safe(b, h, k, l) ? corner : -1;
+}
+
 /* Weights of the cubic Lagrange polynomial through -1, 0, 1, 2 at t in [0, 1). */
 NB_FN void nb_cubic_weights(double t, double *w0, double *w1, double *w2, double *w3)
 {
@@ -48,6 +55,71 @@ NB_FN void nb_cubic_weights(double t, double *w0, double *w1, double *w2, double
     *w1 = a * b * c * 0.5;
     *w2 = a * t * c * -0.5;
     *w3 = a * t * b * (1.0 / 6.0);
+}
+
+/* Four neighbours along l at once, where the compiler has vectors; CUDA's has none, and needs none. */
+#ifdef __CUDACC__
+typedef struct {
+    double lane[4];
+} nb_four;
+
+NB_FN nb_four nb_load4(const double *p)
+{
+    nb_four r;
+    for (int i = 0; i < 4; ++i) r.lane[i] = p[i];
+    return r;
+}
+
+NB_FN nb_four nb_axpy4(double w, nb_four x, nb_four y)
+{
+    for (int i = 0; i < 4; ++i) y.lane[i] += w * x.lane[i];
+    return y;
+}
+
+NB_FN double nb_dot4(const double *w, nb_four x)
+{
+    return (w[0] * x.lane[0] + w[1] * x.lane[1]) + (w[2] * x.lane[2] + w[3] * x.lane[3]);
+}
+#else
+typedef double nb_four __attribute__((vector_size(32)));
+typedef double nb_four_anywhere __attribute__((vector_size(32), aligned(8), may_alias));
+
+#define nb_load4(p) ((nb_four)*(const nb_four_anywhere *)(p))
+#define nb_axpy4(w, x, y) ((y) + (w) * (x))
+
+NB_FN double nb_dot4(const double *w, nb_four x)
+{
+    x *= nb_load4(w);
+    return (x[0] + x[1]) + (x[2] + x[3]);
+}
+#endif
+
+/* Tensor product of three sets of cubic weights with the 4x4x4 neighbourhood that begins at `corner`; plane and row are
+ * the strides of the two outer indices. */
+NB_FN double nb_tricubic(const double *corner, int plane, int row, const double *wh, const double *wk, const double *wl)
+{
+    nb_four sum = {0}, part, zero = {0};
+    int i;
+    for (i = 0; i < 4; ++i) {
+        const double *f = corner + (long long)i * plane;
+        part = nb_axpy4(wk[0], nb_load4(f), zero);
+        part = nb_axpy4(wk[1], nb_load4(f + row), part);
+        part = nb_axpy4(wk[2], nb_load4(f + 2 * row), part);
+        part = nb_axpy4(wk[3], nb_load4(f + 3 * row), part);
+        sum = nb_axpy4(wh[i], part, sum);
+    }
+    return nb_dot4(wl, sum);
+}
+
+/* F at h, k, l by tricubic interpolation; the caller has made sure that the neighbourhood is inside the table. */
+NB_FN double nb_box_interpolate(const nb_box *b, const double *table, double h, double k, double l)
+{
+    double fh = nb_floor(h), fk = nb_floor(k), fl = nb_floor(l), wh[4], wk[4], wl[4];
+    const double *corner = table + nb_box_element(b, fh - 1.0, fk - 1.0, fl - 1.0);
+    nb_cubic_weights(h - fh, wh, wh + 1, wh + 2, wh + 3);
+    nb_cubic_weights(k - fk, wk, wk + 1, wk + 2, wk + 3);
+    nb_cubic_weights(l - fl, wl, wl + 1, wl + 2, wl + 3);
+    return nb_tricubic(corner, (int)b->stride[0], (int)b->stride[1], wh, wk, wl);
 }
 
 #endif

@@ -44,12 +44,18 @@ cdef extern from *:
     void *nb_aligned(size_t nbytes) noexcept nogil
 
 cdef enum:
-    BLOCK = 64       # orientations whose P, Q, R are worked out together
-    LANES = 16       # partial sums of the statistics
-    STATISTICS = 5   # sum, sum of squares, maximum, where, solid angle
+    BLOCK = 64       # orientations whose P, Q, R are worked out together,
+    VECTOR = 8       # in multiples of this (the arrays are padded)
+    LANES = 16       # tiles are filled up to a multiple of this
+    STATISTICS = 4   # sum, sum of squares, solid angle, maximum
 
 #: True when this build can use more than one thread
 PARALLEL = bool(NB_PARALLEL)
+
+
+cdef struct Portion:
+    # what a thread renders at a time: rows slow to slow_end - 1, columns fast to fast_end - 1
+    int slow, slow_end, fast, fast_end
 
 
 cdef struct Scratch:
@@ -74,15 +80,29 @@ cdef struct Scratch:
     double *weight
     double *cubic      # 12 * TILE
     double *pqr        # 9 * BLOCK
+    double *sum        # over the tiles of a strip, pixel by pixel: values,
+    double *squares    # their squares,
+    double *angle      # solid angles,
+    float *top         # and the largest value
     int *element
     long outside       # steps that left the range of interpolation
+    Portion portion    # what is being rendered
     int row            # the pixel that was worked out elsewhere (-1: none), and its value
     int column
     float value
 
 cdef enum:
-    ARRAYS = 18
+    ARRAYS = 22
     SCRATCH_DOUBLES = (ARRAYS + 12) * TILE + 9 * BLOCK + TILE
+
+
+cdef void choose_portion(Portion *item, const nb_job *p, Py_ssize_t number, int row, int row_end, int lines, int across,
+                         int length) noexcept nogil:
+    """Portion `number` of the rows from `row` to `row_end` - 1: `across` of them cover `lines` rows."""
+    item.slow = row + <int>(number // across) * lines
+    item.slow_end = item.slow + lines if item.slow + lines < row_end else row_end
+    item.fast = p.fast_min + <int>(number % across) * length
+    item.fast_end = item.fast + length if item.fast + length < p.fast_max + 1 else p.fast_max + 1
 
 
 cdef void lay_out(Scratch *w, double *memory) noexcept nogil:
@@ -105,6 +125,10 @@ cdef void lay_out(Scratch *w, double *memory) noexcept nogil:
     w.k = memory + 15 * TILE
     w.l = memory + 16 * TILE
     w.weight = memory + 17 * TILE
+    w.sum = memory + 18 * TILE
+    w.squares = memory + 19 * TILE
+    w.angle = memory + 20 * TILE
+    w.top = <float *>(memory + 21 * TILE)
     w.cubic = memory + ARRAYS * TILE
     w.pqr = w.cubic + 12 * TILE
     w.element = <int *>(w.pqr + 9 * BLOCK)
@@ -118,18 +142,39 @@ cdef void lay_out(Scratch *w, double *memory) noexcept nogil:
 
 # ---- geometry of a tile --------------------------------------------------------------------------------------------
 
-cdef void directions(const nb_job *p, int n, double fast, double step, const double *start, nb_in place,
-                     nb_out x, nb_out y, nb_out z, nb_out inv) noexcept nogil:
-    """Diffracted unit vectors and 1/airpath of pixels at start + (fast + step*i) * fast axis."""
+cdef void inverse_airpaths(const nb_job *p, int n, double step, const double *start, nb_in place,
+                           nb_out inv) noexcept nogil:
+    """1/airpath of the pixels of a flat detector's tile: start + step*i along the fast axis.
+
+    The squared airpath is t^2 + off: t along the fast axis from the foot of the perpendicular, which is sqrt(off) long.
+    """
     cdef int i
-    cdef double fx = p.fast[0], fy = p.fast[1], fz = p.fast[2], sx = start[0], sy = start[1], sz = start[2]
-    cdef double px, py, pz, f, r
+    # not 1 when a two-theta axis that is no unit vector has turned the detector, which the reference allows
+    cdef double length = sqrt(nb_dot(p.fast, p.fast)), along = nb_dot(start, p.fast) / length, off = 0.0, unit, t, d
+    for i in range(3):
+        d = start[i] - along * p.fast[i] / length
+        off += d * d
+    # in units of the first pixel's airpath nb_rsqrt sees numbers near 1, whatever the geometry
+    unit = 1.0 / sqrt(along * along + off)
+    along = along * unit
+    off = off * unit * unit
+    step = step * length * unit
+    for i in range(n):
+        t = along + step * place[i]
+        inv[i] = unit * nb_rsqrt(t * t + off)
+
+
+cdef void directions(const nb_job *p, int n, double step, const double *start, nb_in place,
+                     nb_out x, nb_out y, nb_out z, nb_out inv) noexcept nogil:
+    """Diffracted unit vectors and 1/airpath of the pixels of any tile."""
+    cdef int i
+    cdef double fx = step * p.fast[0], fy = step * p.fast[1], fz = step * p.fast[2]
+    cdef double sx = start[0], sy = start[1], sz = start[2], px, py, pz, r
     if p.curved:
         for i in range(n):
-            f = fast + step * place[i]
-            px = f * fx + sx
-            py = f * fy + sy
-            pz = f * fz + sz
+            px = sx + fx * place[i]
+            py = sy + fy * place[i]
+            pz = sz + fz * place[i]
             nb_curve(p.beam, p.fast, p.slow, p.distance, &px, &py, &pz)
             r = 1.0 / sqrt(px * px + py * py + pz * pz)
             x[i] = px * r
@@ -137,19 +182,32 @@ cdef void directions(const nb_job *p, int n, double fast, double step, const dou
             z[i] = pz * r
             inv[i] = r
         return
+    inverse_airpaths(p, n, step, start, place, inv)
     for i in range(n):
-        f = fast + step * place[i]
-        px = f * fx + sx
-        py = f * fy + sy
-        pz = f * fz + sz
-        r = 1.0 / sqrt(px * px + py * py + pz * pz)
-        x[i] = px * r
-        y[i] = py * r
-        z[i] = pz * r
-        inv[i] = r
+        x[i] = (sx + fx * place[i]) * inv[i]
+        y[i] = (sy + fy * place[i]) * inv[i]
+        z[i] = (sz + fz * place[i]) * inv[i]
 
 
-cdef void solid_angles(const nb_job *p, int n, nb_in inv, nb_out omega) noexcept nogil:
+cdef void project(int n, const double *axis, nb_in x, nb_in y, nb_in z, nb_out out) noexcept nogil:
+    """Components of the diffracted directions along an axis."""
+    cdef int i
+    for i in range(n):
+        out[i] = axis[0] * x[i] + axis[1] * y[i] + axis[2] * z[i]
+
+
+cdef void project_flat(const nb_job *p, int n, const double *axis, double step, const double *start, nb_in place,
+                       nb_in inv, nb_out out) noexcept nogil:
+    """The same on a flat detector, where they are (P + Q*i)/airpath."""
+    cdef int i
+    cdef double first = nb_dot(axis, start), more = step * nb_dot(axis, p.fast)
+    for i in range(n):
+        out[i] = (first + more * place[i]) * inv[i]
+
+
+cdef void solid_angles(const nb_job *p, int n, const unsigned short *mask, nb_in inv, double times, nb_out omega,
+                       nb_out angle) noexcept nogil:
+    """The pixels' solid angles; `times` of each goes into the sum of those that are not masked."""
     cdef int i
     cdef double area = p.pixel * p.pixel, close = p.close_distance
     if p.point_pixel:
@@ -158,29 +216,30 @@ cdef void solid_angles(const nb_job *p, int n, nb_in inv, nb_out omega) noexcept
     else:
         for i in range(n):
             omega[i] = nb_solid_angle(inv[i], area, close, 0)
+    if mask == NULL:
+        for i in range(n):
+            angle[i] = angle[i] + times * omega[i]
+    else:
+        for i in range(n):
+            angle[i] = angle[i] + (times * omega[i] if mask[i] else 0.0)
 
 
-cdef void captures(const nb_job *p, int n, int layer, nb_in x, nb_in y, nb_in z, nb_out capture) noexcept nogil:
+cdef void captures(const nb_job *p, int n, int layer, nb_out capture) noexcept nogil:
+    """Obliquities (in `capture`) to capture fractions."""
     cdef int i
-    cdef double nx = p.normal[0], ny = p.normal[1], nz = p.normal[2]
     for i in range(n):
-        capture[i] = nb_capture(layer, p.absorption, x[i] * nx + y[i] * ny + z[i] * nz)
+        capture[i] = nb_capture(layer, p.absorption, capture[i])
 
 
-cdef void polarizations(const nb_job *p, int n, const double *source, nb_in x, nb_in y, nb_in z,
-                        nb_out polar) noexcept nogil:
+cdef void polarizations(double kahn, int n, nb_in c, nb_in e, nb_in b, nb_out polar) noexcept nogil:
+    """Polarization factors from components along the beam (c) and its E and B vectors."""
     cdef int i
-    cdef double kahn = p.kahn, c
-    cdef double sx = source[0], sy = source[1], sz = source[2], ex = source[4], ey = source[5], ez = source[6]
-    cdef double bx = source[7], by = source[8], bz = source[9]
     if kahn == 0.0:
         for i in range(n):
-            c = sx * x[i] + sy * y[i] + sz * z[i]
-            polar[i] = 0.5 * (1.0 + c * c)
-        return
-    for i in range(n):
-        c = sx * x[i] + sy * y[i] + sz * z[i]
-        polar[i] = nb_polarization(kahn, c, ex * x[i] + ey * y[i] + ez * z[i], bx * x[i] + by * y[i] + bz * z[i])
+            polar[i] = 0.5 * (1.0 + c[i] * c[i])
+    else:
+        for i in range(n):
+            polar[i] = nb_polarization(kahn, c[i], e[i], b[i])
 
 
 cdef void scattering(int n, const double *source, nb_in x, nb_in y, nb_in z,
@@ -223,7 +282,7 @@ cdef void make_pqr(const nb_job *p, int count, nb_in cells, Py_ssize_t stride, c
         ax = cells + (3 * axis) * stride
         ay = cells + (3 * axis + 1) * stride
         az = cells + (3 * axis + 2) * stride
-        for j in range(count):
+        for j in range((count + VECTOR - 1) // VECTOR * VECTOR):
             pqr[3 * axis * BLOCK + j] = ax[j] * px + ay[j] * py + az[j] * pz
             pqr[(3 * axis + 1) * BLOCK + j] = ax[j] * qx + ay[j] * qy + az[j] * qz
             pqr[(3 * axis + 2) * BLOCK + j] = ax[j] * rx + ay[j] * ry + az[j] * rz
@@ -331,109 +390,77 @@ cdef void first_polarization(int n, nb_in passed, nb_in fresh, nb_out polar) noe
 
 
 cdef void finish(const nb_job *p, int n, const unsigned short *mask, const Scratch *w, int replaced,
-                 nb_outf image, double *statistics) noexcept nogil:
-    """Sum -> float32 pixels, and what the statistics need of them: sum, sum of squares, maximum and where, solid angle.
+                 nb_outf image) noexcept nogil:
+    """Sum -> float32 pixels, and their share in the statistics.
 
-    The partial sums have a fixed number of lanes, so they do not depend on the vector length. replaced: the pixel of
-    the tile whose value was worked out elsewhere, or -1.
+    replaced: the pixel of the tile whose value was worked out elsewhere, or -1.
     """
-    cdef int i, j, whole = n // LANES * LANES
+    cdef int i
     cdef double f2 = p.default_F * p.default_F if p.structure_kind == NB_CONSTANT else 1.0
     cdef double background = p.background, scale = p.scale
     cdef nb_out acc = w.acc
+    cdef nb_out sum = w.sum
+    cdef nb_out squares = w.squares
+    cdef nb_outf top = w.top
     cdef nb_in omega = w.omega
     cdef nb_in polar = w.polar
     cdef nb_in capture = w.capture
-    cdef double total[LANES]
-    cdef double squares[LANES]
-    cdef float top[LANES]
-    cdef float value, best
-    for i in range(n):
-        acc[i] = (background + f2 * acc[i]) * scale
+    cdef float value
     if p.sensor and not p.weight_thick:
         for i in range(n):
-            acc[i] = acc[i] * capture[i]
-    if p.polarized and not p.weight_polar:
-        for i in range(n):
-            acc[i] = acc[i] * polar[i]
+            acc[i] = (background + f2 * acc[i]) * capture[i]
+        background = 0.0
+        f2 = 1.0
+    f2 = f2 * scale
+    background = background * scale
     if not p.weight_omega:
+        if p.polarized and not p.weight_polar:
+            for i in range(n):
+                acc[i] = (background + f2 * acc[i]) * (polar[i] * omega[i])
+        else:
+            for i in range(n):
+                acc[i] = (background + f2 * acc[i]) * omega[i]
+    elif p.polarized and not p.weight_polar:
         for i in range(n):
-            acc[i] = acc[i] * omega[i]
+            acc[i] = (background + f2 * acc[i]) * polar[i]
+    else:
+        for i in range(n):
+            acc[i] = background + f2 * acc[i]
     if mask != NULL:
         for i in range(n):
             acc[i] = acc[i] if mask[i] else 0.0
-    for i in range(n):
-        image[i] = <float>acc[i]
     if replaced >= 0:
-        image[replaced] = w.value
-    for j in range(LANES):
-        total[j] = 0.0
-        squares[j] = 0.0
-        top[j] = 0.0
-    i = 0
-    while i < whole:
-        for j in range(LANES):
-            value = image[i + j]
-            total[j] = total[j] + value
-            squares[j] = squares[j] + value * value
-            top[j] = value if value > top[j] else top[j]
-        i += LANES
-    for j in range(n - whole):
-        value = image[whole + j]
-        total[j] = total[j] + value
-        squares[j] = squares[j] + value * value
-        top[j] = value if value > top[j] else top[j]
-    best = 0.0
-    for j in range(LANES):
-        statistics[0] += total[j]
-        statistics[1] += squares[j]
-        best = top[j] if top[j] > best else best
-    if best > statistics[2]:
-        for i in range(n):
-            if image[i] == best:
-                statistics[2] = best
-                statistics[3] = i
-                break
+        acc[replaced] = w.value
+    for i in range(n):
+        value = <float>acc[i]
+        image[i] = value
+        sum[i] = sum[i] + value
+        squares[i] = squares[i] + value * value
+        top[i] = value if value > top[i] else top[i]
 
 
-cdef void add_solid_angle(int n, const unsigned short *mask, const double *omega, double times,
-                          double *statistics) noexcept nogil:
-    cdef int i, j, whole = n // LANES * LANES
-    cdef double angle[LANES]
-    cdef double total = 0.0
-    for j in range(LANES):
-        angle[j] = 0.0
-    if mask != NULL:
-        for i in range(n):
-            if mask[i]:
-                angle[i % LANES] += omega[i]
+cdef void along(const nb_job *p, int n, const double *axis, double step, const double *start, const Scratch *w,
+                double *out) noexcept nogil:
+    """Components of the tile's diffracted directions along an axis."""
+    if p.curved:
+        project(n, axis, w.x, w.y, w.z, out)
     else:
-        i = 0
-        while i < whole:
-            for j in range(LANES):
-                angle[j] = angle[j] + omega[i + j]
-            i += LANES
-        for j in range(n - whole):
-            angle[j] = angle[j] + omega[whole + j]
-    for j in range(LANES):
-        total += angle[j]
-    statistics[4] += total * times
+        project_flat(p, n, axis, step, start, w.place, w.inv, out)
 
 
 cdef void render_tile(const nb_job *p, const double *sources, const double *cells, Py_ssize_t stride,
                       const double *table, const unsigned short *mask, int slow, int fast, int n, Scratch *w,
-                      float *image, double *statistics) noexcept nogil:
+                      float *image) noexcept nogil:
     """n pixels of row `slow` from column `fast` on."""
     cdef int m = (n + LANES - 1) // LANES * LANES  # the spare lanes are computed and thrown away
     cdef int layer, sub_slow, sub_fast, source, passing = m, substeps = p.oversample * p.oversample
     cdef bint weighted = p.weight_thick or p.weight_polar or p.weight_omega
     cdef bint need_polar = p.polarized, cut = p.dmin > 0.0, have_omega = False, have_capture
     cdef double f, s, o, step = p.subpixel * p.oversample
+    cdef bint vectors = p.curved or cut  # whether the directions are needed as vectors
     cdef double start[3]
-    cdef double origin[3]
     cdef const double *src
     cdef int i
-    statistics[0] = statistics[1] = statistics[2] = statistics[3] = statistics[4] = 0.0
     if mask != NULL:
         for i in range(n):
             if mask[i]:
@@ -441,7 +468,8 @@ cdef void render_tile(const nb_job *p, const double *sources, const double *cell
         else:
             return
     fill(m, 0.0, w.acc)
-    fill(m, 0.0, w.polar)
+    if cut:
+        fill(m, 0.0, w.polar)
     for layer in range(p.layers):
         o = layer * p.thickstep
         have_capture = False
@@ -450,37 +478,44 @@ cdef void render_tile(const nb_job *p, const double *sources, const double *cell
                 f = p.subpixel * (fast * p.oversample + sub_fast) + p.subpixel / 2.0
                 s = p.subpixel * (slow * p.oversample + sub_slow) + p.subpixel / 2.0
                 for i in range(3):
-                    start[i] = s * p.slow[i] + o * p.normal[i] + p.origin[i]
-                    origin[i] = f * p.fast[i] + start[i]
-                directions(p, m, f, step, start, w.place, w.x, w.y, w.z, w.inv)
+                    start[i] = f * p.fast[i] + s * p.slow[i] + o * p.normal[i] + p.origin[i]
+                if vectors:
+                    directions(p, m, step, start, w.place, w.x, w.y, w.z, w.inv)
+                else:
+                    inverse_airpaths(p, m, step, start, w.place, w.inv)
                 if not have_omega or p.weight_omega:
-                    solid_angles(p, m, w.inv, w.omega)
-                    add_solid_angle(n, mask, w.omega, 1.0 if p.weight_omega else p.layers * substeps, statistics)
+                    solid_angles(p, n, mask, w.inv, 1.0 if p.weight_omega else p.layers * substeps, w.omega, w.angle)
                     have_omega = True
                 if (p.sensor and not have_capture) or p.weight_thick:
-                    captures(p, m, layer, w.x, w.y, w.z, w.capture)
+                    along(p, m, p.normal, step, start, w, w.capture)
+                    captures(p, m, layer, w.capture)
                     have_capture = True
                 for source in range(p.sources):
                     src = sources + source * NB_SOURCE_SIZE
-                    if cut or p.curved:
+                    if vectors:
                         scattering(m, src, w.x, w.y, w.z, w.qx, w.qy, w.qz)
                     if cut:
                         passing = within_dmin(p.dmin, m, w.qx, w.qy, w.qz, w.passed)
                         if passing == 0:
                             continue
-                    if p.weight_polar or (need_polar and not cut):
-                        polarizations(p, m, src, w.x, w.y, w.z, w.polar)
-                        need_polar = False
-                    elif need_polar:
-                        polarizations(p, m, src, w.x, w.y, w.z, w.part)
-                        first_polarization(m, w.passed, w.part, w.polar)
+                    if need_polar or p.weight_polar:
+                        along(p, m, src, step, start, w, w.h)
+                        if p.kahn != 0.0:
+                            along(p, m, src + 4, step, start, w, w.k)
+                            along(p, m, src + 7, step, start, w, w.l)
+                        if cut and not p.weight_polar:
+                            polarizations(p.kahn, m, w.h, w.k, w.l, w.part)
+                            first_polarization(m, w.passed, w.part, w.polar)
+                        else:
+                            polarizations(p.kahn, m, w.h, w.k, w.l, w.polar)
+                            need_polar = False
                     if weighted or passing < m:
                         fill(m, 0.0, w.part)
-                        sum_orientations(p, cells, stride, table, src, origin, step, m, w, w.part)
+                        sum_orientations(p, cells, stride, table, src, start, step, m, w, w.part)
                         add_weighted(p, m, passing < m, w)
                     else:
-                        sum_orientations(p, cells, stride, table, src, origin, step, m, w, w.acc)
-    finish(p, n, mask, w, w.column - fast if w.row == slow and fast <= w.column < fast + n else -1, image, statistics)
+                        sum_orientations(p, cells, stride, table, src, start, step, m, w, w.acc)
+    finish(p, n, mask, w, w.column - fast if w.row == slow and fast <= w.column < fast + n else -1, image)
 
 
 # ---- the image -----------------------------------------------------------------------------------------------------
@@ -500,32 +535,43 @@ def render(Job job, float[:, ::1] image, int threads=1, progress=None, override=
     cdef const double *table = job.table_data
     cdef const unsigned short *mask = job.mask_data
     cdef int width = p.fast_max - p.fast_min + 1, height = p.slow_max - p.slow_min + 1
-    cdef int tiles = (width + TILE - 1) // TILE, rows, row, t, best_slow = -1, best_fast = -1
+    cdef int lines, length, across, rows, row, row_end, t
     cdef Py_ssize_t item, items
-    cdef double total = 0.0, squares = 0.0, top = 0.0, angle = 0.0, clock = 0.0, begin, cost
+    cdef double sum = 0.0, squares = 0.0, top = 0.0, angle = 0.0, clock = 0.0, begin, cost
     cdef long outside = 0, pixels = 0
     cdef double *memory = NULL
     cdef double *statistics = NULL
     cdef Scratch *scratch = NULL
+    cdef Portion best
     cdef float *data
     cdef double *st
     if image.shape[0] != p.spixels or image.shape[1] != p.fpixels:
         raise ValueError(f"image is {image.shape[0]} x {image.shape[1]}, the detector {p.spixels} x {p.fpixels}")
     if width <= 0 or height <= 0:
         return 0.0, 0.0, 0, 0.0, None, 0.0, 0, 0.0
+    # A portion is one tile, or several rows where a pixel has little to sum. It must not depend on the threads, which
+    # would change the order in which the statistics are summed.
+    cost = 1.5e-9 * job.steps_per_pixel + 4e-9
+    if cost * width < 20e-6:
+        lines = <int>(20e-6 / (cost * width)) + 1
+        length = width
+    else:
+        lines = 1
+        length = TILE if cost > 20e-9 else 8 * TILE
+    across = (width + length - 1) // length
     if threads < 1 or not NB_PARALLEL:
         threads = 1
-    if threads > tiles * <Py_ssize_t>height:
-        threads = tiles * height
+    if threads > across * <Py_ssize_t>((height + lines - 1) // lines):
+        threads = across * ((height + lines - 1) // lines)
     data = &image[0, 0]
-    # a band of rows between two looks at the clock, the keyboard and the progress meter: about 20 ms of work
-    cost = 1.5e-9 * job.steps_per_pixel + 4e-9
-    rows = <int>(0.02 * threads / (cost * width)) + 1
-    if rows > height:
-        rows = height
+    # a band of rows between two looks at the keyboard and the progress meter: about 20 ms of work
+    cost = cost * width * lines
+    rows = (<int>(0.02 * threads / cost) + 1) if cost < 0.02 * threads else 1
+    rows = rows * lines if rows < height // lines + 1 else height
+    items = <Py_ssize_t>((rows + lines - 1) // lines) * across
     memory = <double *>nb_aligned(threads * SCRATCH_DOUBLES * sizeof(double))
     scratch = <Scratch *>nb_aligned(threads * sizeof(Scratch))
-    statistics = <double *>nb_aligned(rows * tiles * STATISTICS * sizeof(double))
+    statistics = <double *>nb_aligned(items * STATISTICS * sizeof(double))
     if memory == NULL or scratch == NULL or statistics == NULL:
         free(memory)
         free(scratch)
@@ -538,30 +584,30 @@ def render(Job job, float[:, ::1] image, int threads=1, progress=None, override=
                 scratch[t].row, scratch[t].column, scratch[t].value = override
         row = p.slow_min
         while row <= p.slow_max:
-            if rows > p.slow_max - row + 1:
-                rows = p.slow_max - row + 1
-            items = <Py_ssize_t>rows * tiles
+            row_end = row + rows if row + rows <= p.slow_max else p.slow_max + 1
+            items = <Py_ssize_t>((row_end - row + lines - 1) // lines) * across
             begin = nb_now()
             if threads == 1:
                 with nogil:
                     for item in range(items):
-                        one_item(p, sources, cells, stride, table, mask, row, tiles, item, &scratch[0], data, statistics)
+                        choose_portion(&scratch[0].portion, p, item, row, row_end, lines, across, length)
+                        one_item(p, sources, cells, stride, table, mask, &scratch[0], data, statistics + item * STATISTICS)
             else:
                 for item in prange(items, nogil=True, schedule="dynamic", chunksize=1, num_threads=threads):
-                    one_item(p, sources, cells, stride, table, mask, row, tiles, item, &scratch[NB_THREAD], data,
-                             statistics)
+                    choose_portion(&scratch[NB_THREAD].portion, p, item, row, row_end, lines, across, length)
+                    one_item(p, sources, cells, stride, table, mask, &scratch[NB_THREAD], data,
+                             statistics + item * STATISTICS)
             clock += nb_now() - begin
             for item in range(items):
                 st = statistics + item * STATISTICS
-                total += st[0]
+                sum += st[0]
                 squares += st[1]
-                angle += st[4]
-                if st[2] > top:
-                    top = st[2]
-                    best_slow = row + <int>(item // tiles)
-                    best_fast = p.fast_min + <int>(item % tiles) * TILE + <int>st[3]
-            row += rows
-            pixels += count_pixels(job, row - rows, row - 1)
+                angle += st[2]
+                if st[3] > top:
+                    top = st[3]
+                    choose_portion(&best, p, item, row, row_end, lines, across, length)
+            pixels += count_pixels(job, row, row_end - 1)
+            row = row_end
             if progress is not None:
                 progress(pixels)
             PyErr_CheckSignals()
@@ -571,21 +617,69 @@ def render(Job job, float[:, ::1] image, int threads=1, progress=None, override=
         free(memory)
         free(scratch)
         free(statistics)
-    return (total, squares, pixels, top, None if best_slow < 0 else (best_slow, best_fast), angle, outside,
-            clock)
+    return sum, squares, pixels, top, find_first(&best, image, <float>top) if top > 0.0 else None, angle, outside, clock
+
+
+cdef tuple find_first(const Portion *item, float[:, ::1] image, float value):
+    """(slow, fast) of the first pixel of a portion that has a value."""
+    cdef int slow, fast
+    for slow in range(item.slow, item.slow_end):
+        for fast in range(item.fast, item.fast_end):
+            if image[slow, fast] == value:
+                return slow, fast
+    return None
 
 
 cdef void one_item(const nb_job *p, const double *sources, const double *cells, Py_ssize_t stride, const double *table,
-                   const unsigned short *mask, int row, int tiles, Py_ssize_t item, Scratch *w, float *image,
+                   const unsigned short *mask, Scratch *w, float *image,
                    double *statistics) noexcept nogil:
-    cdef int slow = row + <int>(item // tiles)
-    cdef int fast = p.fast_min + <int>(item % tiles) * TILE
-    cdef int n = p.fast_max - fast + 1
-    cdef Py_ssize_t at = <Py_ssize_t>slow * p.fpixels + fast
-    if n > TILE:
-        n = TILE
-    render_tile(p, sources, cells, stride, table, <const unsigned short *>NULL if mask == NULL else mask + at, slow, fast, n, w, image + at,
-                statistics + item * STATISTICS)
+    """Render one portion of the image, tile by tile, and reduce its statistics."""
+    cdef const Portion *item = &w.portion
+    cdef int slow, fast, n, width = TILE // 2
+    cdef Py_ssize_t at
+    fill(TILE, 0.0, w.sum)
+    fill(TILE, 0.0, w.squares)
+    fill(TILE, 0.0, w.angle)
+    fill(TILE // 2, 0.0, <double *>w.top)
+    for slow in range(item.slow, item.slow_end):
+        fast = item.fast
+        while fast < item.fast_end:
+            n = item.fast_end - fast
+            if n > TILE:
+                n = TILE
+            at = <Py_ssize_t>slow * p.fpixels + fast
+            render_tile(p, sources, cells, stride, table, <const unsigned short *>NULL if mask == NULL else mask + at,
+                        slow, fast, n, w, image + at)
+            fast += n
+    statistics[0] = total(w.sum)
+    statistics[1] = total(w.squares)
+    statistics[2] = total(w.angle)
+    while width > 0:
+        larger(width, w.top + width, w.top)
+        width //= 2
+    statistics[3] = w.top[0]
+
+
+cdef double total(double *values) noexcept nogil:
+    """Sum of TILE values, which is destroyed: halves are added to halves, in vectors, so that the order of the sum does
+    not depend on their length."""
+    cdef int width = TILE // 2
+    while width > 0:
+        halve(width, values + width, values)
+        width //= 2
+    return values[0]
+
+
+cdef void halve(int n, nb_in upper, nb_out lower) noexcept nogil:
+    cdef int i
+    for i in range(n):
+        lower[i] = lower[i] + upper[i]
+
+
+cdef void larger(int n, nb_inf upper, nb_outf lower) noexcept nogil:
+    cdef int i
+    for i in range(n):
+        lower[i] = upper[i] if upper[i] > lower[i] else lower[i]
 
 
 cdef long count_pixels(Job job, int first, int last):
@@ -603,32 +697,28 @@ cdef long count_pixels(Job job, int first, int last):
     return count
 
 
-cdef void add_deviations(int n, nb_inf image, double mean, nb_out lanes) noexcept nogil:
-    cdef int i = 0, j, whole = n // LANES * LANES
+cdef void add_deviations(int n, nb_inf image, double mean, nb_out sums) noexcept nogil:
+    cdef int i
     cdef double d
-    while i < whole:
-        for j in range(LANES):
-            d = image[i + j] - mean
-            lanes[j] = lanes[j] + d * d
-        i += LANES
-    for j in range(n - whole):
-        d = image[whole + j] - mean
-        lanes[j] = lanes[j] + d * d
+    for i in range(n):
+        d = image[i] - mean
+        sums[i] = sums[i] + d * d
 
 
 def squared_deviations(Job job, const float[:, ::1] image, double mean):
     """Sum of (pixel - mean)^2 over the region of interest, masked pixels (0) included, and the number of pixels."""
     cdef const nb_job *p = &job.p
-    cdef int slow, j, width = p.fast_max - p.fast_min + 1, height = p.slow_max - p.slow_min + 1
-    cdef double lanes[LANES]
-    cdef double total = 0.0
+    cdef int slow, fast, i, n, width = p.fast_max - p.fast_min + 1, height = p.slow_max - p.slow_min + 1
+    cdef double sums[TILE]
     if width <= 0 or height <= 0:
         return 0.0, 0
     with nogil:
-        for j in range(LANES):
-            lanes[j] = 0.0
+        for i in range(TILE):
+            sums[i] = 0.0
         for slow in range(p.slow_min, p.slow_max + 1):
-            add_deviations(width, &image[slow, p.fast_min], mean, lanes)
-        for j in range(LANES):
-            total += lanes[j]
-    return total, <long>width * height
+            fast = p.fast_min
+            while fast <= p.fast_max:
+                n = p.fast_max - fast + 1
+                add_deviations(n if n < TILE else TILE, &image[slow, fast], mean, sums)
+                fast += TILE
+    return total(sums), <long>width * height
