@@ -81,6 +81,44 @@ cdef void set_lattice(nb_job *p, crystal):
         c.metric[i] = factor * weight * (u[0] * v[0] + u[1] * v[1] + u[2] * v[2])
 
 
+cdef void set_reach(nb_job *p, Buffer table):
+    """From where on spots that end (gauss, tophat) need not be computed.
+
+    A top hat ends at its cutoff. A Gaussian ends where all that is left out of a pixel, taken together, is less than half
+    of the least float32 above zero, so that no pixel can come out differently. limit stays 0 where nothing ends.
+    """
+    cdef nb_lattice *c = &p.lattice
+    cdef double *m = c.metric
+    cdef double sign = 1.0, top = p.default_F * p.default_F, determinant, brightest
+    cdef const double *values
+    cdef Py_ssize_t i
+    cdef double q[6]
+    if p.lattice_kind != NB_GAUSS and p.lattice_kind != NB_TOPHAT or p.curved or p.structure_kind == NB_TRICUBIC:
+        return
+    if p.lattice_kind == NB_GAUSS:
+        sign = -1.0
+    # the matrix of the form is q0 q1 q2 / q1 q3 q4 / q2 q4 q5; its minimum for a given d on one axis is d^2/inverse
+    for i in range(6):
+        q[i] = sign * m[i] * (0.5 if i == 1 or i == 2 or i == 4 else 1.0)
+    determinant = (q[0] * (q[3] * q[5] - q[4] * q[4]) - q[1] * (q[1] * q[5] - q[2] * q[4])
+                   + q[2] * (q[1] * q[4] - q[2] * q[3]))
+    c.reach[0] = determinant / (q[3] * q[5] - q[4] * q[4])
+    c.reach[1] = determinant / (q[0] * q[5] - q[2] * q[2])
+    c.reach[2] = determinant / (q[0] * q[3] - q[1] * q[1])
+    c.limit = c.cutoff
+    if p.lattice_kind == NB_GAUSS:
+        if table is not None:
+            values = <const double *>table.data
+            for i in range(table.nbytes // 8):
+                top = max(top, values[i] * values[i])
+        brightest = (top * p.scale * p.sources * p.orientations * p.layers * p.oversample * p.oversample
+                     * (1.0 if p.point_pixel else p.pixel * p.pixel) / (p.close_distance * p.close_distance))
+        c.limit = 152.0 + c.log_height + (log2(brightest) if brightest > 0.0 else 0.0)
+    # worth the trouble only if something can end, and only where all numbers are sound
+    if not (max(c.reach[0], c.reach[1], c.reach[2]) * 0.25 > c.limit > 0.0):
+        c.limit = 0.0
+
+
 cdef void set_box(nb_job *p, bounds):
     """Where the table's indices lie, and where interpolation is allowed (the reference's bounds)."""
     cdef int i
@@ -154,6 +192,7 @@ cdef class Job:
         else:
             p.structure_kind = NB_TRICUBIC if sampling.interpolate else NB_NEAREST
             set_box(p, factors.bounds)
+        set_reach(p, table)
         self.table = table
         self.table_data = NULL if table is None else <const double *>(<Buffer>table).data
         self._set_sources(beam)
@@ -247,6 +286,16 @@ cdef class Job:
     def params(self):
         """The bytes of the struct `nb_job`, which the CUDA kernels take by value."""
         return (<const char *>&self.p)[:sizeof(nb_job)]
+
+    @property
+    def choices(self):
+        """What the CUDA kernels are compiled for: (lattice transform, source of structure factors, curved detector)."""
+        return self.p.lattice_kind, self.p.structure_kind, bool(self.p.curved)
+
+    @property
+    def domains(self):
+        """Mosaic domains."""
+        return self.p.domains
 
     @property
     def steps_per_pixel(self):

@@ -31,6 +31,8 @@ cdef extern from "nb_lattice.h" nogil:
         double metric[6]
         double height, log_height
         double cutoff
+        double reach[3]
+        double limit
     double nb_square_555(double h, double k, double l)
     double nb_square_small(const nb_lattice *c, double h, double k, double l)
     double nb_square_general(const nb_lattice *c, double h, double k, double l)

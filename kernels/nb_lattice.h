@@ -35,6 +35,8 @@ typedef struct {
     double height;         /* round, gauss, tophat: F^2 at a lattice point; */
     double log_height;     /* its binary logarithm */
     double cutoff;         /* tophat: the squared distance where it ends */
+    double reach[3];       /* gauss, tophat: the form is at least reach * d^2 when the distance on that axis is d; */
+    double limit;          /* beyond this value of the form, contributions cannot change a float32 pixel */
 } nb_lattice;
 
 /* Five cells: sin(5 pi d)/sin(pi d) = 4x^2 + 2x - 1 = y^2 - 5/4 with x = cos(2 pi d), y = 2x + 1/2; the polynomial gives
@@ -160,13 +162,13 @@ NB_FN double nb_exp2(double x)
 {
     union {
         double d;
-        long long i;
+        unsigned long long i;
     } bits;
     double f, g, p, q;
     x = x < -1000.0 ? -1000.0 : x;
     bits.d = x + NB_ROUND_MAGIC;
     f = x - (bits.d - NB_ROUND_MAGIC);
-    bits.i = (bits.i << 52) + (1023LL << 52);
+    bits.i = (bits.i << 52) + (1023ULL << 52);
     g = f * f;
     q = 0.00015403455852453838 + g * 1.3255224878668817e-06;
     p = 0.0013333450568000645 + g * 1.5310079402249296e-05;

@@ -8,7 +8,7 @@ depends on nothing but the experiment: results are the same bit for bit for any 
 
 from cython.parallel cimport prange
 from cpython.exc cimport PyErr_CheckSignals
-from libc.math cimport sqrt
+from libc.math cimport fabs, sqrt
 from libc.stdlib cimport free
 
 from nanobragg_py.kernels.job cimport Job
@@ -46,6 +46,7 @@ cdef extern from *:
 cdef enum:
     BLOCK = 64       # orientations whose P, Q, R are worked out together,
     VECTOR = 8       # in multiples of this (the arrays are padded)
+    STRETCH = 64     # pixels for which it is asked whether a spot is near
     LANES = 16       # tiles are filled up to a multiple of this
     STATISTICS = 4   # sum, sum of squares, solid angle, maximum
 
@@ -80,6 +81,9 @@ cdef struct Scratch:
     double *weight
     double *cubic      # 12 * TILE
     double *pqr        # 9 * BLOCK
+    double along       # of the tile: first pixel's place along the fast axis from the foot of the perpendicular, m,
+    double off         # the perpendicular squared, m^2, and a pixel's step, m
+    double step
     double *sum        # over the tiles of a strip, pixel by pixel: values,
     double *squares    # their squares,
     double *angle      # solid angles,
@@ -143,7 +147,7 @@ cdef void lay_out(Scratch *w, double *memory) noexcept nogil:
 # ---- geometry of a tile --------------------------------------------------------------------------------------------
 
 cdef void inverse_airpaths(const nb_job *p, int n, double step, const double *start, nb_in place,
-                           nb_out inv) noexcept nogil:
+                           nb_out inv, Scratch *w) noexcept nogil:
     """1/airpath of the pixels of a flat detector's tile: start + step*i along the fast axis.
 
     The squared airpath is t^2 + off: t along the fast axis from the foot of the perpendicular, which is sqrt(off) long.
@@ -154,18 +158,22 @@ cdef void inverse_airpaths(const nb_job *p, int n, double step, const double *st
     for i in range(3):
         d = start[i] - along * p.fast[i] / length
         off += d * d
+    step = step * length
+    w.along = along
+    w.off = off
+    w.step = step
     # in units of the first pixel's airpath nb_rsqrt sees numbers near 1, whatever the geometry
     unit = 1.0 / sqrt(along * along + off)
     along = along * unit
     off = off * unit * unit
-    step = step * length * unit
+    step = step * unit
     for i in range(n):
         t = along + step * place[i]
         inv[i] = unit * nb_rsqrt(t * t + off)
 
 
 cdef void directions(const nb_job *p, int n, double step, const double *start, nb_in place,
-                     nb_out x, nb_out y, nb_out z, nb_out inv) noexcept nogil:
+                     nb_out x, nb_out y, nb_out z, nb_out inv, Scratch *w) noexcept nogil:
     """Diffracted unit vectors and 1/airpath of the pixels of any tile."""
     cdef int i
     cdef double fx = step * p.fast[0], fy = step * p.fast[1], fz = step * p.fast[2]
@@ -182,7 +190,7 @@ cdef void directions(const nb_job *p, int n, double step, const double *start, n
             z[i] = pz * r
             inv[i] = r
         return
-    inverse_airpaths(p, n, step, start, place, inv)
+    inverse_airpaths(p, n, step, start, place, inv, w)
     for i in range(n):
         x[i] = (sx + fx * place[i]) * inv[i]
         y[i] = (sy + fy * place[i]) * inv[i]
@@ -288,6 +296,65 @@ cdef void make_pqr(const nb_job *p, int count, nb_in cells, Py_ssize_t stride, c
             pqr[(3 * axis + 2) * BLOCK + j] = ax[j] * rx + ay[j] * ry + az[j] * rz
 
 
+cdef void find_near(const nb_job *p, int count, const Scratch *w, int first, int last, nb_out near) noexcept nogil:
+    """near = 1 for the orientations that have a spot within reach of pixels `first` to `last`, else 0.
+
+    Along a row an index is (A + B t)/sqrt(t^2 + off) - R, which lies between its values at the ends, and the value at its
+    one extremum, sqrt(B^2 + A^2/off), when that is between them.
+    """
+    cdef int j, axis
+    cdef double t0 = w.along + w.step * first, t1 = w.along + w.step * last, off = w.off, inv0 = w.inv[first]
+    cdef double inv1 = w.inv[last], limit = p.lattice.limit, reach, a, b, h0, h1, low, high, peak, distance
+    cdef nb_in cp
+    cdef nb_in cq
+    cdef nb_in cr
+    for j in range(count):
+        near[j] = 1.0
+    for axis in range(3):
+        cp = w.pqr + 3 * axis * BLOCK
+        cq = w.pqr + (3 * axis + 1) * BLOCK
+        cr = w.pqr + (3 * axis + 2) * BLOCK
+        reach = p.lattice.reach[axis]
+        for j in range(count):
+            b = cq[j] / w.step
+            a = cp[j] - b * w.along
+            h0 = inv0 * (a + b * t0)
+            h1 = inv1 * (a + b * t1)
+            low = h0 if h0 < h1 else h1
+            high = h1 if h0 < h1 else h0
+            peak = sqrt(b * b + a * a / off)
+            peak = peak if a > 0.0 else -peak
+            peak = peak if (t0 * a - b * off) * (t1 * a - b * off) < 0.0 else h0
+            low = peak if peak < low else low
+            high = peak if peak > high else high
+            # middle of the range to the nearest whole index, less half the range and a margin for rounding
+            a = 0.5 * (low + high) - cr[j]
+            distance = fabs(a - nb_rint(a)) - 0.5 * (high - low) - 1e-6
+            distance = distance if distance > 0.0 else 0.0
+            near[j] = 0.0 if reach * distance * distance > limit else near[j]
+
+
+cdef void sum_near(Lattice *c, const nb_job *p, const double *table, int count, int n, Scratch *w,
+                   double *acc) noexcept nogil:
+    """As `sum_block`, for spots that end: orientations without one near a stretch of pixels are left out."""
+    cdef int i, j, first = 0, length
+    cdef double near[BLOCK]
+    cdef double m[9]
+    while first < n:
+        length = n - first if n - first < STRETCH else STRETCH
+        find_near(p, count, w, first, first + length - 1, near)
+        for j in range(count):
+            if near[j] == 0.0:
+                continue
+            for i in range(9):
+                m[i] = w.pqr[i * BLOCK + j]
+            if p.structure_kind == NB_CONSTANT:
+                sum_flat(c, length, w.place + first, w.inv + first, m, acc + first)
+            else:
+                sum_flat_nearest(c, &p.box, table, length, w.place + first, w.inv + first, m, acc + first)
+        first += STRETCH
+
+
 cdef void sum_block(Lattice *c, const nb_job *p, const double *cells, Py_ssize_t stride, const double *table, int count,
                     int n, Scratch *w, double *acc) noexcept nogil:
     """acc += contributions of up to BLOCK orientations to a tile."""
@@ -341,6 +408,11 @@ cdef void sum_orientations(const nb_job *p, const double *cells, Py_ssize_t stri
             sum_block(<square_general *>c, p, cells + first, stride, table, count, n, w, acc)
         elif p.lattice_kind == NB_ROUND:
             sum_block(<round_xtal *>c, p, cells + first, stride, table, count, n, w, acc)
+        elif p.lattice.limit > 0.0:
+            if p.lattice_kind == NB_GAUSS:
+                sum_near(<gauss_xtal *>c, p, table, count, n, w, acc)
+            else:
+                sum_near(<tophat_xtal *>c, p, table, count, n, w, acc)
         elif p.lattice_kind == NB_GAUSS:
             sum_block(<gauss_xtal *>c, p, cells + first, stride, table, count, n, w, acc)
         else:
@@ -480,9 +552,9 @@ cdef void render_tile(const nb_job *p, const double *sources, const double *cell
                 for i in range(3):
                     start[i] = f * p.fast[i] + s * p.slow[i] + o * p.normal[i] + p.origin[i]
                 if vectors:
-                    directions(p, m, step, start, w.place, w.x, w.y, w.z, w.inv)
+                    directions(p, m, step, start, w.place, w.x, w.y, w.z, w.inv, w)
                 else:
-                    inverse_airpaths(p, m, step, start, w.place, w.inv)
+                    inverse_airpaths(p, m, step, start, w.place, w.inv, w)
                 if not have_omega or p.weight_omega:
                     solid_angles(p, n, mask, w.inv, 1.0 if p.weight_omega else p.layers * substeps, w.omega, w.angle)
                     have_omega = True
