@@ -13,7 +13,7 @@ from setuptools.command.build_ext import build_ext
 OPTIMISE = ["-O3"]
 # Without these two gcc will not vectorise loops that convert to integers, compare or take roots: they promise that
 # nobody looks at errno or at floating-point exception flags. Values are not changed (as -ffast-math would).
-# The third keeps loops that clear an array in vectors: as a call of memset they cost more than a tile of pixels is worth.
+# The third keeps loops that clear an array in vectors: as a call of memset they cost more than a tile is worth.
 LOOPS = ["-fno-math-errno", "-fno-trapping-math", "-fno-tree-loop-distribute-patterns"]
 # What must agree with the reference bit for bit is not fused into multiply-adds.
 EXACT = ["-ffp-contract=off"]
@@ -67,10 +67,10 @@ class BuildExtensions(build_ext):
         kept = []
         for extension in self.extensions:
             flags = extension.extra_compile_args
-            if not self.accepts(flags):
-                if any(flag.startswith("-march") for flag in flags):
-                    continue  # a compiler that does not know the level: the others serve
+            if not self.accepts(flags):  # clang does without some of gcc's
                 extension.extra_compile_args = [flag for flag in flags if self.accepts([flag])]
+                if any(flag.startswith("-march") for flag in {*flags} - {*extension.extra_compile_args}):
+                    continue  # a compiler that does not know the level: the others serve
             if openmp:
                 extension.extra_compile_args = [*extension.extra_compile_args, "-fopenmp"]
                 extension.extra_link_args = ["-fopenmp"]

@@ -142,10 +142,11 @@ cdef class Job:
 
     experiment: a resolved Experiment. table: its structure factors in the kernels' layout (see
     `nanobragg_py.io.hkl.kernel_table`), or None when there is no table. stale_phi: reproduce the reference's
-    phi = 0 defect (D1): such a step keeps the vectors of the step before it.
+    phi = 0 defect (D1): such a step keeps the vectors of the step before it. single: the lattice transform in float32, where
+    the loops have it (flat detectors, no interpolation); indices stay in double.
     """
 
-    def __init__(self, experiment, table=None, bint stale_phi=False):
+    def __init__(self, experiment, table=None, bint stale_phi=False, bint single=False):
         cdef nb_job *p = &self.p
         cdef Py_ssize_t count
         memset(p, 0, sizeof(nb_job))
@@ -165,6 +166,7 @@ cdef class Job:
         p.thickstep = detector.thickstep
         p.absorption = detector.thickstep * detector.mu
         p.layers = detector.thicksteps
+        p.single = single
         p.sensor = detector.thickness != 0.0
         p.fpixels = detector.fpixels
         p.spixels = detector.spixels

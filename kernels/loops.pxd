@@ -49,6 +49,51 @@ cdef inline double lattice_sqr(Lattice *c, double h, double k, double l) noexcep
         return nb_tophat_xtal(<nb_lattice *>c, h, k, l)
 
 
+cdef inline float single_sqr(Lattice *c, float h, float k, float l) noexcept nogil:
+    if Lattice is square_555:
+        return nb_single_sqr(NB_SQUARE_555, <nb_lattice *>c, h, k, l)
+    elif Lattice is square_small:
+        return nb_single_sqr(NB_SQUARE_SMALL, <nb_lattice *>c, h, k, l)
+    elif Lattice is square_general:
+        return nb_single_sqr(NB_SQUARE_GENERAL, <nb_lattice *>c, h, k, l)
+    elif Lattice is round_xtal:
+        return nb_single_sqr(NB_ROUND, <nb_lattice *>c, h, k, l)
+    elif Lattice is gauss_xtal:
+        return nb_single_sqr(NB_GAUSS, <nb_lattice *>c, h, k, l)
+    else:
+        return nb_single_sqr(NB_TOPHAT, <nb_lattice *>c, h, k, l)
+
+
+cdef inline void sum_single(Lattice *c, int n, nb_in place, nb_in inv, const double *m, nb_outf acc) noexcept nogil:
+    """`sum_flat` with indices in double and the rest in float32; acc is float32, and is emptied now and then."""
+    cdef int i
+    cdef double hp = m[0], hq = m[1], hr = m[2], kp = m[3], kq = m[4], kr = m[5], lp = m[6], lq = m[7], lr = m[8]
+    cdef double h, k, l
+    for i in range(n):
+        h = inv[i] * (hp + hq * place[i]) - hr
+        k = inv[i] * (kp + kq * place[i]) - kr
+        l = inv[i] * (lp + lq * place[i]) - lr
+        acc[i] = acc[i] + single_sqr(c, <float>(h - nb_rint(h)), <float>(k - nb_rint(k)), <float>(l - nb_rint(l)))
+
+
+cdef inline void sum_single_nearest(Lattice *c, const nb_box *box, nb_in table, int n, nb_in place, nb_in inv,
+                                    const double *m, nb_outf acc) noexcept nogil:
+    """`sum_flat_nearest` in the same way."""
+    cdef int i
+    cdef double hp = m[0], hq = m[1], hr = m[2], kp = m[3], kq = m[4], kr = m[5], lp = m[6], lq = m[7], lr = m[8]
+    cdef double h, k, l, h0, k0, l0
+    cdef float f
+    for i in range(n):
+        h = inv[i] * (hp + hq * place[i]) - hr
+        k = inv[i] * (kp + kq * place[i]) - kr
+        l = inv[i] * (lp + lq * place[i]) - lr
+        h0 = nb_nearest(h)
+        k0 = nb_nearest(k)
+        l0 = nb_nearest(l)
+        f = <float>table[nb_box_element(box, h0, k0, l0)]
+        acc[i] = acc[i] + (f * f) * single_sqr(c, <float>(h - h0), <float>(k - k0), <float>(l - l0))
+
+
 cdef inline void sum_flat(Lattice *c, int n, nb_in place, nb_in inv, const double *m, nb_out acc) noexcept nogil:
     """acc += F_latt^2 on a flat detector, where a Miller index is inv_airpath * (P + Q*i) - R: two multiply-adds an axis.
 

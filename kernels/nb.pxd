@@ -84,7 +84,7 @@ cdef extern from "nb_job.h" nogil:
         int sensor, polarized, weight_thick, weight_polar, weight_omega
         double kahn, dmin
         int sources, orientations, phisteps, domains
-        int lattice_kind, structure_kind
+        int lattice_kind, structure_kind, single
         double background, default_F, scale
         nb_lattice lattice
         nb_box box
@@ -105,6 +105,9 @@ cdef extern from *:
     ctypedef const float *nb_inf
     ctypedef int *nb_outi
     ctypedef const int *nb_ini
+
+cdef extern from "nb_single.h" nogil:
+    float nb_single_sqr(int kind, const nb_lattice *c, float h, float k, float l)
 
 cdef extern from "nb_amplitude.h" nogil:
     double nb_grating(double h, double n)

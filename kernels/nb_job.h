@@ -33,6 +33,7 @@ typedef struct {
     /* what is summed */
     int sources, orientations, phisteps, domains;
     int lattice_kind, structure_kind;
+    int single; /* the lattice transform in float32 (CPU; a compile-time choice on the GPU) */
     double background, default_F, scale; /* pixel = scale * (background + sum) * corrections */
     nb_lattice lattice;
     nb_box box;

@@ -3,7 +3,7 @@
 from math import sqrt
 
 from ._record import REQUIRED, Record
-from .backends import cpu_renderer, thread_count
+from .backends import choose_backend, renderer_of, thread_count
 from .errors import NanoBraggError
 from .kernels.buffers import Buffer
 from .kernels.job import Job
@@ -32,25 +32,41 @@ class Statistics(Record):
     }
 
 
-def simulate(experiment, table=None, out=None, threads=0, compat="spec", progress=None):
-    """Render the image of an experiment on the CPU.
+def simulate(
+    experiment,
+    table=None,
+    out=None,
+    threads=0,
+    compat="spec",
+    progress=None,
+    backend="cpu",
+    device=0,
+    precision="double",
+):
+    """Render the image of an experiment.
 
     table: the structure factors in the kernels' layout (`nanobragg_py.io.hkl.kernel_table`), or None without a table.
     out: a zeroed C-contiguous float32 buffer (slow, fast) to render into; None makes one. threads: 0 lets
     `thread_count` decide; the result does not depend on it. compat: "spec", or "c" for the reference's defects D1, D2
-    and D4. progress: called now and then with the number of pixels that are done, masked ones left out.
+    and D4. progress: called now and then with the number of pixels that are done, masked ones left out. backend: "cpu", "gpu" (needs CuPy), or "auto" (see `choose_backend`).
+    device, precision: of the GPU, see `nanobragg_py.gpu.Renderer`.
 
-    Returns (image, Statistics). Raises NanoBraggError when there is no memory for the image.
+    Returns (image, Statistics). Raises NanoBraggError when there is no memory for the image, or the GPU cannot be used.
     """
-    renderer, _ = cpu_renderer()
-    job = Job(experiment, table, stale_phi=compat == "c")
+    sequential = is_sequential(experiment.sampling, compat)
+    if backend == "auto":
+        backend, _ = choose_backend(experiment, threads, compat, device)
+    if sequential and backend == "gpu":
+        raise NanoBraggError(
+            "-compat c makes pixels depend on those before them where structure factors are interpolated or "
+            "-oversample_thick, _polar or _omega is given, which a GPU cannot do; use -backend cpu, or no -compat c"
+        )
+    renderer = renderer_of(backend, device, precision)
+    job = Job(experiment, table, stale_phi=compat == "c", single=precision == "single")
     if out is None:
         out = new_image(job.shape)
     threads = thread_count(threads)
-    sampling = experiment.sampling
-    if compat == "c" and (
-        sampling.interpolate or sampling.oversample_thick or sampling.oversample_polar or sampling.oversample_omega
-    ):
+    if sequential:
         from .kernels.sequential import Sequential, render_sequential
 
         sums = render_sequential(Sequential(job, defects=True), out, progress)
@@ -58,6 +74,13 @@ def simulate(experiment, table=None, out=None, threads=0, compat="spec", progres
         override = first_pixel(job) if job.first_orientations is not None else None
         sums = renderer.render(job, out, threads, progress, override)
     return out, statistics(experiment, renderer, job, out, sums)
+
+
+def is_sequential(sampling, compat):
+    """True where the reference's defects D2 and D4 depend on the order of steps and pixels: no parallel loops then."""
+    return compat == "c" and (
+        sampling.interpolate or sampling.oversample_thick or sampling.oversample_polar or sampling.oversample_omega
+    )
 
 
 def new_image(shape):

@@ -1,0 +1,129 @@
+# The geometry of a tile: airpaths, directions, solid angles, what the sensor catches, polarization, resolution.
+# Part of render.pyx, which includes it: in a .pxd these functions would be inlined, and lose their vectors.
+
+
+cdef void inverse_airpaths(const nb_job *p, int n, double step, const double *start, nb_in place,
+                           nb_out inv, Scratch *w) noexcept nogil:
+    """1/airpath of the pixels of a flat detector's tile: start + step*i along the fast axis.
+
+    The squared airpath is t^2 + off: t along the fast axis from the foot of the perpendicular, which is sqrt(off) long.
+    """
+    cdef int i
+    # not 1 when a two-theta axis that is no unit vector has turned the detector, which the reference allows
+    cdef double length = sqrt(nb_dot(p.fast, p.fast)), along = nb_dot(start, p.fast) / length, off = 0.0, unit, t, d
+    for i in range(3):
+        d = start[i] - along * p.fast[i] / length
+        off += d * d
+    step = step * length
+    w.along = along
+    w.off = off
+    w.step = step
+    # in units of the first pixel's airpath nb_rsqrt sees numbers near 1, whatever the geometry
+    unit = 1.0 / sqrt(along * along + off)
+    along = along * unit
+    off = off * unit * unit
+    step = step * unit
+    for i in range(n):
+        t = along + step * place[i]
+        inv[i] = unit * nb_rsqrt(t * t + off)
+
+
+cdef void directions(const nb_job *p, int n, double step, const double *start, nb_in place,
+                     nb_out x, nb_out y, nb_out z, nb_out inv, Scratch *w) noexcept nogil:
+    """Diffracted unit vectors and 1/airpath of the pixels of any tile."""
+    cdef int i
+    cdef double fx = step * p.fast[0], fy = step * p.fast[1], fz = step * p.fast[2]
+    cdef double sx = start[0], sy = start[1], sz = start[2], px, py, pz, r
+    if p.curved:
+        for i in range(n):
+            px = sx + fx * place[i]
+            py = sy + fy * place[i]
+            pz = sz + fz * place[i]
+            nb_curve(p.beam, p.fast, p.slow, p.distance, &px, &py, &pz)
+            r = 1.0 / sqrt(px * px + py * py + pz * pz)
+            x[i] = px * r
+            y[i] = py * r
+            z[i] = pz * r
+            inv[i] = r
+        return
+    inverse_airpaths(p, n, step, start, place, inv, w)
+    for i in range(n):
+        x[i] = (sx + fx * place[i]) * inv[i]
+        y[i] = (sy + fy * place[i]) * inv[i]
+        z[i] = (sz + fz * place[i]) * inv[i]
+
+
+cdef void project(int n, const double *axis, nb_in x, nb_in y, nb_in z, nb_out out) noexcept nogil:
+    """Components of the diffracted directions along an axis."""
+    cdef int i
+    for i in range(n):
+        out[i] = axis[0] * x[i] + axis[1] * y[i] + axis[2] * z[i]
+
+
+cdef void project_flat(const nb_job *p, int n, const double *axis, double step, const double *start, nb_in place,
+                       nb_in inv, nb_out out) noexcept nogil:
+    """The same on a flat detector, where they are (P + Q*i)/airpath."""
+    cdef int i
+    cdef double first = nb_dot(axis, start), more = step * nb_dot(axis, p.fast)
+    for i in range(n):
+        out[i] = (first + more * place[i]) * inv[i]
+
+
+cdef void solid_angles(const nb_job *p, int n, const unsigned short *mask, nb_in inv, double times, nb_out omega,
+                       nb_out angle) noexcept nogil:
+    """The pixels' solid angles; `times` of each goes into the sum of those that are not masked."""
+    cdef int i
+    cdef double area = p.pixel * p.pixel, close = p.close_distance
+    if p.point_pixel:
+        for i in range(n):
+            omega[i] = nb_solid_angle(inv[i], area, close, 1)
+    else:
+        for i in range(n):
+            omega[i] = nb_solid_angle(inv[i], area, close, 0)
+    if mask == NULL:
+        for i in range(n):
+            angle[i] = angle[i] + times * omega[i]
+    else:
+        for i in range(n):
+            angle[i] = angle[i] + (times * omega[i] if mask[i] else 0.0)
+
+
+cdef void captures(const nb_job *p, int n, int layer, nb_out capture) noexcept nogil:
+    """Obliquities (in `capture`) to capture fractions."""
+    cdef int i
+    for i in range(n):
+        capture[i] = nb_capture(layer, p.absorption, capture[i])
+
+
+cdef void polarizations(double kahn, int n, nb_in c, nb_in e, nb_in b, nb_out polar) noexcept nogil:
+    """Polarization factors from components along the beam (c) and its E and B vectors."""
+    cdef int i
+    if kahn == 0.0:
+        for i in range(n):
+            polar[i] = 0.5 * (1.0 + c[i] * c[i])
+    else:
+        for i in range(n):
+            polar[i] = nb_polarization(kahn, c[i], e[i], b[i])
+
+
+cdef void scattering(int n, const double *source, nb_in x, nb_in y, nb_in z,
+                     nb_out qx, nb_out qy, nb_out qz) noexcept nogil:
+    """Scattering vectors (d - s)/lambda."""
+    cdef int i
+    cdef double sx = source[0], sy = source[1], sz = source[2], w = source[3]
+    for i in range(n):
+        qx[i] = (x[i] - sx) * w
+        qy[i] = (y[i] - sy) * w
+        qz[i] = (z[i] - sz) * w
+
+
+cdef int within_dmin(double dmin, int n, nb_in qx, nb_in qy, nb_in qz, nb_out passed) noexcept nogil:
+    """passed = 1 where dmin <= 1/|q| (or q = 0); returns how many of n."""
+    cdef int i, count = 0
+    cdef double q
+    for i in range(n):
+        q = sqrt(qx[i] * qx[i] + qy[i] * qy[i] + qz[i] * qz[i])
+        passed[i] = 0.0 if (q > 0.0 and dmin > 1.0 / q) else 1.0
+    for i in range(n):
+        count += passed[i] > 0.0
+    return count

@@ -1,0 +1,106 @@
+# One thread's workspace, and what it renders at a time.
+# Part of render.pyx, which includes it: in a .pxd these functions would be inlined, and lose their vectors.
+
+
+cdef enum:
+    BLOCK = 64       # orientations whose P, Q, R are worked out together,
+    VECTOR = 8       # in multiples of this (the arrays are padded)
+    STRETCH = 64     # pixels for which it is asked whether a spot is near
+    LANES = 16       # tiles are filled up to a multiple of this
+    STATISTICS = 4   # sum, sum of squares, solid angle, maximum
+
+
+cdef struct Portion:
+    # what a thread renders at a time: rows slow to slow_end - 1, columns fast to fast_end - 1
+    int slow, slow_end, fast, fast_end
+
+
+cdef struct Scratch:
+    # one thread's workspace: arrays of TILE doubles
+    double *place      # 0, 1, 2, ...
+    double *x          # diffracted unit vector
+    double *y
+    double *z
+    double *inv        # 1/airpath
+    double *acc        # the pixel's sum
+    double *part       # the sum of one source and sub-step, where it has to be weighted
+    double *omega
+    double *capture
+    double *polar
+    double *passed     # 1 where dmin lets a source pass
+    double *qx         # scattering vector
+    double *qy
+    double *qz
+    double *h
+    double *k
+    double *l
+    double *weight
+    double *cubic      # 12 * TILE
+    double *pqr        # 9 * BLOCK
+    double along       # of the tile: first pixel's place along the fast axis from the foot of the perpendicular, m,
+    double off         # the perpendicular squared, m^2, and a pixel's step, m
+    double step
+    double *sum        # over the tiles of a strip, pixel by pixel: values,
+    double *squares    # their squares,
+    double *angle      # solid angles,
+    float *top         # and the largest value
+    int *element
+    long outside       # steps that left the range of interpolation
+    Portion portion    # what is being rendered
+    int row            # the pixel that was worked out elsewhere (-1: none), and its value
+    int column
+    float value
+
+cdef enum:
+    ARRAYS = 22
+    SCRATCH_DOUBLES = (ARRAYS + 12) * TILE + 9 * BLOCK + TILE
+
+
+cdef void choose_portion(Portion *item, const nb_job *p, Py_ssize_t number, int row, int row_end, int lines, int across,
+                         int length) noexcept nogil:
+    """Portion `number` of the rows from `row` to `row_end` - 1: `across` of them cover `lines` rows."""
+    item.slow = row + <int>(number // across) * lines
+    item.slow_end = item.slow + lines if item.slow + lines < row_end else row_end
+    item.fast = p.fast_min + <int>(number % across) * length
+    item.fast_end = item.fast + length if item.fast + length < p.fast_max + 1 else p.fast_max + 1
+
+
+cdef void lay_out(Scratch *w, double *memory) noexcept nogil:
+    cdef int i
+    w.place = memory
+    w.x = memory + TILE
+    w.y = memory + 2 * TILE
+    w.z = memory + 3 * TILE
+    w.inv = memory + 4 * TILE
+    w.acc = memory + 5 * TILE
+    w.part = memory + 6 * TILE
+    w.omega = memory + 7 * TILE
+    w.capture = memory + 8 * TILE
+    w.polar = memory + 9 * TILE
+    w.passed = memory + 10 * TILE
+    w.qx = memory + 11 * TILE
+    w.qy = memory + 12 * TILE
+    w.qz = memory + 13 * TILE
+    w.h = memory + 14 * TILE
+    w.k = memory + 15 * TILE
+    w.l = memory + 16 * TILE
+    w.weight = memory + 17 * TILE
+    w.sum = memory + 18 * TILE
+    w.squares = memory + 19 * TILE
+    w.angle = memory + 20 * TILE
+    w.top = <float *>(memory + 21 * TILE)
+    w.cubic = memory + ARRAYS * TILE
+    w.pqr = w.cubic + 12 * TILE
+    w.element = <int *>(w.pqr + 9 * BLOCK)
+    w.outside = 0
+    w.row = -1
+    w.column = -1
+    w.value = 0.0
+    for i in range(TILE):
+        w.place[i] = i
+
+
+cdef void fill(int n, double value, nb_out a) noexcept nogil:
+    cdef int i
+    for i in range(n):
+        a[i] = value

@@ -1,0 +1,169 @@
+# The sum over phi steps and mosaic domains for the pixels of a tile.
+# Part of render.pyx, which includes it: in a .pxd these functions would be inlined, and lose their vectors.
+
+
+cdef void make_pqr(const nb_job *p, int count, nb_in cells, Py_ssize_t stride, const double *source,
+                   const double *start, double step, nb_out pqr) noexcept nogil:
+    """P, Q, R of `count` orientations for a tile whose first pixel lies at `start` (vector), next ones `step` further."""
+    cdef int j, axis
+    cdef double w = source[3]
+    cdef double px = start[0] * w, py = start[1] * w, pz = start[2] * w
+    cdef double qx = step * p.fast[0] * w, qy = step * p.fast[1] * w, qz = step * p.fast[2] * w
+    cdef double rx = source[0] * w, ry = source[1] * w, rz = source[2] * w
+    cdef nb_in ax
+    cdef nb_in ay
+    cdef nb_in az
+    for axis in range(3):
+        ax = cells + (3 * axis) * stride
+        ay = cells + (3 * axis + 1) * stride
+        az = cells + (3 * axis + 2) * stride
+        for j in range((count + VECTOR - 1) // VECTOR * VECTOR):
+            pqr[3 * axis * BLOCK + j] = ax[j] * px + ay[j] * py + az[j] * pz
+            pqr[(3 * axis + 1) * BLOCK + j] = ax[j] * qx + ay[j] * qy + az[j] * qz
+            pqr[(3 * axis + 2) * BLOCK + j] = ax[j] * rx + ay[j] * ry + az[j] * rz
+
+
+cdef void find_near(const nb_job *p, int count, const Scratch *w, int first, int last, nb_out near) noexcept nogil:
+    """near = 1 for the orientations that have a spot within reach of pixels `first` to `last`, else 0.
+
+    Along a row an index is (A + B t)/sqrt(t^2 + off) - R, which lies between its values at the ends, and the value at its
+    one extremum, sqrt(B^2 + A^2/off), when that is between them.
+    """
+    cdef int j, axis
+    cdef double t0 = w.along + w.step * first, t1 = w.along + w.step * last, off = w.off, inv0 = w.inv[first]
+    cdef double inv1 = w.inv[last], limit = p.lattice.limit, reach, a, b, h0, h1, low, high, peak, distance
+    cdef nb_in cp
+    cdef nb_in cq
+    cdef nb_in cr
+    for j in range(count):
+        near[j] = 1.0
+    for axis in range(3):
+        cp = w.pqr + 3 * axis * BLOCK
+        cq = w.pqr + (3 * axis + 1) * BLOCK
+        cr = w.pqr + (3 * axis + 2) * BLOCK
+        reach = p.lattice.reach[axis]
+        for j in range(count):
+            b = cq[j] / w.step
+            a = cp[j] - b * w.along
+            h0 = inv0 * (a + b * t0)
+            h1 = inv1 * (a + b * t1)
+            low = h0 if h0 < h1 else h1
+            high = h1 if h0 < h1 else h0
+            peak = sqrt(b * b + a * a / off)
+            peak = peak if a > 0.0 else -peak
+            peak = peak if (t0 * a - b * off) * (t1 * a - b * off) < 0.0 else h0
+            low = peak if peak < low else low
+            high = peak if peak > high else high
+            # middle of the range to the nearest whole index, less half the range and a margin for rounding
+            a = 0.5 * (low + high) - cr[j]
+            distance = fabs(a - nb_rint(a)) - 0.5 * (high - low) - 1e-6
+            distance = distance if distance > 0.0 else 0.0
+            near[j] = 0.0 if reach * distance * distance > limit else near[j]
+
+
+cdef void sum_near(Lattice *c, const nb_job *p, const double *table, int count, int n, Scratch *w,
+                   double *acc) noexcept nogil:
+    """As `sum_block`, for spots that end: orientations without one near a stretch of pixels are left out."""
+    cdef int i, j, first = 0, length
+    cdef double near[BLOCK]
+    cdef double m[9]
+    while first < n:
+        length = n - first if n - first < STRETCH else STRETCH
+        find_near(p, count, w, first, first + length - 1, near)
+        for j in range(count):
+            if near[j] == 0.0:
+                continue
+            for i in range(9):
+                m[i] = w.pqr[i * BLOCK + j]
+            if p.structure_kind == NB_CONSTANT:
+                sum_flat(c, length, w.place + first, w.inv + first, m, acc + first)
+            else:
+                sum_flat_nearest(c, &p.box, table, length, w.place + first, w.inv + first, m, acc + first)
+        first += STRETCH
+
+
+cdef void sum_block_single(Lattice *c, const nb_job *p, const double *table, int count, int n, Scratch *w,
+                           double *acc) noexcept nogil:
+    """As `sum_block` for flat detectors, in float32; a block's sum goes to the double one."""
+    cdef int i, j
+    cdef nb_outf part = <float *>w.h
+    cdef nb_out total = acc
+    cdef double m[9]
+    fill(TILE // 2, 0.0, w.h)
+    for j in range(count):
+        for i in range(9):
+            m[i] = w.pqr[i * BLOCK + j]
+        if p.structure_kind == NB_CONSTANT:
+            sum_single(c, n, w.place, w.inv, m, part)
+        else:
+            sum_single_nearest(c, &p.box, table, n, w.place, w.inv, m, part)
+    for i in range(n):
+        total[i] = total[i] + part[i]
+
+
+cdef void sum_block(Lattice *c, const nb_job *p, const double *cells, Py_ssize_t stride, const double *table, int count,
+                    int n, Scratch *w, double *acc) noexcept nogil:
+    """acc += contributions of up to BLOCK orientations to a tile."""
+    cdef int i, j
+    cdef double m[9]
+    if p.single and not p.curved and p.structure_kind != NB_TRICUBIC:
+        sum_block_single(c, p, table, count, n, w, acc)
+        return
+    for j in range(count):
+        if p.curved:
+            for i in range(9):
+                m[i] = cells[i * stride + j]
+        else:
+            for i in range(9):
+                m[i] = w.pqr[i * BLOCK + j]
+            if p.structure_kind == NB_CONSTANT:
+                sum_flat(c, n, w.place, w.inv, m, acc)
+                continue
+            if p.structure_kind == NB_NEAREST:
+                sum_flat_nearest(c, &p.box, table, n, w.place, w.inv, m, acc)
+                continue
+        # the long way round, for what is rarely asked: indices, then structure factors, then the lattice
+        if p.curved:
+            indices_scattering(n, w.qx, w.qy, w.qz, m, w.h, w.k, w.l)
+        else:
+            indices_flat(n, w.place, w.inv, m, w.h, w.k, w.l)
+        if p.structure_kind == NB_NEAREST:
+            weights_nearest(&p.box, table, n, w.h, w.k, w.l, w.weight)
+        elif p.structure_kind == NB_TRICUBIC:
+            w.outside += weights_tricubic(&p.box, table, n, w.h, w.k, w.l, w.cubic, w.element, w.weight)
+        else:
+            for i in range(n):
+                w.weight[i] = 1.0
+        sum_indices(c, n, w.h, w.k, w.l, w.weight, acc)
+
+
+cdef void sum_orientations(const nb_job *p, const double *cells, Py_ssize_t stride, const double *table,
+                           const double *source, const double *start, double step, int n,
+                           Scratch *w, double *acc) noexcept nogil:
+    """acc += contributions of every phi step and mosaic domain, in the reference's order."""
+    cdef int first = 0, count
+    cdef nb_lattice *c = <nb_lattice *>&p.lattice
+    while first < p.orientations:
+        count = p.orientations - first
+        if count > BLOCK:
+            count = BLOCK
+        if not p.curved:
+            make_pqr(p, count, cells + first, stride, source, start, step, w.pqr)
+        if p.lattice_kind == NB_SQUARE_555:
+            sum_block(<square_555 *>c, p, cells + first, stride, table, count, n, w, acc)
+        elif p.lattice_kind == NB_SQUARE_SMALL:
+            sum_block(<square_small *>c, p, cells + first, stride, table, count, n, w, acc)
+        elif p.lattice_kind == NB_SQUARE_GENERAL:
+            sum_block(<square_general *>c, p, cells + first, stride, table, count, n, w, acc)
+        elif p.lattice_kind == NB_ROUND:
+            sum_block(<round_xtal *>c, p, cells + first, stride, table, count, n, w, acc)
+        elif p.lattice.limit > 0.0:
+            if p.lattice_kind == NB_GAUSS:
+                sum_near(<gauss_xtal *>c, p, table, count, n, w, acc)
+            else:
+                sum_near(<tophat_xtal *>c, p, table, count, n, w, acc)
+        elif p.lattice_kind == NB_GAUSS:
+            sum_block(<gauss_xtal *>c, p, cells + first, stride, table, count, n, w, acc)
+        else:
+            sum_block(<tophat_xtal *>c, p, cells + first, stride, table, count, n, w, acc)
+        first += BLOCK
