@@ -226,7 +226,7 @@ cdef const char* any_number(const char* s, double* value) noexcept nogil:
 
 
 cdef const char* any_integer(const char* s, long long* value) noexcept nogil:
-    """The end of what ``%d`` reads at s, or NULL; a number too large for any index comes out as one beyond its limit."""
+    """The end of what ``%d`` reads at s, or NULL; a number beyond any index comes out as the first such."""
     cdef bint negative = False
     cdef const char* first
     cdef long long number = 0
@@ -251,8 +251,8 @@ cdef class HklRows:
     text: Buffer of format B that holds the file; length: bytes of it that count, at least one less than it has.
 
     Attributes: count, rows in the first reading. bounds: (hmin, hmax, kmin, kmax, lmin, lmax), which are 10^9 and -10^9
-    for an axis without a number. non_integer: list of (axis, value, row) of indices that are no integers, rows counted from 0. out_of_range: the first
-    such entry whose index is beyond 10^9 and cannot be one, or None.
+    for an axis without a number. non_integer: list of (axis, value, row) of indices that are no integers, rows counted
+    from 0. out_of_range: the first such entry whose index is beyond 10^9 and cannot be one, or None.
 
     Raises MemoryError.
     """

@@ -10,16 +10,14 @@ from libc.string cimport memset
 
 from nanobragg_py.kernels.buffers cimport Buffer
 
+cdef extern from "nb_pixel.h" nogil:
+    uint16_t nb_smv_pixel(float photons, double scale, double adc)
+
 
 cdef inline void smv_row(const float* I, uint16_t* pixel, Py_ssize_t n, double scale, double adc) noexcept nogil:
     cdef Py_ssize_t i
-    cdef double value
     for i in range(n):
-        value = I[i] * scale + adc
-        value = 65535.0 if value > 65535.0 else value
-        value = value if value > 0.0 else 0.0
-        # the rounding to float32 is the reference's, whose floor function takes one
-        pixel[i] = <uint16_t><int32_t><float>(value + 0.5)
+        pixel[i] = nb_smv_pixel(I[i], scale, adc)
 
 
 cdef inline void pgm_row(const float* I, uint8_t* pixel, Py_ssize_t n, double scale) noexcept nogil:
@@ -33,7 +31,9 @@ cdef inline void pgm_row(const float* I, uint8_t* pixel, Py_ssize_t n, double sc
         pixel[i] = <uint8_t><int32_t>value
 
 
-cdef int convert(object image, Py_ssize_t first, Buffer block, tuple roi, double scale, double adc, char kind) except -1:
+cdef int convert(
+    object image, Py_ssize_t first, Buffer block, tuple roi, double scale, double adc, char kind
+) except -1:
     """Fill `block` with the pixels of its rows of the image, the first being row `first`; 0 outside the ROI."""
     cdef Py_buffer view
     cdef Py_ssize_t width = block.extent[1], row, slow

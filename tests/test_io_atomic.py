@@ -1,10 +1,12 @@
 """Output files appear whole or not at all."""
 
 import os
+import shutil
 import signal
 import stat
 import subprocess
 import sys
+import tempfile
 import threading
 
 import numpy as np
@@ -49,6 +51,15 @@ def test_name_that_is_not_text(tmp_path):
     write_file(os.fsdecode(path), b"2")
     with open(path, "rb") as file:
         assert file.read() == b"2"
+
+
+def test_a_reader_of_the_old_file_goes_on_reading_it(tmp_path):
+    path = tmp_path / "image.img"
+    path.write_bytes(b"old")
+    with open(path, "rb") as old:
+        write_file(path, b"new")
+        assert old.read() == b"old"
+    assert path.read_bytes() == b"new"
 
 
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, NanoBraggError])
@@ -200,9 +211,9 @@ def test_named_pipe(tmp_path):
 
 def test_pipe_without_reader():
     reader, writer = os.pipe()
-    with pytest.raises(NanoBraggError, match="nobody reads from the pipe any more"), OutputFile(f"/dev/fd/{writer}") as file:
-        os.close(reader)
-        file.write(b"1")
+    os.close(reader)
+    with pytest.raises(NanoBraggError, match="nobody reads from the pipe any more"):
+        write_file(f"/dev/fd/{writer}", b"1")
     os.close(writer)
 
 
@@ -217,6 +228,15 @@ def test_redirected_standard_output_keeps_its_name(tmp_path, name):
         subprocess.run([sys.executable, "-c", program], stdout=stream, check=True)
         assert os.path.samestat(os.fstat(stream.fileno()), out.stat())
     assert out.read_bytes() == b"image"
+
+
+def test_file_open_under_another_number_keeps_its_name(tmp_path):
+    out = tmp_path / "out.bin"
+    with open(out, "wb") as stream:
+        write_file(f"/dev/fd/{stream.fileno()}", b"image")
+        assert os.path.samestat(os.fstat(stream.fileno()), out.stat())
+    assert out.read_bytes() == b"image"
+    assert names(tmp_path) == ["out.bin"]
 
 
 # ---- what cannot be written ----------------------------------------------------------------------------------------
@@ -286,11 +306,8 @@ def attempt(path, data):
 
 @pytest.fixture
 def public(tmp_path):
-    """A directory that somebody else can reach."""
-    import shutil
-    import tempfile
-
-    folder = tempfile.mkdtemp(dir="/var/tmp" if os.access("/var/tmp", os.W_OK) else None)
+    """A directory that somebody else can reach, which pytest's own are not."""
+    folder = tempfile.mkdtemp()
     os.chmod(folder, 0o755)
     yield folder
     os.chmod(folder, 0o755)
@@ -324,5 +341,3 @@ def test_error_of_the_rename(tmp_path):
         file.write(b"1")
         path.mkdir()
     assert names(tmp_path) == ["image.img"]
-
-

@@ -3,6 +3,7 @@
 import json
 import random
 import struct
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +23,7 @@ def dump_cases():
         words = case["args"].split()
         if "-hkl" not in words or case["id"].startswith("error"):
             continue
-        after = dict(zip(words, words[1:]))
+        after = dict(pairwise(words))
         key = after["-hkl"], float(after.get("-default_F", 0)), after.get("-dump", "Fdump.bin")
         seen.setdefault(key, case["id"])
     return [(case, *key) for key, case in seen.items()]
@@ -40,8 +41,7 @@ def test_same_bytes_as_the_reference(tmp_path, case, hkl, default_F, name):
     assert again.bounds == factors.bounds
     assert again.default_F == default_F
     assert bytes(again.values) == bytes(factors.values)
-    h, k, l = again.values.shape
-    assert again.count == (h - 1) * (k - 1) * (l - 1)
+    assert again.count == np.prod(np.array(again.values.shape) - 1)
 
 
 def dump(bounds, values, gap=b"\n\f"):
@@ -121,12 +121,12 @@ def test_no_dump_file_is_an_error(reread, data):
 
 
 def test_empty_ranges_are_an_error(reread):
-    with pytest.raises(NanoBraggError, match=r"its ranges are empty; remove it"):
+    with pytest.raises(NanoBraggError, match=r"its ranges of indices are empty; remove it"):
         reread(dump((0, -1, 0, 0, 0, 0), np.zeros(64)))
 
 
 def test_ranges_larger_than_the_file_take_no_memory(reread):
-    with pytest.raises(NanoBraggError, match="is cut off, .* bytes are missing"):
+    with pytest.raises(NanoBraggError, match=r"is cut off, .* bytes are missing"):
         reread(dump((0, 10**8) * 3, np.zeros(64)))
 
 

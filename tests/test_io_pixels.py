@@ -4,6 +4,7 @@ import json
 import math
 import struct
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -23,19 +24,19 @@ def float32(x):
     return struct.unpack("f", struct.pack("f", x))[0]
 
 
-def model_smv(I, scale, adc):
-    value = I * scale + adc
+def model_smv(intensity, scale, adc):
+    value = intensity * scale + adc
     if math.isnan(value):
         return 0
     value = min(max(value, 0.0), 65535.0)
     return math.floor(float32(value + 0.5))
 
 
-def model_pgm(I, scale):
-    value = I * scale
+def model_pgm(intensity, scale):
+    value = intensity * scale
     if value > 255.0:
         return 255
-    if math.isnan(value) or not -(2.0**31) <= value:
+    if math.isnan(value) or value < -(2.0**31):
         return 0
     return math.trunc(value) & 0xFF
 
@@ -48,10 +49,8 @@ NEAR = [
     for towards in (-math.inf, x, math.inf)
 ]
 RANDOM = np.random.default_rng(7)
-VALUES = np.array(
-    [*SPECIAL, *NEAR, *(RANDOM.normal(0, 1, 500) * 10.0 ** RANDOM.integers(-3, 11, 500)), *RANDOM.uniform(0, 70000, 500)],
-    dtype=np.float32,
-)
+WIDE = RANDOM.normal(0, 1, 500) * 10.0 ** RANDOM.integers(-3, 11, 500)
+VALUES = np.array([*SPECIAL, *NEAR, *WIDE, *RANDOM.uniform(0, 70000, 500)], dtype=np.float32)
 
 
 def image_of(values):
@@ -69,7 +68,7 @@ def test_smv_pixels_equal_the_model(scale, adc):
     image = image_of(VALUES)
     block = Buffer(image.shape, "H", zero=False)
     smv_pixels(image, 0, block, everything(image), scale, adc)
-    assert np.asarray(block).ravel().tolist() == [model_smv(float(I), scale, adc) for I in image.ravel()]
+    assert np.asarray(block).ravel().tolist() == [model_smv(value, scale, adc) for value in image.ravel().tolist()]
 
 
 @pytest.mark.parametrize("scale", [1.0, 0.1, 3.7, 1e-3, 1e6, -2.0, 0.0])
@@ -77,7 +76,7 @@ def test_pgm_pixels_equal_the_model(scale):
     image = image_of(VALUES)
     block = Buffer(image.shape, "B", zero=False)
     pgm_pixels(image, 0, block, everything(image), scale)
-    assert np.asarray(block).ravel().tolist() == [model_pgm(float(I), scale) for I in image.ravel()]
+    assert np.asarray(block).ravel().tolist() == [model_pgm(value, scale) for value in image.ravel().tolist()]
 
 
 def test_rounding_to_float32_is_kept():
@@ -89,10 +88,11 @@ def test_rounding_to_float32_is_kept():
 
 def test_product_and_sum_are_rounded_one_after_the_other():
     # a fused multiply-add would leave the rounding error of the product, millions here
-    I = float32(1.1e12)
-    scale = next(s for s in (1.7e12 / n for n in range(3, 99)) if Fraction(I) * Fraction(s) - Fraction(I * s) > 65535)
+    value = float32(1.1e12)
+    scales = (1.7e12 / n for n in range(3, 99))
+    scale = next(scale for scale in scales if Fraction(value) * Fraction(scale) - Fraction(value * scale) > 65535)
     block = Buffer((1, 8), "H")
-    smv_pixels(np.full((1, 8), I, np.float32), 0, block, (0, 8, 0, 1), scale, -(I * scale))
+    smv_pixels(np.full((1, 8), value, np.float32), 0, block, (0, 8, 0, 1), scale, -(value * scale))
     assert not any(bytes(block))
 
 
@@ -130,9 +130,9 @@ def test_roi_is_inclusive_and_the_rest_is_zero(roi, rows):
 
 def test_wrong_images_are_refused():
     block = Buffer((2, 3), "H")
-    for image in (np.zeros((2, 3)), np.zeros(6, "f"), np.zeros((2, 4), "f"), np.zeros((1, 3), "f"), np.zeros((2, 3), "i")):
+    for shape, format in (((2, 3), "d"), (6, "f"), ((2, 4), "f"), ((1, 3), "f"), ((2, 3), "i")):
         with pytest.raises(ValueError):
-            smv_pixels(image, 0, block, (0, 3, 0, 2), 1.0, 0.0)
+            smv_pixels(np.zeros(shape, format), 0, block, (0, 3, 0, 2), 1.0, 0.0)
     with pytest.raises(ValueError):
         smv_pixels(np.zeros((3, 3), "f"), 2, block, (0, 3, 0, 2), 1.0, 0.0)
     with pytest.raises(ValueError):
@@ -166,7 +166,7 @@ def golden_images():
 
 def after(words, flag, default):
     """The last value of a flag, found in its token as the reference finds it."""
-    values = [float(value) for word, value in zip(words, words[1:]) if word.startswith(flag)]
+    values = [float(value) for word, value in pairwise(words) if word.startswith(flag)]
     return values[-1] if values else default
 
 
@@ -184,7 +184,7 @@ def test_golden_integer_and_pgm_images(tmp_path, case):
     roi = [0, header.width, 0, header.height]
     if "-roi" in words:
         given = [int(word) for word in words[words.index("-roi") + 1 :][:4]]
-        roi = [new if new >= 0 else old for new, old in zip(given, roi)]
+        roi = [new if new >= 0 else old for new, old in zip(given, roi, strict=True)]
     roi = tuple(roi)
     scale = after(words, "-scale", 0.0)
     if scale <= 0.0:

@@ -15,7 +15,8 @@ INPUTS = Path(__file__).parent.parent / "golden" / "inputs"
 
 
 def header(lines, size=512):
-    return ("{\nHEADER_BYTES=%d;\n" % size + "".join(f"{line};\n" for line in lines) + "}\f").encode().ljust(size)
+    text = "".join(f"{line};\n" for line in [f"HEADER_BYTES={size}", *lines])
+    return b"{\n" + text.encode() + b"}\f".ljust(size - len(text) - 2)
 
 
 @pytest.fixture
@@ -114,8 +115,8 @@ def test_missing_file_and_other_formats_can_be_ignored(tmp_path, smv):
         (header(["SIZE1=100000", "SIZE2=100000"]), "is cut off"),
         (header(["SIZE2=2"]), "no usable SIZE1"),
         (header(["SIZE1=0"]), "no usable DETECTOR_DIMENSIONS"),
-        (header(["SIZE1=4"]), "detector of 4 x 0 pixels"),
-        (header(["SIZE1=-4", "SIZE2=-4"]), "detector of -4 x -4 pixels"),
+        (header(["SIZE1=4"]), "has 4 x 0 pixels by its header"),
+        (header(["SIZE1=-4", "SIZE2=-4"]), "has -4 x -4 pixels by its header"),
         (header(["SIZE1=1e99", "SIZE2=4"]), "no usable SIZE1"),
         (header(["SIZE1=nan", "SIZE2=4"]), "no usable SIZE1"),
         (b"{\nHEADER_BYTES=0;\n".ljust(600), "HEADER_BYTES=0"),

@@ -16,6 +16,9 @@ from .reading import file_name, reason
 # one system call writes at most this much; a little less keeps to whole pages
 _CHUNK = 0x7FFF0000
 
+# names of open files: a file of that name takes nobody's place
+_DESCRIPTORS = ("/dev/fd/", "/dev/std", "/proc/")
+# when a directory lets us write to the file in it but create none beside it
 _NO_TEMPORARY = (errno.EACCES, errno.EPERM, errno.EROFS)
 
 
@@ -74,8 +77,8 @@ def _is_standard_stream(status):
 class OutputFile:
     """A context manager around one output file; leaving it without an exception makes the file appear.
 
-    path: str or bytes; a symbolic link is followed, and an existing file's permissions are kept. advice: a clause for the
-    error message that says what to do.
+    path: str or bytes; a symbolic link is followed, and an existing file's permissions are kept. advice: a clause for
+    the error message that says what to do.
 
     Raises NanoBraggError when the file cannot be created, written or renamed. On any exception (KeyboardInterrupt too)
     the target stays as it was. No fsync: what is guaranteed is about programs that stop, not about power cuts.
@@ -104,7 +107,7 @@ class OutputFile:
         status = _status(path)
         flags = os.O_WRONLY | os.O_CLOEXEC
         if status is not None and (
-            not stat.S_ISREG(status.st_mode) or path.startswith(("/dev/", "/proc/")) or _is_standard_stream(status)
+            not stat.S_ISREG(status.st_mode) or path.startswith(_DESCRIPTORS) or _is_standard_stream(status)
         ):
             self._descriptor = os.open(path, flags | os.O_TRUNC)
             return
@@ -137,10 +140,14 @@ class OutputFile:
             self._keep_permissions(status)
 
     def _keep_permissions(self, status):
-        # somebody else's file in a directory we may write to becomes ours, unless we may give it back
-        if os.geteuid() == 0:
-            os.fchown(self._descriptor, status.st_uid, status.st_gid)
-        os.fchmod(self._descriptor, stat.S_IMODE(status.st_mode))
+        own = os.fstat(self._descriptor)
+        try:
+            if stat.S_IMODE(own.st_mode) != stat.S_IMODE(status.st_mode):
+                os.fchmod(self._descriptor, stat.S_IMODE(status.st_mode))
+            if (own.st_uid, own.st_gid) != (status.st_uid, status.st_gid):
+                os.fchown(self._descriptor, status.st_uid, status.st_gid)
+        except OSError:
+            return  # somebody else's file becomes ours, and some file systems keep no permissions
 
     def write(self, data):
         """Write all of `data`, any C-contiguous buffer."""
@@ -176,12 +183,12 @@ class OutputFile:
             os.close(descriptor)
 
     def _abandon(self):
-        """Close what is open and remove what has not become the target; errors would hide the one on its way."""
+        """Remove what has not become the target and close what is open; errors would hide the one on its way."""
         temporary, self._temporary = self._temporary, None
         try:
-            self._close()
             if temporary is not None:
                 os.unlink(temporary)
+            self._close()
         except OSError:
             return
 

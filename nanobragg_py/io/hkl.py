@@ -55,7 +55,7 @@ def table_pad(shape):
     return k_extent * l_extent + l_extent + 1
 
 
-def _new_table(path, bounds, zero=True):
+def new_table(path, bounds, zero=True):
     """A table for the bounds; raises NanoBraggError where no computer, or not this one, can hold it."""
     shape = table_shape(bounds)
     elements = shape[0] * shape[1] * shape[2]
@@ -79,10 +79,10 @@ def read_hkl(path, default_F=0.0, report=None):
 
     path: str or bytes. default_F: amplitude of the indices that the file lacks. report: an `HklReport` to fill in.
 
-    What is read are the reference's two readings. The first takes four numbers at a time until something is none; it
-    decides the ranges (fractions are cut off) and the count. The second takes three integers and a number at a time and
-    fills the table, later rows over earlier ones. A value that the integers leave (the ``.5`` of an l of 1.5) is read as
-    the next column.
+    The rules are the reference's, which reads twice. The first reading takes four numbers at a time until something is
+    none; it decides the ranges (fractions are cut off) and the count. The second takes three integers and a number at a
+    time and fills the table, later rows over earlier ones. What the integers leave (the ``.5`` of an l of 1.5) is read
+    as the next column.
 
     Returns StructureFactors. Raises NotEnoughIndices for a file without rows, NanoBraggError for one that cannot be
     read, for indices beyond 10^9, a range too large for memory, and rows that the second reading would put outside the
@@ -108,15 +108,15 @@ def read_hkl(path, default_F=0.0, report=None):
             f"not enough HKL indices in {name}; its rows should be h k l F",
             tuple(f"{axis}: {bounds[2 * i]} - {bounds[2 * i + 1]}" for i, axis in enumerate("hkl")),
         )
-    table = _new_table(path, bounds)
+    table = new_table(path, bounds)
     if default_F != 0.0:
         fill_inside(table, default_F)
     try:
         used = rows.fill(table)
     except IndexError as error:
-        h, k, l = error.args[0]
+        row = " ".join(map(str, error.args[0]))
         raise NanoBraggError(
-            f"{name}: an index that is not an integer shifts the columns behind it, and row {h} {k} {l} is then "
+            f"{name}: an index that is not an integer shifts the columns behind it, and row {row} is then "
             "outside the table; write the indices as integers"
         ) from None
     if report is not None:
@@ -151,7 +151,7 @@ def read_dump(path, default_F=0.0):
             bounds, start = scanned
             shape = table_shape(bounds)
             if min(shape) < 2:
-                raise NanoBraggError(f"{name} is no dump file of structure factors, its ranges are empty; {_DUMP_ADVICE}")
+                raise NanoBraggError(f"{name} is no dump file, its ranges of indices are empty; {_DUMP_ADVICE}")
             body = head[start:].lstrip(_SPACE)
             skipped = len(head) - start - len(body)
             while not body and (more := file.read(_HEAD)):
@@ -161,7 +161,7 @@ def read_dump(path, default_F=0.0):
             if stat.S_ISREG(status.st_mode):
                 # before memory is taken for what is not there
                 _check_length(name, 8 * shape[0] * shape[1] * shape[2], status.st_size - start - skipped, skipped)
-            table = _new_table(path, bounds)
+            table = new_table(path, bounds)
             view = memoryview(table).cast("B")
             body = body[: len(view)]
             view[: len(body)] = body

@@ -89,7 +89,7 @@ def _read(name, file, header_only):
     if width == 0:
         width = height = _integer(name, header, "DETECTOR_DIMENSIONS")
     if width <= 0 or height <= 0:
-        raise NanoBraggError(f"{name} has a detector of {width} x {height} pixels in its header; correct SIZE1 and SIZE2")
+        raise NanoBraggError(f"{name} has {width} x {height} pixels by its header; correct SIZE1 and SIZE2")
     if header_only:
         return SMVImage(name, header, width, height)
     # the pixels begin at a whole number of 16-bit words, even where the header does not end at one
@@ -133,15 +133,15 @@ def write_smv(path, header, image, advice=""):
     write_file(path, header, image, advice=advice)
 
 
-def write_scaled_smv(path, header, image, scale, adc, roi, advice=""):
+def write_scaled_smv(path, header, image, scale, adc, roi, advice="", convert=smv_pixels):
     """Write the bytes `header` and I*scale + adc, clipped and rounded, as the file `path`; 0 outside `roi`.
 
-    image: float32 of shape (slow, fast). roi: (fast min, fast max, slow min, slow max), inclusive. Raises NanoBraggError
-    when the file cannot be written.
+    image: float32 of shape (slow, fast). roi: (fast min, fast max, slow min, slow max), inclusive. advice: a clause for
+    the error message. convert: what makes the pixels, if not the CPU. Raises NanoBraggError when the file cannot be written.
     """
     slow, fast = memoryview(image).shape
     with OutputFile(path, advice) as file:
         file.write(header)
         for first, block in row_blocks(slow, fast, "H"):
-            smv_pixels(image, first, block, roi, scale, adc)
+            convert(image, first, block, roi, scale, adc)
             file.write(block)
