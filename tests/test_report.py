@@ -100,12 +100,20 @@ def test_progress(name):
     assert due == bytes(recorded["progress"]).decode().splitlines()
 
 
-@pytest.mark.parametrize(
-    ("roi", "expected"),
-    [((0, 8, 0, 9), []), ((5, 2, 0, 90), []), ((0, 9, 0, 9), [*range(0, 10), *range(10, 91, 5), *range(91, 100)])],
-)
-def test_progress_of_small_regions(roi, expected):
-    assert [n for n, _ in report.progress_lines(roi)] == expected
+@pytest.mark.parametrize("width", [10, 11, 12, 33, 47])
+@pytest.mark.parametrize("height", [9, 10, 31])
+def test_when_progress_is_due(width, height):
+    pixels = width * height
+    due = []
+    for n in range(pixels if pixels >= 100 else 0):
+        at_the_ends = 10 * n < pixels or 10 * n > 9 * pixels
+        if n % (pixels // 20) == 0 or (at_the_ends and n % (pixels // 100) == 0):
+            due.append((n, f"{100 * n // pixels}% done"))
+    assert report.progress_lines((3, 2 + width, 5, 4 + height)) == due
+
+
+def test_no_progress_without_pixels():
+    assert report.progress_lines((5, 2, 0, 90)) == []
 
 
 def test_pixel_lines():
@@ -173,6 +181,15 @@ def test_a_header_of_many_digits_is_longer_than_it_says():
     assert len(header) > 512
     assert header.startswith(b"{\nHEADER_BYTES=512;\n")
     assert header.endswith(b"}\f")
+
+
+@pytest.mark.parametrize(
+    "name", ["convention_xds_beam", "convention_adxv_beam", "rectangular", "phi_offset", "twotheta"]
+)
+def test_header_of_other_detectors(name):
+    arguments, recorded = golden(name)
+    experiment, _, _ = resolved(arguments)
+    assert report.smv_header(experiment) == bytes(recorded["intimage.img"])[:512]
 
 
 def test_the_two_headers_differ_in_the_sign_of_zero():

@@ -127,7 +127,7 @@ def test_one_source_by_default():
 
 
 @pytest.mark.parametrize("round_div", [True, False])
-@pytest.mark.parametrize(("hsteps", "vsteps"), [(5, 5), (4, 4), (6, 5), (1, 7), (2, 2)])
+@pytest.mark.parametrize(("hsteps", "vsteps"), [(5, 5), (4, 4), (6, 5), (1, 7), (2, 2), (9, 9)])
 def test_divergence_grid(hsteps, vsteps, round_div):
     hrange, vrange = 0.0 if hsteps == 1 else 6e-3, 3e-3
     made = experiment(hdivsteps=hsteps, hdivrange=hrange, vdivsteps=vsteps, vdivrange=vrange, round_div=round_div)

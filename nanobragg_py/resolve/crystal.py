@@ -105,7 +105,7 @@ def misset_angles(rotation):
     return pi, pi / 2, atan2(xy, -yy)
 
 
-def _cell_constants(options):
+def cell_constants(options):
     """Lengths and angles from -cell, with what it left out filled in: b and c as a, angles 90 degrees."""
     a, b, c = options.cell_lengths
     lengths = (a, a if b <= 0.0 else b, a if c <= 0.0 else c)
@@ -152,7 +152,7 @@ def _initial_lattice(options, matrix, missets, warn):
     """
     cell = stars = None
     if options.user_cell:
-        lengths, angles = _cell_constants(options)
+        lengths, angles = cell_constants(options)
         *stars, volume = reciprocal_cell(lengths, angles, lambda *text: warn("cell", *text))
         cell = lengths, volume
     if matrix is not None:
@@ -262,7 +262,7 @@ def resolve_crystal(options, samples, random, misset_seed, matrix, mosaic, warn)
         lattice, cell_vectors = _resolve_lattice(options, matrix, missets, warn)
     except ZeroDivisionError:
         if matrix is None:
-            lengths, angles = _cell_constants(options)
+            lengths, angles = cell_constants(options)
             values = " ".join(f"{x:g}" for x in (*lengths, *(angle * 180 / pi for angle in angles)))
             raise NanoBraggError(
                 f"-cell {values} is no unit cell; give lengths in Angstrom and angles in degrees"

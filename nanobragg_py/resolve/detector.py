@@ -170,7 +170,8 @@ def place_detector(options, frame, thickness, mask, remark):
     dials_origin = tuple(1000.0 * dot(origin, axis) for axis in ((0.0, 0.0, 1.0), (0.0, 1.0, 0.0), (-1.0, 0.0, 0.0)))
     Fbeam = dot(fast, from_origin)
     Sbeam = dot(slow, from_origin)
-    if not all(isfinite(x) for x in (*dials_origin, distance, *from_origin, Fclose, Sclose, Fbeam, Sbeam)):
+    points = (Fclose, Sclose, Fbeam, Sbeam, Xclose, Yclose, Xbeam, Ybeam)
+    if not all(isfinite(x) for x in (*dials_origin, distance, *from_origin, *points)):
         raise NanoBraggError(
             "the detector is out of reach of the beam; change -distance, the detector's rotations (-detector_rotx, "
             "-detector_roty, -detector_rotz, -twotheta) or its vectors"
