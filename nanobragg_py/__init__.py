@@ -1,3 +1,65 @@
-"""nanobragg_py: X-ray diffraction images of nanocrystals, a drop-in replacement for nanoBragg."""
+"""nanobragg_py: X-ray diffraction images of nanocrystals, a drop-in replacement for nanoBragg.
+
+The names below are loaded when they are first used, so that the drop-in program, which needs none of them, starts at
+once, and ``import nanobragg_py`` costs nothing.
+"""
 
 __version__ = "0.1.0"
+
+#: public names and the modules they come from
+_PUBLIC = {
+    "Beam": "parts",
+    "Crystal": "parts",
+    "Detector": "parts",
+    "Experiment": "api",
+    "FieldError": "errors",
+    "NanoBraggError": "errors",
+    "Sampling": "parts",
+    "Statistics": "simulate",
+    "StructureFactors": "experiment",
+    "add_noise": "render",
+    "axis_rotation": "orientation",
+    "b_matrix": "orientation",
+    "cell_of": "orientation",
+    "missets_to_rotation": "orientation",
+    "random_rotations": "orientation",
+    "rotation_to_missets": "orientation",
+    "split_UB": "orientation",
+}
+
+__all__ = ["__version__", *_PUBLIC]
+
+#: for type checkers, which take it for true, without the cost of the module typing
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .api import Experiment as Experiment
+    from .errors import FieldError as FieldError
+    from .errors import NanoBraggError as NanoBraggError
+    from .experiment import StructureFactors as StructureFactors
+    from .orientation import axis_rotation as axis_rotation
+    from .orientation import b_matrix as b_matrix
+    from .orientation import cell_of as cell_of
+    from .orientation import missets_to_rotation as missets_to_rotation
+    from .orientation import random_rotations as random_rotations
+    from .orientation import rotation_to_missets as rotation_to_missets
+    from .orientation import split_UB as split_UB
+    from .parts import Beam as Beam
+    from .parts import Crystal as Crystal
+    from .parts import Detector as Detector
+    from .parts import Sampling as Sampling
+    from .render import add_noise as add_noise
+    from .simulate import Statistics as Statistics
+
+
+def __getattr__(name):
+    if name not in _PUBLIC:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    value = getattr(import_module(f"{__name__}.{_PUBLIC[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__():
+    return sorted({*globals(), *_PUBLIC})

@@ -5,6 +5,8 @@ needs of it in thirty lines: fields with defaults, immutability, equality, ``rep
 """
 
 REQUIRED = object()
+#: for type checkers, which take it for true, without the cost of the module typing
+TYPE_CHECKING = False
 
 
 class Record:
@@ -16,6 +18,11 @@ class Record:
 
     __slots__ = ()
     _fields = {}
+
+    if TYPE_CHECKING:
+        from typing import Any
+
+        def __getattr__(self, name: str) -> Any: ...
 
     def __init__(self, *args, **kwargs):
         names = list(self._fields)

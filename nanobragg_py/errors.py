@@ -13,3 +13,7 @@ class NanoBraggError(Exception):
 
 class UsageError(NanoBraggError):
     """Neither structure factors nor a cell to render: the usage text is the answer."""
+
+
+class FieldError(NanoBraggError, ValueError):
+    """A value that a field of the library's records, or an argument of its functions, does not take."""

@@ -4,7 +4,17 @@ Lengths are in metres, angles in radians, vectors in the laboratory frame, unles
 vectors are in 1/Angstrom, as the field (and the reference program) has them.
 """
 
-from ._record import REQUIRED, Record
+from math import isfinite
+
+from ._record import REQUIRED, TYPE_CHECKING, Record
+from .errors import FieldError
+
+if TYPE_CHECKING:
+    from os import PathLike
+    from typing import Any
+
+    from numpy import ndarray
+    from numpy.typing import ArrayLike
 
 SHAPES = ("square", "round", "gauss", "tophat")
 
@@ -19,7 +29,7 @@ class Beam(Record):
 
     direction: unit vector the beam travels along. wavelength: the central one, m.
     sources: rows (x, y, z, weight, wavelength) as given or generated, x y z being the position of the source seen from
-    the sample; the *weights do not enter the image* (as in the reference). source_directions: the unit vectors of those.
+    the sample; the *weights do not enter the image* (as in the reference). source_directions: unit vectors of those.
     fluence: photons/m^2. flux: photons/s. exposure: s. size: m.
     polarization: Kahn factor, -1 to 1. polarized: False switches the factor off. polarization_axis: unit vector of the
     E-vector. divergence_deviations: (h, v) radians of each grid point, empty for a source file, whose number of
@@ -172,6 +182,9 @@ class StructureFactors(Record):
     bounds: (hmin, hmax, kmin, kmax, lmin, lmax), or None when there is no table. values: buffer of float64 in the dump
     file's layout: (hmax-hmin+2, kmax-kmin+2, lmax-lmin+2), h outermost, the last layer of each axis 0. count: how many
     rows were read, as reported. default_F: amplitude of every index that is not in the box.
+
+    Made from a number alone (``StructureFactors(default_F=100)``), from arrays or from files; `read` goes by the file's
+    content. All of them state space group P1 in the end: see `nanobragg_py.structure_factors`.
     """
 
     _fields = {
@@ -180,6 +193,71 @@ class StructureFactors(Record):
         "count": 0,
         "default_F": 0.0,
     }
+
+    bounds: "tuple[int, int, int, int, int, int] | None"
+    values: "Any"
+    count: "int"
+    default_F: "float"
+
+    def _validate(self):
+        if (self.bounds is None) != (self.values is None):
+            raise FieldError("structure_factors needs bounds and values together")
+        if not isinstance(self.default_F, (int, float)) or not isfinite(self.default_F):
+            raise FieldError(f"structure_factors.default_F is {self.default_F!r}; it must be a finite number")
+
+    def __eq__(self, other):
+        if type(self) is not type(other):
+            return NotImplemented
+        # not the count, which says how the table came about and does not enter the image
+        if (self.bounds, self.default_F) != (other.bounds, other.default_F):
+            return False
+        return self.values is other.values or memoryview(self.values) == memoryview(other.values)
+
+    def __hash__(self):
+        return hash((self.bounds, self.default_F))
+
+    def __reduce__(self):
+        from .structure_factors import pickled
+
+        return pickled(self)
+
+    @classmethod
+    def from_arrays(
+        cls,
+        hkl: "ArrayLike",
+        F: "ArrayLike",
+        default_F: "float" = 0.0,
+        *,
+        F000: "float | None" = None,
+        space_group: "str | int | None" = None,
+        friedel: "bool" = False,
+    ) -> "StructureFactors":
+        """From Miller indices, (N, 3) whole numbers, and amplitudes, (N,). See `structure_factors.from_arrays`."""
+        from . import structure_factors
+
+        return structure_factors.from_arrays(hkl, F, default_F, F000=F000, space_group=space_group, friedel=friedel)
+
+    @classmethod
+    def read(cls, path: "str | PathLike", default_F: "float" = 0.0, **how: "Any") -> "StructureFactors":
+        """From a file of any kind known: hkl text, dump, MTZ, mmCIF, XDS_ASCII. See `structure_factors.read`."""
+        from . import structure_factors
+
+        return structure_factors.read(path, default_F, **how)
+
+    @classmethod
+    def from_model(
+        cls, path: "str | PathLike", d_min: "float", default_F: "float" = 0.0, **how: "Any"
+    ) -> "StructureFactors":
+        """Calculated from a PDB or mmCIF model. See `reflections.from_model`."""
+        from . import reflections
+
+        return reflections.from_model(path, d_min, default_F, **how)
+
+    def amplitudes(self) -> "tuple[ndarray, ndarray]":
+        """The table's indices and amplitudes as arrays, (N, 3) int32 and (N,) float64, h outermost."""
+        from . import structure_factors
+
+        return structure_factors.amplitudes(self)
 
 
 class Experiment(Record):

@@ -1,0 +1,281 @@
+"""The library: an experiment as a value, and the image it gives as an array.
+
+Everything is a thin layer over the functions that serve the command line: `nanobragg_py.options_map` states the parts
+as options, `nanobragg_py.resolve` works out what follows from them, `nanobragg_py.simulate` renders.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from .errors import FieldError, NanoBraggError
+from .experiment import StructureFactors
+from .options_map import field_message, from_options, to_options
+from .parts import Beam, Crystal, Detector, Sampling
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import ArrayLike
+
+    from .experiment import Experiment as Resolved
+    from .simulate import Statistics
+
+PARTS = {
+    "beam": Beam,
+    "detector": Detector,
+    "crystal": Crystal,
+    "sampling": Sampling,
+    "structure_factors": StructureFactors,
+}
+
+
+@dataclasses.dataclass(frozen=True, eq=True)
+class Experiment:
+    """One image: crystal, beam, detector, sampling and structure factors. Frozen, comparable, picklable.
+
+    Everything that follows from the fields is worked out, and checked, when an experiment is made. `resolved` is the
+    outcome: a `nanobragg_py.experiment.Experiment` in SI units, with reciprocal vectors, the detector's place, numbers
+    of steps and the like. `warnings` are the sentences the command line would print about it.
+
+    Raises FieldError (a NanoBraggError and a ValueError) that names the field for what makes no image.
+    """
+
+    crystal: Crystal
+    beam: Beam = dataclasses.field(default_factory=Beam)
+    detector: Detector = dataclasses.field(default_factory=Detector)
+    sampling: Sampling = dataclasses.field(default_factory=Sampling)
+    structure_factors: StructureFactors = dataclasses.field(default_factory=StructureFactors)
+    resolved: Resolved = dataclasses.field(init=False, repr=False, compare=False)
+    warnings: tuple[str, ...] = dataclasses.field(init=False, repr=False, compare=False)
+
+    def __post_init__(self):
+        for name, cls in PARTS.items():
+            if not isinstance(getattr(self, name), cls):
+                raise FieldError(f"{name} is {getattr(self, name)!r}; it must be a nanobragg_py.{cls.__name__}")
+        resolved, warnings = self._resolve()
+        object.__setattr__(self, "resolved", resolved)
+        object.__setattr__(self, "warnings", warnings)
+
+    def _resolve(self):
+        """What follows from the fields: the kernels' experiment, and the sentences to tell of."""
+        from .kernels.random import Ran1
+        from .resolve import resolve_experiment, resolve_setup
+
+        factors = self.structure_factors
+        options = to_options(self.beam, self.detector, self.crystal, self.sampling, factors.default_F)
+        matrix, mask, sources = self.crystal.matrix, self.detector.mask, self.beam.sources
+        if matrix is not None:
+            from .to_args import file_matrix
+
+            options.matrix_file = "crystal.matrix"
+            matrix = file_matrix(matrix, self.beam.wavelength)
+        if sources is not None:
+            sources = [tuple(float("nan") if x is None else x for x in row) for row in sources]
+        random = Ran1()
+        try:
+            setup = resolve_setup(
+                options,
+                random,
+                matrix=matrix,
+                mask=None if mask is None else memoryview(mask.reshape(-1)),
+                dump_available=factors.bounds is not None,
+            )
+            self._check_mask(setup.detector)
+            resolved = resolve_experiment(setup, random, factors, source_rows=sources)
+        except FieldError:
+            raise
+        except NanoBraggError as error:
+            raise FieldError(field_message(str(error))) from None
+        return resolved, tuple(field_message(text) for text in (*[w[1] for w in setup.warnings], *setup.remarks))
+
+    def _check_mask(self, detector):
+        shape = (detector.spixels, detector.fpixels)
+        if self.detector.mask is not None and self.detector.mask.shape != shape:
+            raise FieldError(f"detector.mask has the shape {self.detector.mask.shape}; the detector has {shape}")
+
+    def __reduce__(self):
+        return Experiment, tuple(getattr(self, field.name) for field in dataclasses.fields(self) if field.init)
+
+    # ---- making and changing ---------------------------------------------------------------------------------------
+
+    @classmethod
+    def from_args(cls, args: str | Sequence[str], folder: str | os.PathLike | None = None) -> Experiment:
+        """The experiment of a nanoBragg command line.
+
+        args: the tokens behind the program's name, or one string that is split as a shell does. folder: what relative
+        file names in it are relative to; None: the working directory. As the program does, it takes structure factors
+        from Fdump.bin where there is one and no -hkl. What concerns output and noise is left out.
+
+        Raises NanoBraggError for files that cannot be read, FieldError for values that `Beam` and the like do not take.
+        """
+        from .load import load_args, read_matrix, read_sources
+
+        if isinstance(args, str):
+            import shlex
+
+            args = shlex.split(args)
+        loaded = load_args([str(token) for token in args], None if folder is None else os.fspath(folder))
+        options, resolved = loaded.options, loaded.experiment
+        detector = resolved.detector
+        beam, detector, crystal, sampling = from_options(
+            options,
+            matrix=read_matrix(options),
+            sources=read_sources(options),
+            mask=None if detector.mask is None else _image_of(detector.mask, detector),
+            roi=detector.roi,
+            missets=resolved.crystal.missets,
+        )
+        return cls(crystal, beam, detector, sampling, resolved.structure_factors)
+
+    def replace(self, changes: dict[str, Any] | None = None, /, **more: Any) -> Experiment:
+        """A copy with some fields changed, everything that follows from them worked out anew.
+
+        changes, more: parts by name (``beam=Beam(...)``), or fields of parts by dotted name, in a dict
+        (``{"sampling.oversample": 2}``) or with two underscores (``sampling__oversample=2``).
+        Raises FieldError for a name that is no field.
+        """
+        parts: dict[str, Any] = {}
+        fields: dict[str, dict[str, Any]] = {}
+        for name, value in {**(changes or {}), **more}.items():
+            part, _, field = name.replace("__", ".", 1).partition(".")
+            if part not in PARTS:
+                raise FieldError(f"an experiment has no field {part!r}; its fields are {', '.join(PARTS)}")
+            if field:
+                fields.setdefault(part, {})[field] = value
+            else:
+                parts[part] = value
+        for part, values in fields.items():
+            old = parts.get(part, getattr(self, part))
+            try:
+                parts[part] = old.replace(**values)
+            except TypeError as error:
+                raise FieldError(str(error)) from None
+        return dataclasses.replace(self, **parts)
+
+    # ---- rendering -------------------------------------------------------------------------------------------------
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """The image's shape: (slow, fast) pixels."""
+        return self.resolved.detector.spixels, self.resolved.detector.fpixels
+
+    def render(
+        self,
+        backend: str = "cpu",
+        threads: int = 0,
+        out: Any = None,
+        progress: Callable[[int], Any] | None = None,
+        compat: str = "spec",
+        *,
+        device: int = 0,
+        precision: str = "double",
+        on_device: bool = False,
+    ) -> np.ndarray:
+        """The image: float32 of shape (slow, fast), photons a pixel; 0 outside the region of interest.
+
+        backend: "cpu", "gpu", or "auto" (a GPU where one can be used). threads: of the CPU; 0: OMP_NUM_THREADS, else
+        one for every processor; the image does not depend on it. out: a writable C-contiguous float32 array of that
+        shape to render into, which is then returned. progress: called now and then with the number of pixels that are
+        done. compat: "spec", or "c" for the defects of the reference program as well. device: number of the GPU.
+        precision: of the GPU, "double" or "single". on_device: return a cupy array there (only with backend "gpu").
+
+        Other Python threads run meanwhile. Raises FieldError for an argument that makes no sense, NanoBraggError where
+        there is no memory or no GPU.
+        """
+        return self.simulate(
+            backend, threads, out, progress, compat, device=device, precision=precision, on_device=on_device
+        )[0]
+
+    def simulate(
+        self,
+        backend: str = "cpu",
+        threads: int = 0,
+        out: Any = None,
+        progress: Callable[[int], Any] | None = None,
+        compat: str = "spec",
+        *,
+        device: int = 0,
+        precision: str = "double",
+        on_device: bool = False,
+    ) -> tuple[np.ndarray, Statistics]:
+        """The image, as of `render`, and its `Statistics`."""
+        from .render import render
+
+        return render(self, backend, threads, out, progress, compat, device, precision, on_device)
+
+    def add_noise(
+        self, image: ArrayLike, seed: int = 1, stream: str = "ran1", adc: float = 40.0, threads: int = 0
+    ) -> np.ndarray:
+        """Photon noise on an image of this experiment, within its region of interest; see `nanobragg_py.add_noise`."""
+        from .render import add_noise
+
+        return add_noise(image, seed, stream, adc, self.resolved.detector.roi, threads)
+
+    def to_smv(self, path: str | os.PathLike, image: ArrayLike, scale: float | None = None, adc: float = 40.0) -> None:
+        """Write an image of this experiment as SMV (ADSC), with the reference's header.
+
+        image: (slow, fast); uint16 (of `add_noise`) is written as it is, float32 as image * scale + adc, rounded and
+        clipped to 0..65535. scale: None: such that the largest value becomes 55000, as the program does.
+        Raises NanoBraggError when the file cannot be written; nothing half-written stays behind.
+        """
+        from .render import to_smv
+
+        to_smv(self, path, image, scale, adc)
+
+    # ---- other forms -----------------------------------------------------------------------------------------------
+
+    def to_args(self, folder: str | os.PathLike | None = None) -> list[str]:
+        """The command line, without the program's name, that gives this image in this program and in the reference.
+
+        folder: where to write the files that it needs: orientation matrix, structure factors, sources, mask; their
+        names in the command line begin with it. None: FieldError if there is a need for one. Images are the same up to
+        the last bit of numbers that the program's units cannot state exactly.
+        """
+        from .to_args import to_args
+
+        return to_args(self, folder)
+
+    def to_dict(self, tables: str = "embed") -> dict[str, Any]:
+        """The experiment as plain dicts, lists and numbers, fields at their defaults left out.
+
+        tables: what to do with structure factors and mask: "embed" (compressed, as text) or "omit".
+        """
+        from .serialize import to_dict
+
+        return to_dict(self, tables)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any], folder: str | os.PathLike | None = None) -> Experiment:
+        """The experiment of `to_dict`, or of a table of a TOML or JSON file; see docs/library.md for the keys.
+
+        folder: what relative file names in it are relative to. Raises FieldError that names an unknown key.
+        """
+        from .serialize import from_dict
+
+        return from_dict(cls, values, folder)
+
+    def write(self, path: str | os.PathLike, tables: str = "files") -> None:
+        """Write the experiment as TOML or JSON, by the file's ending.
+
+        tables: "files": structure factors and mask go into .npy files beside it, named in it; "embed"; "omit".
+        """
+        from .serialize import write
+
+        write(self, path, tables)
+
+    @classmethod
+    def read(cls, path: str | os.PathLike) -> Experiment:
+        """The experiment of a TOML or JSON file; NanoBraggError, naming file and key, for what is wrong in it."""
+        from .serialize import read
+
+        return read(cls, path)
+
+
+def _image_of(mask, detector):
+    """A mask as read-only uint16 of shape (slow, fast)."""
+    import numpy as np
+
+    return np.frombuffer(mask, dtype=np.uint16).reshape(detector.spixels, detector.fpixels)
