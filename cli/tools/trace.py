@@ -1,0 +1,70 @@
+"""``nanobragg-py trace``: every quantity on the way to one pixel."""
+
+import json
+import os
+import sys
+
+from ...errors import NanoBraggError
+from ...io.atomic import check_writable, write_file
+from ...load import load_args
+from ...trace import trace_pixel
+
+DESCRIPTION = """\
+Every quantity on the way to one pixel, in the order in which it is worked out, one a line:
+TRACE: name value..., and TRACE_PHI: for what belongs to one phi step and mosaic domain. The values
+come from the functions that render, and the last one is compared with the rendered pixel.
+docs/trace.md lists the names and units. Input files are read from the current directory; no image
+is written. -compat c among the flags traces the reference's known defects as well.
+"""
+EPILOG = """\
+exit status: 0; 2 for a pixel or flags that cannot be traced
+
+example:
+  nanobragg-py trace --pixel 30 12 -- -cell 40 50 60 90 90 90 -default_F 100 -N 5 -detpixels 64
+"""
+
+
+def add_arguments(parser):
+    parser.description = DESCRIPTION
+    parser.epilog = EPILOG
+    parser.add_argument(
+        "--pixel", nargs=2, type=int, required=True, metavar=("SLOW", "FAST"), help="the pixel, counted from 0"
+    )
+    parser.add_argument("--json", metavar="FILE", help="write the trace as JSON as well")
+    parser.add_argument("--phi-log", metavar="FILE", help="write the TRACE_PHI lines to a file of their own as well")
+
+
+def run(args):
+    if not args.flags:
+        raise NanoBraggError("there is nothing to trace; give nanoBragg's flags after --")
+    for flag, name in (("--json", args.json), ("--phi-log", args.phi_log)):
+        if name is not None:
+            check_writable(name, f"give another name with {flag}")
+    loaded = load_args(args.flags, complain=warn)
+    trace = trace_pixel(loaded.experiment, loaded.table, *args.pixel, loaded.options.compat)
+    if args.json is not None:
+        write_file(args.json, as_bytes(json.dumps(plain(trace.as_dict(args.flags)), indent=1)))
+    if args.phi_log is not None:
+        write_file(args.phi_log, as_bytes("\n".join(trace.phi_lines(args.flags))))
+    print("\n".join(trace.lines(args.flags)))
+    return 0
+
+
+def warn(sentence):
+    print(f"WARNING: {sentence}", file=sys.stderr)
+
+
+def as_bytes(text):
+    """With the file names' own bytes, and a line feed at the end."""
+    return os.fsencode(text + "\n")
+
+
+def plain(value):
+    """JSON has neither nan nor infinity; they become null."""
+    if isinstance(value, dict):
+        return {name: plain(part) for name, part in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(part) for part in value]
+    if isinstance(value, float) and value - value != 0.0:
+        return None
+    return value
