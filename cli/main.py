@@ -1,15 +1,19 @@
 """``nanobragg-py <subcommand>``: the modern command beside the drop-in. One module a subcommand, in cli/tools/.
 
 A tool module has ``add_arguments(parser)``, which also sets ``description`` and ``epilog``, and ``run(args)``, which
-returns the exit status. What follows ``--`` on the command line is an ordinary nanoBragg command line; the tool finds it,
-as a list of tokens, in ``args.flags``.
+returns the exit status. What follows ``--`` on the command line is an ordinary nanoBragg command line; the tool finds
+it, as a list of tokens, in ``args.flags`` (None without a ``--``).
 """
 
 import argparse
+import difflib
+import importlib
+import os
 import sys
 
 from .. import __version__
 from ..errors import NanoBraggError
+from .parser import matching_rules
 
 #: name: (module in cli/tools, one line of help)
 TOOLS = {
@@ -25,42 +29,102 @@ TOOLS = {
     "info": ("info", "header, statistics and beam centre of an image"),
     "batch": ("batch", "render many images"),
 }
+#: packages that only some tools need: the extra that brings them
+EXTRAS = {"numpy": "tools", "matplotlib": "plot"}
 
 USAGE_STATUS = 2
+INTERRUPTED = 130
+BROKEN_PIPE = 141
+
+DESCRIPTION = """\
+Tools around nanoBragg images. Where a tool wants a nanoBragg command line, it takes it behind --
+as it is. Each tool explains itself: nanobragg-py <subcommand> --help
+"""
+EPILOG = """\
+The simulation itself is the program nanoBragg (nanoBragg -help); exit status 2 of any tool means that
+something was wrong with its arguments or files.
+"""
 
 
 def main(argv=None):
     """Run the program; returns the exit status."""
     argv = sys.argv[1:] if argv is None else list(argv)
+    # file names keep the bytes they came with; lines on the two streams keep their order
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="surrogateescape", line_buffering=True)
     own, flags = argv, None
     if "--" in argv:
         at = argv.index("--")
         own, flags = argv[:at], argv[at + 1 :]
     name = next((word for word in own if not word.startswith("-")), None)
-    parser = argparse.ArgumentParser(
-        prog="nanobragg-py", description="Tools around nanoBragg images; arguments after -- are nanoBragg's own flags."
-    )
-    parser.add_argument("--version", action="version", version=f"nanobragg-py {__version__}")
-    tools = parser.add_subparsers(metavar="subcommand", required=True)
-    for tool, (module, summary) in TOOLS.items():
-        sub = tools.add_parser(tool, help=summary, formatter_class=argparse.RawDescriptionHelpFormatter)
-        if tool == name:
-            run = __import__(f"nanobragg_py.cli.tools.{module}", fromlist=["run"])
-            run.add_arguments(sub)
-            sub.set_defaults(run=run.run)
-    args = parser.parse_args(own)
-    args.flags = flags
     try:
-        return args.run(args)
+        check_words(own, name)
+        args, unknown = build_parser(name).parse_known_args(own)
+        if unknown:
+            args.parser.error(f"unrecognized arguments: {' '.join(unknown)}")
+        args.flags = flags
+        status = args.run(args)
+        sys.stdout.flush()
     except NanoBraggError as error:
-        print(f"nanobragg-py {name}: {error}", file=sys.stderr)
-        return USAGE_STATUS
+        return complain(name, error)
+    except ModuleNotFoundError as error:
+        if error.name not in EXTRAS:
+            raise
+        return complain(name, f"this needs {error.name}; pip install 'nanobragg-py[{EXTRAS[error.name]}]'")
     except BrokenPipeError:
-        sys.stderr.close()
-        return 0
+        # what is still buffered has nowhere to go, and must not fail again when Python ends
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return BROKEN_PIPE
     except KeyboardInterrupt:
-        print(f"nanobragg-py {name}: interrupted", file=sys.stderr)
-        return 130
+        complain(name, "interrupted")
+        return INTERRUPTED
+    return status
+
+
+def complain(name, sentence):
+    """A sentence on standard error, after the tool's name; returns the exit status that goes with it."""
+    sys.stdout.flush()
+    print(f"{' '.join(['nanobragg-py', *([name] if name else [])])}: {sentence}", file=sys.stderr)
+    return USAGE_STATUS
+
+
+def check_words(own, name):
+    """Raise for what argparse would explain badly: an unknown subcommand, and nanoBragg's flags without ``--``."""
+    if name is None:
+        return
+    if name not in TOOLS:
+        near = difflib.get_close_matches(name, TOOLS, 1)
+        hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(TOOLS)}"
+        raise NanoBraggError(f"there is no such subcommand; {hint}")
+    for word in own:
+        if word.startswith("-") and not word.startswith("--") and word != "-h" and matching_rules(word):
+            raise NanoBraggError(
+                f"{word} is a flag of nanoBragg, and options of this tool begin with two dashes; "
+                "put -- in front of nanoBragg's flags"
+            )
+
+
+class HelpFormatter(argparse.RawDescriptionHelpFormatter):
+    """Keeps the lines of descriptions, and has room for our longest option beside its help."""
+
+    def __init__(self, prog, **options):
+        super().__init__(prog, **{"max_help_position": 28, **options})
+
+
+def build_parser(name):
+    """The argument parser, with the arguments of the tool `name` (or of none: those modules are not imported)."""
+    style = {"formatter_class": HelpFormatter, "allow_abbrev": False}
+    parser = argparse.ArgumentParser(prog="nanobragg-py", description=DESCRIPTION, epilog=EPILOG, **style)
+    parser.add_argument("--version", action="version", version=f"nanobragg-py {__version__}")
+    tools = parser.add_subparsers(title="subcommands", metavar="<subcommand>", required=True)
+    for tool, (module, summary) in TOOLS.items():
+        sub = tools.add_parser(tool, help=summary, **style)
+        if tool == name:
+            found = importlib.import_module(f"nanobragg_py.cli.tools.{module}")
+            found.add_arguments(sub)
+            sub.set_defaults(run=found.run, parser=sub)
+    return parser
 
 
 def compare_main():

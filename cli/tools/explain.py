@@ -1,0 +1,157 @@
+"""``nanobragg-py explain``: what a nanoBragg command line means, flag by flag."""
+
+import json
+import os
+
+from ...errors import NanoBraggError
+from ...explain import explain
+from ...options import DEFAULTS
+
+DESCRIPTION = """\
+For each token of a nanoBragg command line: the rules it fires, the values they read, what it
+overrides and what overrides it. Then what is odd about the line, and the experiment that
+follows from it, in SI units, each value with its source. Files are read as the drop-in reads
+them, from the current directory; nothing is rendered or written.
+"""
+EPILOG = """\
+exit status: 0; 2 if no experiment follows from the command line (the tokens are explained all the same)
+
+example:
+  nanobragg-py explain -- -cell 40 50 60 90 90 90 -default_F 100 -xds -pivot beam
+"""
+#: units in which nanobragg_py.options keeps its values
+UNITS = {
+    "m": "pixel_size distance close_distance detsize_f detsize_s Xbeam Ybeam Xclose Yclose detector_thick dmin water "
+    "detector_thickstep wavelength beamsize sample_x sample_y sample_z",
+    "rad": "detector_rotx detector_roty detector_rotz twotheta hdivrange hdivstep vdivrange vdivstep cell_angles "
+    "misset mosaic_spread phi0 osc phistep",
+    "A": "cell_lengths",
+    "1/m": "detector_mu",
+    "photons/m^2": "fluence",
+    "photons/s": "flux",
+    "s": "exposure",
+    "g/m^3": "density",
+    "g/mol": "molecular_weight",
+}
+OPTION_UNITS = {name: unit for unit, names in UNITS.items() for name in names.split()}
+DIGITS = 12
+
+
+def add_arguments(parser):
+    parser.description = DESCRIPTION
+    parser.epilog = EPILOG
+    parser.add_argument("--json", action="store_true", help="print JSON instead of text (docs/explain.md describes it)")
+
+
+def run(args):
+    if not args.flags:
+        raise NanoBraggError("there is nothing to explain; give nanoBragg's flags after --")
+    explanation = explain(args.flags)
+    if args.json:
+        print(json.dumps(plain(explanation.as_dict()), indent=1))
+    else:
+        print("\n".join(text_lines(explanation)))
+    if explanation.error is not None:
+        raise NanoBraggError(f"nothing would be rendered: {explanation.error}")
+    return 0
+
+
+def plain(value):
+    """JSON has no nan and no surrogates: those become null and question marks."""
+    if isinstance(value, dict):
+        return {key: plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(item) for item in value]
+    if isinstance(value, float) and value - value != 0.0:
+        return None
+    if isinstance(value, str):
+        return os.fsencode(value).decode("utf-8", "replace")
+    return value
+
+
+def shown(value, unit=""):
+    """A value for people."""
+    if value is None:
+        return "none"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, (tuple, list)):
+        text = " ".join(shown(item) for item in value)
+    elif isinstance(value, float):
+        text = f"{value + 0.0:.{DIGITS}g}"
+    else:
+        text = str(value)
+    return f"{text} {unit}".rstrip()
+
+
+def text_lines(explanation):
+    """The whole explanation as lines of text."""
+    lines = []
+    headers = [setting for setting in explanation.history if setting.origin.kind == "header"]
+    if headers:
+        lines.append("Headers, read before any flag")
+        lines += [f"  {s.origin.name}: {setting_text(explanation, s)}" for s in headers]
+        lines.append("")
+    lines.append("Tokens")
+    for token in explanation.tokens:
+        lines += token_lines(explanation, token)
+    for title, sentences in (
+        ("Warnings", explanation.warnings),
+        ("Oddities", [text for _, text in explanation.oddities]),
+    ):
+        if sentences:
+            lines += ["", title]
+            lines += [f"  - {sentence}" for sentence in sentences]
+    width = max((len(q.name) for q in explanation.quantities), default=0)
+    section = None
+    for quantity in explanation.quantities:
+        if quantity.section != section:
+            section = quantity.section
+            lines += ["", section.capitalize()]
+        value = shown(quantity.value, quantity.unit)
+        lines.append(f"  {quantity.name:<{width}}  {value:<28}  [{quantity.source_text}]")
+    return lines
+
+
+def token_lines(explanation, token):
+    """A token with the values it reads, and one line for each rule; nothing for a token that is only a value."""
+    if token.outcome == "value":
+        return []
+    # the longest of the values that its rules read are shown behind it
+    words = max((firing.words for firing in token.firings), key=len, default=())
+    lines = [f"{token.position + 1:4}  {' '.join((token.text, *words))}"]
+    if not token.firings:
+        hint = f"; did you mean {token.nearest}?" if token.nearest else ""
+        what = "no rule fits it" if token.text.startswith("-") else "it belongs to no flag"
+        return [*lines, f"        ignored: {what}{hint}"]
+    for firing in token.firings:
+        lines += [f"        {line}" for line in firing_lines(explanation, firing)]
+    return lines
+
+
+def firing_lines(explanation, firing):
+    if firing.outcome == "short":
+        return [f"{firing.rule}: ignored, fewer than {firing.needed} tokens follow"]
+    if firing.outcome == "stopped":
+        return [f"{firing.rule}: fits too, but is not tried any more"]
+    if firing.outcome == "passed":
+        return [f"{firing.rule}: does not fire here"]
+    if not firing.settings:
+        return [f"{firing.rule}: fires and sets nothing"]
+    lines = [f"{firing.rule}: {setting_text(explanation, setting)}" for setting in firing.settings]
+    if firing.inert:
+        lines[-1] += " (without effect on the image)"
+    return lines
+
+
+def setting_text(explanation, setting):
+    """`option = value`, with what it replaced and what replaced it where that was different."""
+    text = f"{setting.option} = {shown(setting.value, OPTION_UNITS.get(setting.option, ''))}"
+    if setting.option not in DEFAULTS:
+        return text
+    before, after = explanation.overrides(setting), explanation.overridden_by(setting)
+    if before is not None and before.value != setting.value:
+        text += f", overrides {shown(before.value)} of {before.origin}"
+    if after is not None and after.value != setting.value:
+        text += f", OVERRIDDEN by {after.origin}"
+    return text
