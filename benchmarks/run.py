@@ -152,7 +152,8 @@ def cell(value, form):
 def table(results):
     """The results beside their targets, as a Markdown table."""
     lines = [
-        "| workload | ns a step | target | reference | loop ratio | target | run, ms | reference, ms | run ratio | target |",
+        "| workload | ns a step | target | reference | loop ratio | target "
+        "| run, ms | reference, ms | run ratio | target |",
         "|---|---|---|---|---|---|---|---|---|---|",
     ]
     for result in results:

@@ -5,7 +5,6 @@ their like: on a small image the interpreter's start is most of the run time (a 
 """
 
 import os
-import sys
 from time import perf_counter
 
 from ..errors import NanoBraggError, UsageError
@@ -65,10 +64,14 @@ def run(argv):
 
     loaded = load(options, opening, mask, say=say, complain=warn, prepare=check_outputs)
     experiment, table = loaded.experiment, loaded.table
+    if options.trace_pixel is not None:
+        from ..trace import check_traceable
+
+        check_traceable(experiment, *options.trace_pixel)
     clock.mark("setup")
 
     meter = progress_meter(options, experiment)
-    image, statistics = render(simulate, experiment, table, options, meter)
+    image, statistics, backend = render(simulate, experiment, table, options, meter)
     clock.mark("render")
     if meter is not None:
         meter.close()
@@ -81,7 +84,10 @@ def run(argv):
         lines.append("")
     lines.append(report.solid_angle_line(statistics.solid_angle, experiment.sampling.steps))
     say(lines)
-    write_outputs(experiment, options, image, statistics, loaded.random, loaded.setup.noise_seed, clock)
+    convert = pixel_maker(options, backend)
+    write_outputs(experiment, options, image, statistics, loaded.random, loaded.setup.noise_seed, clock, convert)
+    if options.trace_pixel is not None:
+        say(trace_lines(experiment, table, options, image, argv))
     if options.timing:
         clock.report(statistics.seconds, statistics.pixels * experiment_steps(experiment))
     return 0
@@ -98,9 +104,35 @@ def read_headers(argv, options):
 
 
 def render(simulate, experiment, table, options, meter):
-    if options.backend == "cpu":
-        return simulate(experiment, table, threads=options.threads, compat=options.compat, progress=meter)
-    raise NanoBraggError(f"-backend {options.backend} is not part of this version; use -backend cpu")
+    """The image, its statistics, and the backend that rendered: the one that the options name, or "auto" took."""
+    backend = options.backend
+    if backend == "auto":
+        from ..backends import choose_backend
+
+        backend, sentence = choose_backend(experiment, options.threads, options.compat, options.device)
+        complain(sentence)
+    image, statistics = simulate(
+        experiment,
+        table,
+        threads=options.threads,
+        compat=options.compat,
+        progress=meter,
+        backend=backend,
+        device=options.device,
+        precision=options.precision,
+    )
+    return image, statistics, backend
+
+
+def pixel_maker(options, backend):
+    """What makes pixels of the integer image: a GPU still has the image."""
+    if backend == "cpu":
+        from ..kernels.imagefile import smv_pixels
+
+        return smv_pixels
+    from ..backends import renderer_of
+
+    return renderer_of(backend, options.device, options.precision).smv_pixels
 
 
 def check_outputs(options):
@@ -118,7 +150,7 @@ def check_outputs(options):
 # ---- writing -------------------------------------------------------------------------------------------------------
 
 
-def write_outputs(experiment, options, image, statistics, random, noise_seed, clock):
+def write_outputs(experiment, options, image, statistics, random, noise_seed, clock, convert):
     """The four images in the reference's order, each with its lines before it."""
     from .. import report
     from ..io.atomic import write_file
@@ -142,7 +174,8 @@ def write_outputs(experiment, options, image, statistics, random, noise_seed, cl
             report.writing_integers_line(options.int_file, 2),
         ]
     )
-    write_scaled_smv(options.int_file, report.smv_header(experiment), image, scale, options.adc_offset, detector.roi)
+    header = report.smv_header(experiment)
+    write_scaled_smv(options.int_file, header, image, scale, options.adc_offset, detector.roi, convert=convert)
     clock.mark("integer image")
     if options.write_pgm:
         pgm_scale = options.pgm_scale
@@ -226,9 +259,11 @@ def printout_lines(experiment, table, options, image):
         for fast in range(fast_min, fast_max + 1):
             if loop.skipped(slow, fast):
                 continue
-            if options.printout_pixel[0] >= 0 and options.printout_pixel != (fast, slow):
+            wanted = options.printout_pixel[0] < 0 or options.printout_pixel == (fast, slow)
+            if wanted or defects:  # with the defects, a pixel depends on those before it
+                loop.pixel(slow, fast)
+            if not wanted:
                 continue
-            loop.pixel(slow, fast)
             cell = loop.cell_vectors
             pixel = {
                 "stol": loop.stol,
@@ -249,6 +284,15 @@ def printout_lines(experiment, table, options, image):
             }
             lines += report.pixel_lines(fast, slow, pixel, experiment.beam.wavelength)
     return lines
+
+
+def trace_lines(experiment, table, options, image, argv):
+    """What -trace_pixel says, after everything else: the text of `nanobragg-py trace`."""
+    from ..trace import trace_pixel
+
+    if options.backend != "cpu" or options.precision != "double":
+        image = None  # the trace is in double precision, and so is the pixel that it is compared with
+    return trace_pixel(experiment, table, *options.trace_pixel, options.compat, image).lines(argv)
 
 
 def experiment_steps(experiment):
@@ -327,7 +371,6 @@ class Clock:
         """Print milliseconds a part, and nanoseconds a step for the loop."""
         for part, seconds in self.parts.items():
             complain(f"timing: {part} {seconds * 1e3:.3f} ms")
-        complain(
-            f"timing: loop {loop_seconds * 1e3:.3f} ms for {steps} steps, {loop_seconds / max(1, steps) * 1e9:.3f} ns each"
-        )
+        each = loop_seconds / max(1, steps)
+        complain(f"timing: loop {loop_seconds * 1e3:.3f} ms for {steps} steps, {each * 1e9:.3f} ns each")
         complain(f"timing: total {(self.last - self.begin) * 1e3:.3f} ms after the imports of the program")

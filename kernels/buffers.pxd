@@ -20,4 +20,10 @@ cdef class Buffer:
     cdef char[2] code
 
 
+cdef class Borrowed:
+    cdef Py_buffer view
+    cdef const void* data
+    cdef Py_ssize_t count
+
+
 cdef Buffer allocate(Py_ssize_t elements, str format, bint zero, Py_ssize_t pad=*)

@@ -9,7 +9,6 @@ from the first row where they may differ, the rest of the file is read twice as 
 
 from libc.stdint cimport int32_t, uint64_t
 from libc.stdlib cimport free, malloc, strtod
-from libc.string cimport memcpy, memset
 
 from nanobragg_py.kernels.buffers cimport Buffer, page_alloc, page_free
 
@@ -383,7 +382,7 @@ cdef class HklRows:
         k_stride = table.extent[2]
         h_stride = table.extent[1] * k_stride
         with nogil:
-            for i in range(self.plain):
+            for _ in range(self.plain):
                 box[(row.h - h_min) * h_stride + (row.k - k_min) * k_stride + (row.l - l_min)] = row.F
                 row += 1
         while True:

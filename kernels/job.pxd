@@ -1,4 +1,4 @@
-from nanobragg_py.kernels.buffers cimport Buffer
+from nanobragg_py.kernels.buffers cimport Borrowed, Buffer
 from nanobragg_py.kernels.nb cimport nb_job
 
 
@@ -17,7 +17,7 @@ cdef class Job:
     cdef const double *first_data
     cdef const double *table_data
     cdef const unsigned short *mask_data
-    cdef object _mask_view
+    cdef Borrowed _mask
     cdef _set_mask(self, mask)
     cdef _set_sources(self, beam)
     cdef _set_orientations(self, crystal, sampling, bint stale_phi)

@@ -7,10 +7,10 @@ The same arrays serve the CPU loops, the sequential `-compat c` loop, the tracer
 from libc.math cimport log2, sqrt
 from libc.string cimport memset
 
-from nanobragg_py.kernels.buffers cimport Buffer
+from nanobragg_py.kernels.buffers cimport Borrowed, Buffer
 from nanobragg_py.kernels.nb cimport *
 
-from nanobragg_py.experiment import R_E_SQR, SHAPES
+from nanobragg_py.experiment import R_E_SQR
 
 cdef enum:
     VECTOR = 8  # orientations are padded to a multiple of this
@@ -84,8 +84,8 @@ cdef void set_lattice(nb_job *p, crystal):
 cdef void set_reach(nb_job *p, Buffer table):
     """From where on spots that end (gauss, tophat) need not be computed.
 
-    A top hat ends at its cutoff. A Gaussian ends where all that is left out of a pixel, taken together, is less than half
-    of the least float32 above zero, so that no pixel can come out differently. limit stays 0 where nothing ends.
+    A top hat ends at its cutoff. A Gaussian ends where all that is left out of a pixel, taken together, is less than
+    half of the least float32 above zero, so that no pixel can come out differently. limit stays 0 where nothing ends.
     """
     cdef nb_lattice *c = &p.lattice
     cdef double *m = c.metric
@@ -142,15 +142,15 @@ cdef class Job:
 
     experiment: a resolved Experiment. table: its structure factors in the kernels' layout (see
     `nanobragg_py.io.hkl.kernel_table`), or None when there is no table. stale_phi: reproduce the reference's
-    phi = 0 defect (D1): such a step keeps the vectors of the step before it. single: the lattice transform in float32, where
-    the loops have it (flat detectors, no interpolation); indices stay in double.
+    phi = 0 defect (D1): such a step keeps the vectors of the step before it. single: the lattice transform in float32,
+    where the loops have it (flat detectors, no interpolation); indices stay in double.
     """
 
     def __init__(self, experiment, table=None, bint stale_phi=False, bint single=False):
         cdef nb_job *p = &self.p
-        cdef Py_ssize_t count
         memset(p, 0, sizeof(nb_job))
-        beam, detector, crystal, sampling = experiment.beam, experiment.detector, experiment.crystal, experiment.sampling
+        beam, detector = experiment.beam, experiment.detector
+        crystal, sampling = experiment.crystal, experiment.sampling
         factors = experiment.structure_factors
 
         set_vector(p.fast, detector.fast)
@@ -205,16 +205,14 @@ cdef class Job:
             self._set_mask(detector.mask)
 
     cdef _set_mask(self, mask):
-        cdef const unsigned short[::1] view = mask
-        if view.shape[0] != <Py_ssize_t>self.p.fpixels * self.p.spixels:
-            raise ValueError(f"mask has {view.shape[0]} pixels, the detector {self.p.fpixels * self.p.spixels}")
-        self._mask_view = view
-        self.mask_data = &view[0]
+        self._mask = Borrowed(mask, "H")
+        if self._mask.count != <Py_ssize_t>self.p.fpixels * self.p.spixels:
+            raise ValueError(f"mask has {self._mask.count} pixels, the detector {self.p.fpixels * self.p.spixels}")
+        self.mask_data = <const unsigned short *>self._mask.data
 
     cdef _set_sources(self, beam):
         cdef double *out
         cdef double axis[3]
-        cdef double length
         cdef int i, j
         self.p.sources = len(beam.sources)
         self.sources = Buffer((self.p.sources, NB_SOURCE_SIZE), "d")
@@ -236,16 +234,15 @@ cdef class Job:
         cdef double cell[9]
         cdef double spindle[3]
         cdef Py_ssize_t j
-        cdef int i, sweep
-        cdef const double[::1] rotations
+        cdef Borrowed rotations
         cdef const double *domains = NULL
         set_vector(cell, crystal.a)
         set_vector(cell + 3, crystal.b)
         set_vector(cell + 6, crystal.c)
         set_vector(spindle, sampling.spindle)
         if crystal.mosaic_spread > 0.0:
-            rotations = crystal.mosaic_rotations
-            domains = &rotations[0]
+            rotations = Borrowed(crystal.mosaic_rotations, "d")
+            domains = <const double *>rotations.data
         self.stride = (self.p.orientations + VECTOR - 1) // VECTOR * VECTOR
         self.orientations = Buffer((9, self.stride), "d")
         self.orientation_data = <const double *>self.orientations.data

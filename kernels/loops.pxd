@@ -95,7 +95,7 @@ cdef inline void sum_single_nearest(Lattice *c, const nb_box *box, nb_in table, 
 
 
 cdef inline void sum_flat(Lattice *c, int n, nb_in place, nb_in inv, const double *m, nb_out acc) noexcept nogil:
-    """acc += F_latt^2 on a flat detector, where a Miller index is inv_airpath * (P + Q*i) - R: two multiply-adds an axis.
+    """acc += F_latt^2 on a flat detector, where an index is inv_airpath * (P + Q*i) - R: two multiply-adds an axis.
 
     m: P, Q, R of h, then of k, then of l, for this orientation, source and tile. place: 0, 1, 2, ... as doubles.
     """
@@ -133,7 +133,8 @@ cdef inline void sum_indices(Lattice *c, int n, nb_in h, nb_in k, nb_in l, nb_in
         acc[i] = acc[i] + weight[i] * lattice_sqr(c, h[i] - nb_rint(h[i]), k[i] - nb_rint(k[i]), l[i] - nb_rint(l[i]))
 
 
-cdef inline void indices_flat(int n, nb_in place, nb_in inv, const double *m, nb_out h, nb_out k, nb_out l) noexcept nogil:
+cdef inline void indices_flat(int n, nb_in place, nb_in inv, const double *m,
+                              nb_out h, nb_out k, nb_out l) noexcept nogil:
     """Miller indices on a flat detector, as in `sum_flat`."""
     cdef int i
     cdef double hp = m[0], hq = m[1], hr = m[2], kp = m[3], kq = m[4], kr = m[5], lp = m[6], lq = m[7], lr = m[8]
@@ -176,14 +177,14 @@ cdef inline void cubic_weights(int n, nb_in h, nb_out w) noexcept nogil:
         nb_cubic_weights(h[i] - nb_floor(h[i]), &w0[i], &w1[i], &w2[i], &w3[i])
 
 
-cdef inline int weights_tricubic(const nb_box *box, nb_in table, int n, nb_in h, nb_in k, nb_in l,
-                                 nb_out scratch, nb_outi element, nb_out weight) noexcept nogil:
-    """weight = F_cell^2 by tricubic interpolation where the neighbourhood is inside the table, else at the nearest index.
+cdef inline bint weights_tricubic(const nb_box *box, nb_in table, int n, nb_in h, nb_in k, nb_in l,
+                                  nb_out scratch, nb_outi element, nb_out weight) noexcept nogil:
+    """weight = F_cell^2 by tricubic interpolation where the neighbourhood is in the table, else at the nearest index.
 
-    scratch: 12 * TILE doubles. element: TILE ints, left negative where the nearest index was taken. Returns how many
-    pixels (of n) those were.
+    scratch: 12 * TILE doubles. element: TILE ints, left negative where the nearest index was taken. True if it was.
     """
-    cdef int i, j, outside = 0
+    cdef int i, j
+    cdef bint outside = False
     cdef double f
     cdef double w[12]
     cdef nb_box b = box[0]  # a copy, so that the stores below cannot change it under the vectoriser's feet
@@ -194,7 +195,7 @@ cdef inline int weights_tricubic(const nb_box *box, nb_in table, int n, nb_in h,
         element[i] = nb_box_corner(&b, h[i], k[i], l[i])
     for i in range(n):
         if element[i] < 0:
-            outside += 1
+            outside = True
             f = table[nb_box_element(&b, nb_nearest(h[i]), nb_nearest(k[i]), nb_nearest(l[i]))]
         else:
             for j in range(12):

@@ -164,6 +164,9 @@ cdef void render_tile(const nb_job *p, const double *sources, const double *cell
                 break
         else:
             return
+    w.real = n
+    w.cut = cut
+    w.mask = mask
     fill(m, 0.0, w.acc)
     if cut:
         fill(m, 0.0, w.polar)
@@ -288,7 +291,8 @@ def render(Job job, float[:, ::1] image, int threads=1, progress=None, override=
                 with nogil:
                     for item in range(items):
                         choose_portion(&scratch[0].portion, p, item, row, row_end, lines, across, length)
-                        one_item(p, sources, cells, stride, table, mask, &scratch[0], data, statistics + item * STATISTICS)
+                        one_item(p, sources, cells, stride, table, mask, &scratch[0], data,
+                                 statistics + item * STATISTICS)
             else:
                 for item in prange(items, nogil=True, schedule="dynamic", chunksize=1, num_threads=threads):
                     choose_portion(&scratch[NB_THREAD].portion, p, item, row, row_end, lines, across, length)

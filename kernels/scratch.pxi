@@ -46,6 +46,9 @@ cdef struct Scratch:
     float *top         # and the largest value
     int *element
     long outside       # steps that left the range of interpolation
+    int real           # of the tile: pixels that are no spare lanes,
+    bint cut           # whether `passed` counts,
+    const unsigned short *mask  # and the mask, or NULL
     Portion portion    # what is being rendered
     int row            # the pixel that was worked out elsewhere (-1: none), and its value
     int column

@@ -4,7 +4,7 @@
 
 cdef void make_pqr(const nb_job *p, int count, nb_in cells, Py_ssize_t stride, const double *source,
                    const double *start, double step, nb_out pqr) noexcept nogil:
-    """P, Q, R of `count` orientations for a tile whose first pixel lies at `start` (vector), next ones `step` further."""
+    """P, Q, R of `count` orientations for a tile whose first pixel lies at `start`, the next ones `step` further."""
     cdef int j, axis
     cdef double w = source[3]
     cdef double px = start[0] * w, py = start[1] * w, pz = start[2] * w
@@ -26,8 +26,8 @@ cdef void make_pqr(const nb_job *p, int count, nb_in cells, Py_ssize_t stride, c
 cdef void find_near(const nb_job *p, int count, const Scratch *w, int first, int last, nb_out near) noexcept nogil:
     """near = 1 for the orientations that have a spot within reach of pixels `first` to `last`, else 0.
 
-    Along a row an index is (A + B t)/sqrt(t^2 + off) - R, which lies between its values at the ends, and the value at its
-    one extremum, sqrt(B^2 + A^2/off), when that is between them.
+    Along a row an index is (A + B t)/sqrt(t^2 + off) - R, which lies between its values at the ends, and the value at
+    its one extremum, sqrt(B^2 + A^2/off), when that is between them.
     """
     cdef int j, axis
     cdef double t0 = w.along + w.step * first, t1 = w.along + w.step * last, off = w.off, inv0 = w.inv[first]
@@ -101,6 +101,18 @@ cdef void sum_block_single(Lattice *c, const nb_job *p, const double *table, int
         total[i] = total[i] + part[i]
 
 
+cdef int count_outside(Lattice *c, const nb_job *p, const Scratch *w) noexcept nogil:
+    """How many of the tile's steps could not be interpolated, of those that the reference would have executed."""
+    cdef int i, count = 0
+    for i in range(w.real):
+        if w.element[i] >= 0 or (w.mask != NULL and w.mask[i] == 0) or (w.cut and w.passed[i] == 0.0):
+            continue
+        count += p.background != 0.0 or lattice_sqr(
+            c, w.h[i] - nb_rint(w.h[i]), w.k[i] - nb_rint(w.k[i]), w.l[i] - nb_rint(w.l[i])
+        ) != 0.0
+    return count
+
+
 cdef void sum_block(Lattice *c, const nb_job *p, const double *cells, Py_ssize_t stride, const double *table, int count,
                     int n, Scratch *w, double *acc) noexcept nogil:
     """acc += contributions of up to BLOCK orientations to a tile."""
@@ -130,7 +142,8 @@ cdef void sum_block(Lattice *c, const nb_job *p, const double *cells, Py_ssize_t
         if p.structure_kind == NB_NEAREST:
             weights_nearest(&p.box, table, n, w.h, w.k, w.l, w.weight)
         elif p.structure_kind == NB_TRICUBIC:
-            w.outside += weights_tricubic(&p.box, table, n, w.h, w.k, w.l, w.cubic, w.element, w.weight)
+            if weights_tricubic(&p.box, table, n, w.h, w.k, w.l, w.cubic, w.element, w.weight):
+                w.outside += count_outside(c, p, w)
         else:
             for i in range(n):
                 w.weight[i] = 1.0

@@ -29,7 +29,7 @@ class Record:
         if len(args) > len(names):
             raise TypeError(f"{type(self).__name__} takes at most {len(names)} values, got {len(args)}")
         values = dict(self._fields)
-        values.update(zip(names, args))
+        values.update(zip(names, args, strict=False))
         for name, value in kwargs.items():
             if name not in self._fields:
                 raise TypeError(f"{type(self).__name__} has no field {name!r}; its fields are {', '.join(names)}")

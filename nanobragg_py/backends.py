@@ -1,4 +1,4 @@
-"""Which compiled loops to use, and how many threads."""
+"""Where to compute, which compiled loops to use there, and how many threads."""
 
 import os
 
@@ -6,6 +6,13 @@ from .errors import NanoBraggError
 
 #: instruction-set levels, least first; the environment variable NANOBRAGG_ISA forces one
 LEVELS = ("base", "v3", "v4")
+
+#: seconds a step of one CPU thread, roughly (docs/gpu.md), and seconds before a GPU does anything
+CPU_STEP = 1.0e-9
+CPU_TRICUBIC = 1.0e-8
+GPU_START = 2.0
+
+_gpu_renderers = {}
 
 
 def cpu_renderer(level=None):
@@ -29,6 +36,48 @@ def cpu_renderer(level=None):
             continue
         return module, name
     raise NanoBraggError("the compiled loops are missing; install the package anew")
+
+
+def renderer_of(backend, device=0, precision="double"):
+    """What renders on a backend, "cpu" or "gpu": something with `render` and `squared_deviations` (kernels/render.pyx).
+
+    device: number of the GPU. precision: of the GPU, "double" or "single". One GPU renderer is kept for each of these,
+    with its compiled kernels. Raises NanoBraggError when the backend cannot be used.
+    """
+    if backend == "cpu":
+        return cpu_renderer()[0]
+    key = device, precision
+    if key not in _gpu_renderers:
+        from .gpu import Renderer
+
+        _gpu_renderers[key] = Renderer(device, precision)
+    return _gpu_renderers[key]
+
+
+def choose_backend(experiment, threads=0, compat="spec", device=0):
+    """The backend, "cpu" or "gpu", that is expected to have an experiment done first, and a sentence that says why.
+
+    A GPU has to make up for the time that CuPy and the driver take to start. Only when the experiment is large enough
+    for that is CuPy imported and a device looked for.
+    """
+    from .simulate import is_sequential
+
+    if is_sequential(experiment.sampling, compat):
+        return "cpu", "-backend auto takes the CPU: -compat c makes pixels depend on those before them here"
+    detector = experiment.detector
+    fast_min, fast_max, slow_min, slow_max = detector.roi
+    width = min(fast_max, detector.fpixels - 1) - max(fast_min, 0) + 1
+    height = min(slow_max, detector.spixels - 1) - max(slow_min, 0) + 1
+    steps = max(0, width) * max(0, height) * experiment.sampling.steps * detector.thicksteps
+    seconds = steps * (CPU_TRICUBIC if experiment.sampling.interpolate else CPU_STEP) / thread_count(threads)
+    expected = f"{steps:.3g} steps are expected to take {seconds:.2g} s on the CPU"
+    if seconds < GPU_START:
+        return "cpu", f"-backend auto takes the CPU: {expected}, less than a GPU takes to start"
+    try:
+        chosen = renderer_of("gpu", device)
+    except NanoBraggError as error:
+        return "cpu", f"-backend auto takes the CPU: {error}"
+    return "gpu", f"-backend auto takes the GPU ({chosen.name}): {expected}"
 
 
 def thread_count(wanted=0):

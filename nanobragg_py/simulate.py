@@ -13,8 +13,8 @@ class Statistics(Record):
     """What is known of an image.
 
     pixels: how many were rendered. mean, rms: over those. rmsd: about the mean, over the whole region of interest.
-    maximum: the largest value (0 if none is positive). maximum_pixel: its (slow, fast), or None. maximum_at: the position
-    (fast, slow), m, of that pixel's last sub-pixel. solid_angle: sum of the solid angle over all sub-steps, steradian.
+    maximum: the largest value (0 if none is positive). maximum_pixel: its (slow, fast), or None. maximum_at: the
+    position (fast, slow), m, of that pixel's last sub-pixel. solid_angle: sum of the solid angle over all sub-steps, steradian.
     not_interpolated: steps outside the range where structure factors can be interpolated. seconds: spent in the loop.
     """
 
@@ -48,8 +48,9 @@ def simulate(
     table: the structure factors in the kernels' layout (`nanobragg_py.io.hkl.kernel_table`), or None without a table.
     out: a zeroed C-contiguous float32 buffer (slow, fast) to render into; None makes one. threads: 0 lets
     `thread_count` decide; the result does not depend on it. compat: "spec", or "c" for the reference's defects D1, D2
-    and D4. progress: called now and then with the number of pixels that are done, masked ones left out. backend: "cpu", "gpu" (needs CuPy), or "auto" (see `choose_backend`).
-    device, precision: of the GPU, see `nanobragg_py.gpu.Renderer`.
+    and D4. progress: called now and then with the number of pixels that are done, masked ones left out. backend:
+    "cpu", "gpu" (needs CuPy), or "auto" (see `choose_backend`). device: the GPU's number. precision: "double", or
+    "single" for the lattice transform in float32.
 
     Returns (image, Statistics). Raises NanoBraggError when there is no memory for the image, or the GPU cannot be used.
     """
@@ -95,7 +96,10 @@ def new_image(shape):
 
 
 def first_pixel(job):
-    """The first pixel with a contribution, whose first phi sweep starts from the unrotated cell (D1): (slow, fast, value)."""
+    """The first pixel with a contribution, whose first phi sweep starts from the unrotated cell (D1).
+
+    Returns (slow, fast, value), or None without one.
+    """
     from .kernels.sequential import Sequential
 
     loop = Sequential(job, defects=True)

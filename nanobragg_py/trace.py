@@ -207,7 +207,7 @@ class Recorder:
         (step["interpolation_weights_h"], step["interpolation_weights_k"], step["interpolation_weights_l"]), rows = (
             self.loop.neighbourhood
         )
-        h, k, l = (int(index // 1.0) - 1 for index in step["hkl_frac"])  # noqa: E741
+        h, k, l = (int(index // 1.0) - 1 for index in step["hkl_frac"])
         step["F_neighbours"] = [(h + row // 4, k + row % 4, l, *values) for row, values in enumerate(rows)]
 
     def step_weight(self):

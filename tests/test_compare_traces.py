@@ -6,8 +6,8 @@ import shlex
 from pathlib import Path
 
 import pytest
-from nanobragg_py.cli.main import main
 
+from nanobragg_py.cli.main import main
 from nanobragg_py.errors import NanoBraggError
 from nanobragg_py.load import load_args
 from nanobragg_py.trace import trace_pixel

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from nanobragg_py.cli.parser import parse
 from resolving import Ran1
 
 from nanobragg_py import report
+from nanobragg_py.cli.parser import parse
 from nanobragg_py.errors import NanoBraggError
 from nanobragg_py.io.matrix import read_matrix
 from nanobragg_py.io.table import read_sources

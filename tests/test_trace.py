@@ -10,9 +10,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from nanobragg_py.cli.main import main
 from transcripts import replay
 
+from nanobragg_py.cli.main import main
 from nanobragg_py.errors import NanoBraggError
 from nanobragg_py.load import load_args
 from nanobragg_py.simulate import simulate
@@ -175,7 +175,7 @@ def test_interpolation_is_shown():
     case = loaded(CASES["interpolated"])
     factors = {}
     for line in (INPUTS / "full8.hkl").read_text().splitlines():
-        h, k, l, f = line.split()[:4]  # noqa: E741
+        h, k, l, f = line.split()[:4]
         factors[int(h), int(k), int(l)] = float(f)
     (step,) = trace_pixel(case.experiment, case.table, 12, 7).steps()
     weights = [np.array(step[f"interpolation_weights_{axis}"]) for axis in "hkl"]

@@ -137,7 +137,8 @@ def write_scaled_smv(path, header, image, scale, adc, roi, advice="", convert=sm
     """Write the bytes `header` and I*scale + adc, clipped and rounded, as the file `path`; 0 outside `roi`.
 
     image: float32 of shape (slow, fast). roi: (fast min, fast max, slow min, slow max), inclusive. advice: a clause for
-    the error message. convert: what makes the pixels, if not the CPU. Raises NanoBraggError when the file cannot be written.
+    the error message. convert: what makes the pixels, if not the CPU. Raises NanoBraggError when the file cannot be
+    written.
     """
     slow, fast = memoryview(image).shape
     with OutputFile(path, advice) as file:

@@ -1,0 +1,59 @@
+"""What tests of the program share: where it is, and how to run it."""
+
+import os
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+
+import pytest
+
+from nanobragg_py import golden
+
+
+@pytest.fixture(scope="session")
+def program():
+    """The installed program, as the words of a command."""
+    path = Path(sysconfig.get_path("scripts")) / "nanoBragg"
+    assert path.exists(), f"{path} is missing; install the package first (pip install .)"
+    return [str(path)]
+
+
+class Runner:
+    """Runs the program in a test's own folder.
+
+    `runner(line, ...)` gives the finished process, its output as text; `runner.result(line)` a `golden.Result`.
+    """
+
+    def __init__(self, program, folder):
+        self.program = program
+        self.folder = folder
+
+    def __call__(self, *words, environment=None, **options):
+        options = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options}
+        return subprocess.run(
+            [*self.program, *words],
+            cwd=self.folder,
+            text=True,
+            errors="surrogateescape",
+            env={**os.environ, **(environment or {})},
+            **options,
+        )
+
+    def result(self, *words, environment=None):
+        return golden.run(self.program, words, self.folder, environment)
+
+
+@pytest.fixture
+def runner(program, tmp_path):
+    folder = tmp_path / "run"
+    folder.mkdir()
+    return Runner(program, folder)
+
+
+def pytest_report_header():
+    from nanobragg_py.backends import cpu_renderer
+
+    module, level = cpu_renderer()
+    threads = "threads" if module.PARALLEL else "no threads"
+    return f"nanobragg_py: {Path(golden.__file__).parent}, level {level}, {threads}, Python {sys.version.split()[0]}"

@@ -1,0 +1,125 @@
+/* The formula headers for tests/test_formulas.py: each function over arrays. Compiled by the test, at every level. */
+#include "nb_amplitude.h"
+#include "nb_cell.h"
+#include "nb_elementary.h"
+#include "nb_geometry.h"
+#include "nb_lattice.h"
+#include "nb_structure.h"
+
+#define EACH(n) for (int i = 0; i < (n); ++i)
+#define MAP1(name, function) \
+    void name(int n, const double *x, double *out) { EACH(n) out[i] = function(x[i]); }
+
+MAP1(map_rint, nb_rint)
+MAP1(map_nearest, nb_nearest)
+MAP1(map_floor, nb_floor)
+MAP1(map_exp2, nb_exp2)
+MAP1(map_exp, nb_exp)
+MAP1(map_log, nb_log)
+MAP1(map_tan_pi, nb_tan_pi)
+MAP1(map_sphere, nb_sphere)
+
+void map_sincos(int n, const double *x, double *s, double *c) { EACH(n) nb_sincos(x[i], s + i, c + i); }
+void map_grating(int n, const double *h, double cells, double *out) { EACH(n) out[i] = nb_grating(h[i], cells); }
+void map_weights(int n, const double *t, double *w)
+{
+    EACH(n) nb_cubic_weights(t[i], w + 4 * i, w + 4 * i + 1, w + 4 * i + 2, w + 4 * i + 3);
+}
+
+int kind(const char *name)
+{
+    switch (name[0]) {
+    case '5': return NB_SQUARE_555;
+    case 's': return NB_SQUARE_SMALL;
+    case 'g': return NB_SQUARE_GENERAL;
+    case 'r': return NB_ROUND;
+    case 'G': return NB_GAUSS;
+    default: return NB_TOPHAT;
+    }
+}
+
+/* numbers: cells (3), even (6), odd (9), radius (3), metric (6), height, cutoff */
+static nb_lattice lattice(const double *numbers)
+{
+    nb_lattice c = {{0}};
+    for (int i = 0; i < 3; ++i) {
+        c.cells[i] = numbers[i];
+        for (int j = 0; j < 2; ++j) c.even[i][j] = numbers[3 + 2 * i + j];
+        for (int j = 0; j < 3; ++j) c.odd[i][j] = numbers[9 + 3 * i + j];
+        c.radius[i] = numbers[18 + i];
+    }
+    for (int i = 0; i < 6; ++i) c.metric[i] = numbers[21 + i];
+    c.height = numbers[27];
+    c.log_height = log2(c.height);
+    c.cutoff = numbers[28];
+    return c;
+}
+
+void map_lattice_sqr(int which, const double *numbers, int n, const double *h, const double *k, const double *l,
+                     double *out)
+{
+    nb_lattice c = lattice(numbers);
+    EACH(n) out[i] = nb_lattice_sqr(which, &c, h[i], k[i], l[i]);
+}
+
+void map_amplitude(int which, const double *numbers, int n, const double *h, const double *k, const double *l,
+                   double *out)
+{
+    nb_lattice c = lattice(numbers);
+    double axis[3];
+    EACH(n) out[i] = nb_amplitude(which, &c, h[i], k[i], l[i], axis);
+}
+
+double solid_angle(double inv, double area, double close, int point) { return nb_solid_angle(inv, area, close, point); }
+double capture(int layer, double absorption, double obliquity) { return nb_capture(layer, absorption, obliquity); }
+double polarization(double kahn, double c, double e, double b) { return nb_polarization(kahn, c, e, b); }
+int passes_dmin(double dmin, const double *q) { return nb_passes_dmin(dmin, q); }
+void curve(const double *beam, const double *fast, const double *slow, double distance, double *position)
+{
+    nb_curve(beam, fast, slow, distance, position, position + 1, position + 2);
+}
+
+void rotate_axis(const double *v, const double *axis, double phi, double *out)
+{
+    nb_rotate_axis(v, axis, cos(phi), sin(phi), out);
+}
+void rotate_cell(const double *cell, const double *spindle, double phi, const double *domain, double *out)
+{
+    nb_rotate_cell(cell, spindle, phi, domain, out);
+}
+double volume(const double *cell) { return nb_cell_volume(cell); }
+void dual(const double *cell, double v, double *out) { nb_dual_cell(cell, v, out); }
+
+/* bounds: hmin hmax kmin kmax lmin lmax */
+static nb_box box(const double *bounds)
+{
+    nb_box b;
+    double extent[3];
+    for (int i = 0; i < 3; ++i) {
+        extent[i] = bounds[2 * i + 1] - bounds[2 * i] + 1.0;
+        b.low[i] = bounds[2 * i] - 1.0;
+        b.high[i] = bounds[2 * i] + extent[i];
+        b.safe_low[i] = bounds[2 * i] + 2.0;
+        b.safe_high[i] = bounds[2 * i] + extent[i] - 3.0;
+    }
+    b.stride[1] = extent[2] + 1.0;
+    b.stride[0] = (extent[1] + 1.0) * b.stride[1];
+    b.offset = -(bounds[0] * b.stride[0] + bounds[2] * b.stride[1] + bounds[4]);
+    return b;
+}
+
+int box_element(const double *bounds, double h, double k, double l)
+{
+    nb_box b = box(bounds);
+    return nb_box_element(&b, h, k, l);
+}
+int box_safe(const double *bounds, double h, double k, double l)
+{
+    nb_box b = box(bounds);
+    return nb_box_safe(&b, h, k, l);
+}
+double box_interpolate(const double *bounds, const double *table, double h, double k, double l)
+{
+    nb_box b = box(bounds);
+    return nb_box_interpolate(&b, table, h, k, l);
+}

@@ -1,0 +1,147 @@
+"""From the source archive to an installed program, in environments of their own."""
+
+import os
+import shutil
+import subprocess
+import sys
+import sysconfig
+import tarfile
+import venv
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+CRYSTAL = ["-cell", "50", "60", "70", "90", "90", "90", "-default_F", "10", "-detpixels", "16", "-N", "3", "-seed", "1"]
+#: what lies in a checkout and is not of it
+NOT_OURS = (".git", ".venv", "build", "dist", "*.egg-info", "__pycache__", "*.so", ".*_cache")
+#: folders of the package as they lie in the tree -> as they are installed
+PACKAGES = {"kernels": "nanobragg_py/kernels", "cli": "nanobragg_py/cli"}
+
+pytestmark = pytest.mark.install
+
+
+def run(*command, **options):
+    done = subprocess.run([str(word) for word in command], capture_output=True, text=True, **options)
+    assert done.returncode == 0, f"{command}:\n{done.stdout[-4000:]}\n{done.stderr[-4000:]}"
+    return done.stdout
+
+
+def sources(folder, *suffixes):
+    """Files of the tree with these suffixes, relative to it."""
+    found = (path.relative_to(ROOT) for suffix in suffixes for path in (ROOT / folder).rglob(f"*{suffix}"))
+    return {str(path) for path in found if "__pycache__" not in path.parts}
+
+
+@pytest.fixture(scope="module")
+def unpacked(tmp_path_factory):
+    """The source archive, made from a copy of the tree and unpacked."""
+    place = tmp_path_factory.mktemp("sdist")
+    copy = place / "copy"
+    shutil.copytree(ROOT, copy, ignore=shutil.ignore_patterns(*NOT_OURS))
+    for path in [*(copy / "kernels").glob("*.c"), *(copy / "cli").glob("*.c")]:
+        path.unlink()
+    run(sys.executable, "setup.py", "sdist", "--dist-dir", place, cwd=copy)
+    (archive,) = place.glob("*.tar.gz")
+    with tarfile.open(archive) as file:
+        file.extractall(place, filter="data")
+    (folder,) = (path for path in place.glob("nanobragg_py-*") if path.is_dir())
+    return folder
+
+
+@pytest.fixture(scope="module")
+def wheel(unpacked, tmp_path_factory):
+    """A wheel built from the source archive, with the build tools of this environment."""
+    place = tmp_path_factory.mktemp("wheel")
+    run(sys.executable, "-m", "pip", "wheel", "--no-build-isolation", "--no-deps", "--wheel-dir", place, unpacked)
+    (path,) = place.glob("*.whl")
+    return path
+
+
+def environment(folder):
+    """The interpreter of a new environment that has nothing in it, and its site-packages."""
+    venv.create(folder, symlinks=True)
+    python = folder / "bin" / "python"
+    return python, Path(run(python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))").strip())
+
+
+def pip_into(python, *words, **variables):
+    run(sys.executable, "-m", "pip", "--python", python, "install", "--no-deps", "--no-index", *words,
+        env={**os.environ, **variables})  # fmt: skip
+
+
+def assert_renders(program, folder, reference):
+    """The program makes the same image as the one under test."""
+    folder.mkdir()
+    run(program, *CRYSTAL, cwd=folder)
+    for name in ("floatimage.bin", "noiseimage.img"):
+        assert (folder / name).read_bytes() == reference.files[name]
+
+
+def test_source_archive_is_complete(unpacked):
+    wanted = (
+        sources("kernels", ".py", ".pyx", ".pxd", ".h", ".cu")
+        | sources("cli", ".py", ".pyx")
+        | sources("nanobragg_py", ".py", "py.typed")
+        | sources("tests", ".py", ".c", ".h")
+        | sources("golden", ".npz", ".json", ".hkl", ".mat", ".img", ".txt", ".stol")
+        | sources("docs", ".md")
+        | sources("examples", ".sh", ".csh", ".py")
+        | {"cli/nanoBragg", "Makefile", "LICENSE", "README.md", "CHANGELOG.md", "pyproject.toml", "setup.py", ".ci/run"}
+    )
+    assert sorted(name for name in wanted if not (unpacked / name).is_file()) == []
+    built = [path for path in unpacked.rglob("*") if path.suffix in (".so", ".pyc") or path.name == "render.c"]
+    assert built == []
+
+
+def test_wheel_holds_one_package(wheel):
+    with zipfile.ZipFile(wheel) as archive:
+        names = archive.namelist()
+    tops = {name.split("/")[0] for name in names}
+    assert {top for top in tops if ".d" not in top} == {"nanobragg_py"}
+    expected = sources("nanobragg_py", ".py")
+    for folder, package in PACKAGES.items():
+        expected |= {name.replace(folder, package, 1) for name in sources(folder, ".py")}
+    expected |= {name.replace("kernels", "nanobragg_py/kernels", 1) for name in sources("kernels", ".h", ".pxd", ".cu")}
+    assert sorted(expected - {*names}) == []
+    suffix = sysconfig.get_config_var("EXT_SUFFIX")
+    built = {name.removesuffix(suffix) for name in names if name.endswith(suffix)}
+    written = {name.removesuffix(".pyx") for folder in PACKAGES for name in sources(folder, ".pyx")}
+    assert {f"nanobragg_py/{name}" for name in written} - built == {"nanobragg_py/kernels/render"}
+    assert "nanobragg_py/kernels/render_base" in built
+
+
+def test_wheel_in_a_fresh_environment(wheel, runner, tmp_path):
+    python, packages = environment(tmp_path / "fresh")
+    pip_into(python, wheel)
+    assert {path.name for path in packages.iterdir() if not path.name.endswith(".dist-info")} == {"nanobragg_py"}
+    assert_renders(python.parent / "nanoBragg", tmp_path / "rendered", runner.result(*CRYSTAL))
+    assert "instruction set" in run(python.parent / "nanoBragg", "-version", cwd=tmp_path)
+
+
+def test_editable_install(unpacked, wheel, runner, tmp_path):
+    """The modules compiled for the wheel are put where a build in place has them: nothing is compiled anew."""
+    copy = tmp_path / "tree"
+    shutil.copytree(unpacked, copy, ignore=shutil.ignore_patterns("build"))
+    with zipfile.ZipFile(wheel) as archive:
+        for name in archive.namelist():
+            if name.endswith(".so"):
+                target = copy / name.removeprefix("nanobragg_py/")
+                target.write_bytes(archive.read(name))
+    python, packages = environment(tmp_path / "fresh")
+    # the build tools are those of this environment
+    pip_into(
+        python,
+        "--ignore-installed",
+        "--no-build-isolation",
+        "--editable",
+        copy,
+        PYTHONPATH=sysconfig.get_path("purelib"),
+    )
+    assert not (packages / "kernels").exists() and not (packages / "cli").exists()
+    where = run(
+        python, "-c", "import nanobragg_py.cli.parser as p, nanobragg_py.kernels.job; print(p.__file__)", cwd=tmp_path
+    )
+    assert Path(where.strip()).parent == copy / "cli"
+    assert_renders(python.parent / "nanoBragg", tmp_path / "rendered", runner.result(*CRYSTAL))

@@ -1,0 +1,93 @@
+"""The image does not depend on the number of threads: bit for bit, with all that is said of it."""
+
+import shlex
+
+import pytest
+
+from nanobragg_py.load import load_args
+from nanobragg_py.simulate import simulate
+
+CRYSTAL = "-cell 36 47 62 71 84 97 -misset 12 -25 40 -N 4 -distance 100 -default_F 20 -lambda 1"
+#: what is rendered: shapes of image and kinds of loop
+JOBS = {
+    "square": "-detpixels 70 -pixel 1",
+    "wide": "-detpixels_x 1100 -detpixels_y 5 -pixel 0.1",
+    "tall": "-detpixels_x 5 -detpixels_y 1100 -pixel 0.1",
+    "one_row": "-detpixels_x 600 -detpixels_y 1 -pixel 0.1",
+    "one_column": "-detpixels_x 1 -detpixels_y 600 -pixel 0.1",
+    "one_pixel": "-detpixels 1 -pixel 1",
+    "two_rows": "-detpixels_x 33 -detpixels_y 2 -pixel 1",
+    "roi": "-detpixels 90 -pixel 1 -roi 7 61 30 33",
+    "roi_of_one": "-detpixels 90 -pixel 1 -roi 40 40 41 41",
+    "mask": "-mask mask.img -pixel 1",
+    "mask_and_roi": "-mask mask.img -pixel 1 -roi 5 40 9 50",
+    "table": "-hkl full8.hkl -nointerpolate -detpixels 64 -pixel 1",
+    "tricubic_inside": "-hkl full8.hkl -interpolate -detpixels 40 -pixel 0.4",
+    "tricubic_leaves": "-hkl full8.hkl -interpolate -detpixels 40 -pixel 2",
+    "mosaic": "-mosaic_spread 1 -mosaic_domains 13 -detpixels 40 -pixel 1",
+    "phi": "-osc 3 -phisteps 7 -detpixels 40 -pixel 1",
+    "sources": "-dispersion 2 -dispsteps 3 -divergence 2 -divsteps 3 -detpixels 30 -pixel 1",
+    "subpixels": "-oversample 3 -oversample_omega -oversample_polar -polar 0.7 -detpixels 30 -pixel 1",
+    "sensor": "-detector_thick 400 -detector_abs 300 -thicksteps 3 -oversample_thick -detpixels 30 -pixel 1",
+    "dmin": "-dmin 3 -dispersion 2 -dispsteps 3 -detpixels 40 -pixel 2",
+    "curved": "-detpixels 40 -pixel 2 -curved_det",
+    "round": "-round_xtal -detpixels 40 -pixel 1",
+    "gauss": "-gauss_xtal -detpixels 40 -pixel 1",
+    "tophat": "-tophat_spots -fudge 0.1 -detpixels 40 -pixel 1",
+    "any_N": "-Na 7 -Nb 20 -Nc 3 -nointerpolate -detpixels 40 -pixel 1",
+    "five": "-N 5 -detpixels 40 -pixel 1",
+    "water": "-water 30 -detpixels 40 -pixel 1",
+}
+#: more threads than rows, and than this machine has cores
+THREADS = (2, 3, 7, 64)
+
+
+@pytest.fixture(scope="module")
+def inputs(request):
+    return request.config.rootpath / "golden" / "inputs"
+
+
+def render(line, folder, threads, compat):
+    # -oversample 1 stands in front, so that a job may say otherwise
+    loaded = load_args(["-oversample", "1", *shlex.split(f"{CRYSTAL} {line}")], folder)
+    image, statistics = simulate(loaded.experiment, loaded.table, threads=threads, compat=compat)
+    return bytes(memoryview(image).cast("B")), statistics.replace(seconds=0.0)
+
+
+@pytest.mark.parametrize("compat", ["spec", "c"])
+@pytest.mark.parametrize("job", JOBS)
+def test_image_and_statistics(job, compat, inputs):
+    image, statistics = render(JOBS[job], inputs, 1, compat)
+    assert any(image), "an image of nothing but zeros proves nothing"
+    for threads in THREADS:
+        assert render(JOBS[job], inputs, threads, compat) == (image, statistics)
+
+
+def test_repetition(inputs):
+    """Dynamic scheduling: the same again, many times."""
+    line = "-mosaic_spread 1 -mosaic_domains 3 -detpixels 50 -pixel 1"
+    assert len({render(line, inputs, 5, "spec") for _ in range(30)}) == 1
+
+
+LINES = {
+    "default": ["-N", "4", "-detpixels", "80", "-oversample", "2"],
+    "phi_zero": ["-N", "4", "-detpixels", "40", "-oversample", "2", "-osc", "2", "-phisteps", "4", "-compat", "c"],
+    "philox": ["-N", "4", "-detpixels", "80", "-oversample", "1", "-noise_rng", "philox"],
+}
+
+
+@pytest.mark.parametrize("name", LINES)
+def test_program(name, runner):
+    """Every file and every line; -threads and OMP_NUM_THREADS alike."""
+    words = [*shlex.split("-cell 40 50 60 90 90 90 -default_F 50 -distance 100 -pixel 1 -seed 3"), *LINES[name]]
+    first = runner.result(*words, "-threads", "1")
+    assert first.exit_status == 0 and len(first.files) == 4
+    for result in (
+        runner.result(*words, "-threads", "2"),
+        runner.result(*words, "-threads", "3"),
+        runner.result(*words, environment={"OMP_NUM_THREADS": "1"}),
+        runner.result(*words, environment={"OMP_NUM_THREADS": "5"}),
+    ):
+        # the folder is not emptied: a file that comes out otherwise than before counts as written
+        assert result.files == {}
+        assert (result.exit_status, result.output, result.errors) == (0, first.output, first.errors)
