@@ -429,7 +429,7 @@ RULES = (
     _own("-threads", "count", "threads", "threads (0: OMP_NUM_THREADS, or else every core; the default)"),
     _own("-backend", "choice", "backend", "where to compute (default cpu)", "cpu|gpu|auto"),
     _own("-device", "count", "device", "which GPU (default 0)"),
-    _own("-precision", "choice", "precision", "of the GPU (default double)", "double|single"),
+    _own("-precision", "choice", "precision", "of the lattice transform (default double)", "double|single"),
     _own("-noise_rng", "choice", "noise_rng", "random numbers of the noise (default ran1)", "ran1|philox"),
     _own("-trace_pixel", "count", "trace_pixel", "print how this pixel comes about", "SLOW FAST"),
     _own("-timing", None, "timing", "print how long each stage took"),

@@ -1,0 +1,187 @@
+"""``nanobragg-py hkl``: structure factors from files of other programs, for -hkl, or as a dump file."""
+
+import os
+
+from ...errors import NanoBraggError
+
+DESCRIPTION = """\
+Reads structure factors from MTZ, mmCIF, XDS_ASCII, hkl text or a dump file, or calculates them
+from a model in PDB or mmCIF format, expands them by symmetry and Friedel's law to P1, and writes
+hkl text for -hkl, or the dump file that nanoBragg reads back without -hkl. MTZ, mmCIF, XDS_ASCII
+and models need gemmi.
+
+With nanoBragg's flags after --, says whether all indices are there that reach the corners of
+their detector with their crystal, and which are missing: those would have -default_F.
+"""
+EPILOG = """\
+exit status: 0; 1 if structure factors that the detector needs are missing (all is written
+nevertheless); 2 for input that gives no structure factors
+
+examples:
+  nanobragg-py hkl data.mtz --label FP --out data.hkl
+  nanobragg-py hkl XDS_ASCII.HKL --out Fdump.bin --to dump
+  nanobragg-py hkl model.pdb --dmin 1.8 --out model.hkl
+  nanobragg-py hkl data.hkl -- -cell 71 84 97 -distance 100 -detpixels 2048 -lambda 1
+"""
+#: stands in a table for an index that is not there: no amplitude, and no number that a file would have
+MISSING = -1e-300
+MODEL_SUFFIXES = (".pdb", ".ent", ".pdb.gz", ".ent.gz")
+
+
+def add_arguments(parser):
+    parser.description = DESCRIPTION
+    parser.epilog = EPILOG
+    parser.add_argument("file", metavar="FILE", help="MTZ, mmCIF, XDS_ASCII, hkl text, dump file, PDB or mmCIF model")
+    parser.add_argument("--out", metavar="NAME", help="file to write")
+    parser.add_argument("--to", choices=("hkl", "dump"), default="hkl", help="what to write (default: hkl)")
+    parser.add_argument("--label", metavar="NAME", help="column of an MTZ or mmCIF file")
+    parser.add_argument("--block", metavar="NAME", help="data block of an mmCIF file")
+    parser.add_argument("--intensities", action="store_true", help="the column holds intensities: F = sqrt(I)")
+    parser.add_argument("--anomalous", action="store_true", help="keep Friedel mates apart (MTZ, XDS_ASCII)")
+    parser.add_argument("--F000", type=float, metavar="X", help="amplitude of the index 0 0 0")
+    parser.add_argument("--dmin", type=float, metavar="D", help="resolution of a model's structure factors, A")
+    parser.add_argument("--no-solvent", action="store_true", help="a model without bulk solvent")
+    parser.add_argument("--default-F", type=float, default=0.0, metavar="X", help="of indices that a dump file lacks")
+
+
+def run(args):
+    if args.out is None and not args.flags:
+        raise NanoBraggError("there is nothing to do; give --out NAME, or nanoBragg's flags after -- to check against")
+    if args.out is not None:
+        from ...io.atomic import check_writable
+
+        check_writable(args.out)
+    A = dmin = None
+    if args.flags:
+        A, dmin = needs(args.flags)
+    factors = read(args, dmin)
+    indices, values = rows_of(factors)
+    if args.out is not None:
+        write(args, factors, indices, values)
+        print(f"{args.out}: {len(indices)} structure factors, {ranges(factors.bounds)}")
+    if not args.flags:
+        return 0
+    from ...formats.completeness import completeness
+
+    found = completeness(indices, A, dmin, factors.bounds)
+    print("\n".join(report_lines(found)))
+    return 0 if found.present == found.needed else 1
+
+
+def needs(flags):
+    """The crystal's orientation matrix, 1/Angstrom, and the spacing, Angstrom, that the detector's corners reach."""
+    import numpy as np
+
+    from ...formats.describe import corner_resolution
+    from ...formats.flags import flags_experiment
+    from ...formats.geometry import experiment_geometry
+
+    experiment, _ = flags_experiment(flags, factors=False)
+    crystal = experiment.crystal
+    A = np.array([crystal.a_star, crystal.b_star, crystal.c_star]).T
+    return A, max(corner_resolution(experiment_geometry(experiment)), experiment.sampling.dmin * 1e10)
+
+
+def read(args, dmin):
+    """The StructureFactors of the file, MISSING where an index is not there."""
+    from ... import structure_factors
+
+    if is_model(args.file):
+        from ...reflections import from_model
+
+        for name in ("label", "block", "intensities", "anomalous"):
+            if getattr(args, name):
+                raise NanoBraggError(f"--{name} is for reflections, and {args.file} is a model")
+        finest = args.dmin or dmin
+        if finest is None:
+            raise NanoBraggError(f"{args.file} is a model; say with --dmin how far to calculate its structure factors")
+        factors = from_model(args.file, finest, MISSING, bulk_solvent=not args.no_solvent, F000=args.F000 is None)
+        return factors if args.F000 is None else with_F000(factors, args.F000)
+    for name in ("dmin", "no_solvent"):
+        if getattr(args, name):
+            raise NanoBraggError(f"--{name.replace('_', '-')} is for models, and {args.file} is none")
+    how = {
+        name: getattr(args, name)
+        for name in ("label", "block", "intensities", "anomalous", "F000")
+        if getattr(args, name) not in (None, False)
+    }
+    try:
+        return structure_factors.read(args.file, MISSING, **how)
+    except TypeError:
+        raise NanoBraggError(
+            f"{args.file} does not take all of {', '.join('--' + name for name in how)}; leave out what is for other "
+            "files"
+        ) from None
+
+
+def is_model(name):
+    """Whether a file is a model of a crystal, by its name or, for mmCIF, by what it has."""
+    if name.lower().endswith(MODEL_SUFFIXES):
+        return True
+    if not name.lower().endswith((".cif", ".cif.gz", ".mmcif")) or not os.path.exists(name):
+        return False
+    import gzip
+
+    with (gzip.open if name.lower().endswith(".gz") else open)(name, "rb") as file:
+        try:
+            return b"_atom_site." in file.read()
+        except (OSError, EOFError):
+            return False
+
+
+def with_F000(factors, amplitude):
+    import numpy as np
+
+    low = np.array(factors.bounds[::2])
+    np.asarray(factors.values)[tuple(-low)] = amplitude
+    return factors
+
+
+def rows_of(factors):
+    """Indices (n, 3) and amplitudes (n,) that are there."""
+    from ...structure_factors import amplitudes
+
+    indices, values = amplitudes(factors)
+    there = values != MISSING
+    return indices[there], values[there]
+
+
+def write(args, factors, indices, values):
+    from ...io.atomic import write_file
+
+    if args.to == "hkl":
+        lines = (f"{h} {k} {l} {F!r}\n" for (h, k, l), F in zip(indices.tolist(), values.tolist(), strict=True))
+        write_file(args.out, "".join(lines).encode())
+        return
+    import numpy as np
+
+    from ...io.hkl import write_dump
+
+    table = np.asarray(factors.values)
+    table[table == MISSING] = args.default_F
+    for axis in range(3):
+        np.moveaxis(table, axis, 0)[-1] = 0.0
+    write_dump(args.out, factors)
+
+
+def ranges(bounds):
+    return ", ".join(f"{axis} {bounds[2 * i]} to {bounds[2 * i + 1]}" for i, axis in enumerate("hkl"))
+
+
+def report_lines(found):
+    """The shells and what is missing, as lines of text."""
+    limits = ranges([sign * limit for limit in found.limits for sign in (-1, 1)])
+    lines = [
+        f"the detector's corners reach {found.dmin:.4g} A: {limits}",
+        "   from       to A   needed  present        %",
+    ]
+    for coarse, fine, needed, present in found.shells:
+        percent = 100.0 * present / needed if needed else 100.0
+        coarse = "infinity" if coarse == float("inf") else f"{coarse:.3f}"
+        lines.append(f"{coarse:>8} {fine:8.3f} {needed:8d} {present:8d} {percent:8.2f}")
+    lost = found.needed - found.present
+    if not lost:
+        return [*lines, f"complete: all {found.needed} are there"]
+    named = ", ".join(" ".join(str(x) for x in row) for row in found.missing.tolist())
+    lines.append(f"{lost} of {found.needed} are missing and would have -default_F; the coarsest: {named}")
+    return lines
