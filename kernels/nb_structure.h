@@ -57,8 +57,8 @@ NB_FN void nb_cubic_weights(double t, double *w0, double *w1, double *w2, double
     *w3 = a * t * b * (1.0 / 6.0);
 }
 
-/* Four neighbours along l at once, where the compiler has vectors; CUDA's has none, and needs none. */
-#ifdef __CUDACC__
+/* Four neighbours along l at once, where there are vectors of four. */
+#ifndef __AVX__
 typedef struct {
     double lane[4];
 } nb_four;
