@@ -5,6 +5,7 @@ their like: on a small image the interpreter's start is most of the run time (a 
 """
 
 import os
+import sys
 from time import perf_counter
 
 from ..errors import NanoBraggError, UsageError
@@ -62,7 +63,7 @@ def run(argv):
     from ..load import load
     from ..simulate import simulate
 
-    loaded = load(options, opening, mask, say=say, complain=warn, prepare=check_outputs)
+    loaded = load(options, opening, mask, say=say, complain=warn, prepare=prepare)
     experiment, table = loaded.experiment, loaded.table
     if options.trace_pixel is not None:
         from ..trace import check_traceable
@@ -84,13 +85,39 @@ def run(argv):
         lines.append("")
     lines.append(report.solid_angle_line(statistics.solid_angle, experiment.sampling.steps))
     say(lines)
-    convert = pixel_maker(options, backend)
-    write_outputs(experiment, options, image, statistics, loaded.random, loaded.setup.noise_seed, clock, convert)
+    device = device_of(options, backend)
+    write_outputs(experiment, options, image, statistics, loaded.random, loaded.setup.noise_seed, clock, device)
     if options.trace_pixel is not None:
         say(trace_lines(experiment, table, options, image, argv))
     if options.timing:
         clock.report(statistics.seconds, statistics.pixels * experiment_steps(experiment))
     return 0
+
+
+def prepare(options):
+    """What comes before the first file is read that may be large, or written."""
+    check_outputs(options)
+    import_loops()
+
+
+def import_loops():
+    """Import the compiled loops without `collections`, which would take two milliseconds.
+
+    Cython's memoryviews ask for it to be known as sequences, which nothing here needs, and do without it when it is not
+    to be had.
+    """
+    from ..backends import cpu_renderer
+
+    wanted = "collections.abc" not in sys.modules
+    if wanted:
+        sys.modules["collections.abc"] = None
+    try:
+        from ..kernels import noise  # noqa: F401
+
+        cpu_renderer()
+    finally:
+        if wanted:
+            del sys.modules["collections.abc"]
 
 
 def read_headers(argv, options):
@@ -124,15 +151,13 @@ def render(simulate, experiment, table, options, meter):
     return image, statistics, backend
 
 
-def pixel_maker(options, backend):
-    """What makes pixels of the integer image: a GPU still has the image."""
+def device_of(options, backend):
+    """What still has the image on a GPU, or None."""
     if backend == "cpu":
-        from ..kernels.imagefile import smv_pixels
-
-        return smv_pixels
+        return None
     from ..backends import renderer_of
 
-    return renderer_of(backend, options.device, options.precision).smv_pixels
+    return renderer_of(backend, options.device, options.precision)
 
 
 def check_outputs(options):
@@ -150,12 +175,13 @@ def check_outputs(options):
 # ---- writing -------------------------------------------------------------------------------------------------------
 
 
-def write_outputs(experiment, options, image, statistics, random, noise_seed, clock, convert):
+def write_outputs(experiment, options, image, statistics, random, noise_seed, clock, device):
     """The four images in the reference's order, each with its lines before it."""
     from .. import report
     from ..io.atomic import write_file
     from ..io.pgm import write_pgm
     from ..io.smv import write_scaled_smv
+    from ..kernels.imagefile import smv_pixels
 
     detector = experiment.detector
     pixels = detector.fpixels * detector.spixels
@@ -174,7 +200,7 @@ def write_outputs(experiment, options, image, statistics, random, noise_seed, cl
             report.writing_integers_line(options.int_file, 2),
         ]
     )
-    header = report.smv_header(experiment)
+    header, convert = report.smv_header(experiment), smv_pixels if device is None else device.smv_pixels
     write_scaled_smv(options.int_file, header, image, scale, options.adc_offset, detector.roi, convert=convert)
     clock.mark("integer image")
     if options.write_pgm:
@@ -185,11 +211,11 @@ def write_outputs(experiment, options, image, statistics, random, noise_seed, cl
         write_pgm(options.pgm_file, image, pgm_scale, detector.roi)
         clock.mark("PGM")
     if options.write_noise:
-        write_noise(experiment, options, image, random, noise_seed)
+        write_noise(experiment, options, image, random, noise_seed, device)
         clock.mark("noise image")
 
 
-def write_noise(experiment, options, image, random, seed):
+def write_noise(experiment, options, image, random, seed, device):
     from .. import report
     from ..io.atomic import OutputFile
     from ..io.blocks import row_blocks
@@ -197,6 +223,8 @@ def write_noise(experiment, options, image, random, seed):
 
     detector = experiment.detector
     noise = noise_maker(options.noise_rng, random, seed, options.threads)
+    if device is not None and options.noise_rng == "philox":
+        noise = device.noise(noise)
     with OutputFile(options.noise_file) as file:
         file.write(report.smv_header(experiment, noise=True))
         for first, block in row_blocks(detector.spixels, detector.fpixels, "H"):

@@ -16,7 +16,12 @@ _gpu_renderers = {}
 
 
 def cpu_renderer(level=None):
-    """The render module for an instruction-set level, and the level's name.
+    """The render module for an instruction-set level, and the level's name; see `level_module`."""
+    return level_module("render", level)
+
+
+def level_module(name, level=None):
+    """The compiled module kernels.NAME_LEVEL for an instruction-set level, and the level's name.
 
     level: one of LEVELS; None takes NANOBRAGG_ISA from the environment, else the best that this processor has. A level
     that was not built falls back to the next lower one. Raises NanoBraggError for a level that the processor lacks.
@@ -29,12 +34,12 @@ def cpu_renderer(level=None):
         raise NanoBraggError(f"NANOBRAGG_ISA is {wanted!r}; it must be one of {', '.join(LEVELS)}")
     if LEVELS.index(wanted) > LEVELS.index(best):
         raise NanoBraggError(f"NANOBRAGG_ISA is {wanted}, but this processor has {best} at most")
-    for name in reversed(LEVELS[: LEVELS.index(wanted) + 1]):
+    for found in reversed(LEVELS[: LEVELS.index(wanted) + 1]):
         try:
-            module = __import__(f"nanobragg_py.kernels.render_{name}", fromlist=["render"])
+            module = __import__(f"nanobragg_py.kernels.{name}_{found}", fromlist=["kernels"])
         except ModuleNotFoundError:
             continue
-        return module, name
+        return module, found
     raise NanoBraggError("the compiled loops are missing; install the package anew")
 
 

@@ -1,0 +1,21 @@
+"""The emulated device for tests in this process."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+FOLDER = Path(__file__).parent
+sys.path[:0] = [str(FOLDER), str(FOLDER.parent.parent / "benchmarks")]
+
+
+@pytest.fixture
+def emulated(monkeypatch):
+    """CuPy's stand-in, in the place of CuPy and without renderers from before."""
+    import emulated_cupy
+
+    from nanobragg_py import backends
+
+    monkeypatch.setitem(sys.modules, "cupy", None)  # so that the undo takes the stand-in away
+    monkeypatch.setattr(backends, "_gpu_renderers", {})
+    return emulated_cupy.install()

@@ -1,0 +1,185 @@
+// The CUDA built-ins that the kernels use, for g++: a block's threads are fibres, a barrier hands over to the next one.
+//
+// Blocks run one after the other and every thread runs from barrier to barrier, forwards in one phase and backwards in
+// the next, so that a barrier that is missing shows. A barrier that some threads of a block never reach is an error.
+#pragma once
+#include <cmath>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <type_traits>
+#include <ucontext.h>
+#include <utility>
+#if defined(__SANITIZE_ADDRESS__)
+#include <sanitizer/common_interface_defs.h>
+#endif
+
+#define __CUDACC__
+#define __device__
+#define __global__
+#define __forceinline__ inline
+#define __shared__ static
+#define __launch_bounds__(...)
+#define __align__(n) __attribute__((aligned(n)))
+
+struct Dim3 {
+    unsigned x, y, z;
+};
+static Dim3 threadIdx, blockIdx, blockDim, gridDim;
+
+static inline long long __double_as_longlong(double x) { long long n; std::memcpy(&n, &x, sizeof n); return n; }
+static inline double __longlong_as_double(long long n) { double x; std::memcpy(&x, &n, sizeof x); return x; }
+static inline int __float_as_int(float x) { int n; std::memcpy(&n, &x, sizeof n); return n; }
+static inline float __int_as_float(int n) { float x; std::memcpy(&x, &n, sizeof x); return x; }
+static inline unsigned __float_as_uint(float x) { return (unsigned)__float_as_int(x); }
+static inline float __uint_as_float(unsigned n) { return __int_as_float((int)n); }
+static inline double rsqrt(double x) { return 1.0 / std::sqrt(x); }
+static inline unsigned __umulhi(unsigned a, unsigned b) { return (unsigned)((unsigned long long)a * b >> 32); }
+
+namespace emulated {
+
+const int MOST_THREADS = 1024;
+const size_t STACK = 256 * 1024;
+
+struct Fibre {
+    ucontext_t context;
+    char *stack;
+    bool waiting, done;
+};
+
+static Fibre fibres[MOST_THREADS];
+static ucontext_t scheduler;
+static const void *scheduler_stack;
+static size_t scheduler_size;
+static int current, pending_or, settled_or;
+static void (*body)(void *);
+static void *body_arguments;
+
+static void arrive(void *fake)
+{
+#if defined(__SANITIZE_ADDRESS__)
+    __sanitizer_finish_switch_fiber(fake, &scheduler_stack, &scheduler_size);
+#else
+    (void)fake;
+#endif
+}
+
+static void leave(bool for_good)
+{
+    Fibre &fibre = fibres[current];
+    (fibre.done = for_good) || (fibre.waiting = true);
+#if defined(__SANITIZE_ADDRESS__)
+    void *fake = nullptr;
+    __sanitizer_start_switch_fiber(for_good ? nullptr : &fake, scheduler_stack, scheduler_size);
+    swapcontext(&fibre.context, &scheduler);
+    arrive(fake);
+#else
+    swapcontext(&fibre.context, &scheduler);
+#endif
+}
+
+static void run_fibre()
+{
+    arrive(nullptr);
+    body(body_arguments);
+    leave(true);
+}
+
+static void resume(int thread)
+{
+    current = thread;
+    threadIdx.x = thread % blockDim.x;
+    threadIdx.y = thread / blockDim.x % blockDim.y;
+    threadIdx.z = thread / blockDim.x / blockDim.y;
+    fibres[thread].waiting = false;
+#if defined(__SANITIZE_ADDRESS__)
+    void *fake = nullptr;
+    __sanitizer_start_switch_fiber(&fake, fibres[thread].stack, STACK);
+    swapcontext(&scheduler, &fibres[thread].context);
+    __sanitizer_finish_switch_fiber(fake, nullptr, nullptr);
+#else
+    swapcontext(&scheduler, &fibres[thread].context);
+#endif
+}
+
+// 0: fine; 1: a barrier was not reached by every thread of the block
+static int run_block()
+{
+    const int threads = blockDim.x * blockDim.y * blockDim.z;
+    bool backwards = false;
+    for (int i = 0; i < threads; ++i) {
+        Fibre &fibre = fibres[i];
+        if (!fibre.stack) fibre.stack = (char *)std::malloc(STACK);
+        getcontext(&fibre.context);
+        fibre.context.uc_stack.ss_sp = fibre.stack;
+        fibre.context.uc_stack.ss_size = STACK;
+        fibre.context.uc_link = nullptr;
+        fibre.waiting = fibre.done = false;
+        makecontext(&fibre.context, run_fibre, 0);
+    }
+    for (;;) {
+        int waiting = 0, done = 0;
+        pending_or = 0;
+        for (int i = 0; i < threads; ++i) resume(backwards ? threads - 1 - i : i);
+        for (int i = 0; i < threads; ++i) {
+            waiting += fibres[i].waiting;
+            done += fibres[i].done;
+        }
+        settled_or = pending_or;
+        if (done == threads) return 0;
+        if (waiting != threads) return 1;
+        backwards = !backwards;
+    }
+}
+
+static int run_grid(void (*run)(void *), void *arguments)
+{
+    int status = 0;
+    body = run;
+    body_arguments = arguments;
+    for (blockIdx.z = 0; blockIdx.z < gridDim.z; ++blockIdx.z)
+        for (blockIdx.y = 0; blockIdx.y < gridDim.y; ++blockIdx.y)
+            for (blockIdx.x = 0; blockIdx.x < gridDim.x; ++blockIdx.x) status |= run_block();
+    body_arguments = nullptr;
+    return status;
+}
+
+template <class... A, size_t... I>
+static void call(void (*kernel)(A...), void **arguments, std::index_sequence<I...>)
+{
+    kernel(*static_cast<std::remove_const_t<A> *>(arguments[I])...);
+}
+
+template <class... A>
+struct Launch {
+    void (*kernel)(A...);
+    void **arguments;
+    static void run(void *self)
+    {
+        call(static_cast<Launch *>(self)->kernel, static_cast<Launch *>(self)->arguments,
+             std::index_sequence_for<A...>());
+    }
+};
+
+// 2: not as many arguments, or not of the sizes, that the kernel has
+template <class... A>
+static int launch(void (*kernel)(A...), void **arguments, const size_t *sizes, size_t count, const unsigned *shape)
+{
+    const size_t wanted[] = {sizeof(A)...};
+    Launch<A...> launched = {kernel, arguments};
+    if (count != sizeof...(A) || std::memcmp(sizes, wanted, sizeof wanted)) return 2;
+    gridDim = {shape[0], shape[1], shape[2]};
+    blockDim = {shape[3], shape[4], shape[5]};
+    return run_grid(Launch<A...>::run, &launched);
+}
+
+}  // namespace emulated
+
+static inline void __syncthreads() { emulated::leave(false); }
+
+static inline int __syncthreads_or(int predicate)
+{
+    emulated::pending_or |= predicate != 0;
+    emulated::leave(false);
+    return emulated::settled_or;
+}

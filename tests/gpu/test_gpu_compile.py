@@ -1,0 +1,183 @@
+"""Every kernel variant through NVRTC: logs, registers, spills, shared memory, instructions of the inner loop."""
+
+import json
+import re
+import subprocess
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from pathlib import Path
+
+import cuda_tools
+import numpy as np
+import pytest
+
+from nanobragg_py.gpu import structs
+from nanobragg_py.gpu.modules import FOLDER, Variant, all_variants, options, source
+from nanobragg_py.kernels.job import Job
+from nanobragg_py.load import load_args
+
+BUDGETS = json.loads((Path(__file__).parent / "budgets.json").read_text())
+#: kernels without choices, and whether products and sums are kept apart
+PLAIN = {"rotation": False, "statistics": False, "pixels": True}
+REPRESENTATIVES = ("square_555-constant", "gauss-tricubic-curved-single")
+VARIANTS = {variant.name: variant for variant in all_variants()}
+
+
+@cache
+def compiler(major):
+    return cuda_tools.Nvrtc(major)
+
+
+def compile_variant(name, major, architecture):
+    return compiler(major).compile(source("intensity"), options(VARIANTS[name].macros), architecture)
+
+
+def assert_within(file, used):
+    for what, limit in BUDGETS["resources"][file].items():
+        assert used[what] <= limit, f"{file}: {what} {used[what]}, and the budget is {limit}"
+
+
+def test_variants_cover_every_choice():
+    assert len(VARIANTS) == 72
+    assert {variant.macros for variant in VARIANTS.values()} >= {
+        Variant(kind=5, structure=2, curved=True, single=True).macros,
+        Variant(kind=0, structure=0).macros,
+    }
+
+
+@pytest.mark.parametrize(("major", "architecture"), [(12, 90)])
+def test_every_variant(major, architecture):
+    with ThreadPoolExecutor(2) as pool:
+        for name, (_, used) in zip(
+            VARIANTS, pool.map(lambda name: compile_variant(name, major, architecture), VARIANTS), strict=True
+        ):
+            assert used["registers"] > 0, name
+            assert_within("intensity", used)
+
+
+@pytest.mark.parametrize("major", [12, 13])
+def test_every_architecture(major):
+    architectures = compiler(major).architectures()
+    assert min(architectures) == {12: 70, 13: 75}[major] and max(architectures) >= 120
+    jobs = [(name, architecture) for architecture in architectures for name in (*REPRESENTATIVES, *PLAIN)]
+
+    def compile_one(job):
+        name, architecture = job
+        if name in PLAIN:
+            return name, compiler(major).compile(source(name), options(exact=PLAIN[name]), architecture)[1]
+        return "intensity", compile_variant(name, major, architecture)[1]
+
+    with ThreadPoolExecutor(2) as pool:
+        for file, used in pool.map(compile_one, jobs):
+            assert_within(file, used)
+
+
+def test_a_mistake_is_found():
+    with pytest.raises(cuda_tools.CompilerError, match="error"):
+        compiler(12).compile(source("rotation").replace("nb_rotate_cell", "nb_rotate_sell"), options(), 80)
+    with pytest.raises(cuda_tools.CompilerError, match="never referenced"):
+        compiler(12).compile(source("rotation").replace("int i;", "int i, unused;"), options(), 80)
+
+
+@pytest.mark.parametrize("architecture", [80, 90])
+@pytest.mark.parametrize("name", BUDGETS["step"])
+def test_instructions_of_a_step(name, architecture):
+    """What docs/gpu.md says of the cost: instructions of the innermost loop, for each of the pixels of a thread."""
+    cubin, _ = compile_variant(name, 12, architecture)
+    opcodes = cuda_tools.innermost_loop(cubin)
+    pixels = VARIANTS[name].segment // 128
+    counts = cuda_tools.count_pipes(opcodes)
+    assert counts["FP64"] > 0
+    assert not any(opcode.startswith(("LDL", "STL")) for opcode in opcodes)
+    budget = BUDGETS["step"][name]
+    assert len(opcodes) <= budget["instructions"] * pixels
+    for unit in ("FP64", "FP32", "conversion"):
+        assert counts[unit] <= budget[unit] * pixels, unit
+
+
+# ---- parameter structs ---------------------------------------------------------------------------------------------
+
+#: struct -> the file that declares it, a kernel that includes that file, and the dtype that the host module has for it
+STRUCTS = {
+    "nb_job": ("nb_job.h", "intensity", None),
+    "nb_lattice": ("nb_lattice.h", "intensity", None),
+    "nb_box": ("nb_structure.h", "intensity", None),
+    "nb_override": ("intensity.cu", "intensity", structs.OVERRIDE),
+    "nb_statistics": ("nb_statistics.h", "intensity", structs.STATISTICS),
+    "nb_noise_row": ("pixels.cu", "pixels", structs.NOISE_ROW),
+    "nb_setting": ("rotation.cu", "rotation", structs.SETTING),
+}
+MACROS = {"intensity": VARIANTS["square_555-constant"].macros, "rotation": (), "pixels": ()}
+
+
+def declaration(name):
+    """The C text that declares a struct, and the names of its fields."""
+    text = re.sub(r"/\*.*?\*/", "", (Path(FOLDER) / STRUCTS[name][0]).read_text(), flags=re.S)
+    body = re.search(r"typedef struct \{([^}]*)\} " + name + ";", text)[1]
+    return text, re.findall(r"(\w+)(?:\[\d+\])*\s*[,;]", body)
+
+
+@cache
+def layout(name):
+    """Size of a struct and offsets of its fields, as gcc compiles it for the modules that fill it in."""
+    text, fields = declaration(name)
+    if STRUCTS[name][0].endswith(".cu"):
+        text = re.search(r"typedef struct \{[^}]*\} " + name + ";", text)[0]
+    values = ", ".join([f"(int)sizeof({name})", *(f"(int)offsetof({name}, {field})" for field in fields)])
+    program = f"#include <stddef.h>\n#include <stdio.h>\n{text}\nint main(void)\n{{ int i, n[] = {{{values}}};\n"
+    program += "for (i = 0; i < (int)(sizeof n / sizeof *n); i++) printf(\"%d \", n[i]); return 0; }\n"
+    with tempfile.TemporaryDirectory() as folder:
+        command = ["gcc", "-x", "c", "-", f"-I{FOLDER}", "-lm", "-o", f"{folder}/layout"]
+        subprocess.run(command, input=program, text=True, check=True)
+        size, *offsets = map(int, subprocess.run([f"{folder}/layout"], capture_output=True, check=True).stdout.split())
+    return size, dict(zip(fields, offsets, strict=True))
+
+
+def assertions(name, size, offsets):
+    """C text that does not compile when a struct is laid out otherwise."""
+    lines = [f'static_assert(sizeof({name}) == {size}, "size of {name}");']
+    lines += [
+        f'static_assert(__INTADDR__(&(({name} *)0)->{field}) == {offset}, "{name}.{field}");'
+        for field, offset in offsets.items()
+    ]
+    return "\n".join(lines)
+
+
+@pytest.mark.parametrize("name", STRUCTS)
+def test_structs_are_laid_out_alike(name):
+    """By gcc, by NVRTC, and in the host module's dtypes."""
+    _, file, dtype = STRUCTS[name]
+    size, offsets = layout(name)
+    assert len(offsets) >= 2
+    for major in (12, 13):
+        compiler(major).compile(source(file) + assertions(name, size, offsets), options(MACROS[file]), 80)
+    with pytest.raises(cuda_tools.CompilerError, match="static assertion failed"):
+        compiler(12).compile(source(file) + assertions(name, size + 8, offsets), options(MACROS[file]), 80)
+    if dtype is not None:
+        assert (dtype.itemsize, {field: dtype.fields[field][1] for field in dtype.names}) == (size, offsets)
+
+
+def test_the_job_is_passed_whole():
+    words = "-default_F 100 -cell 90 90 90 90 90 90 -N 3 -detpixels 4"
+    job = Job(load_args(words.split()).experiment)
+    size, offsets = layout("nb_job")
+    struct = structs.job_struct(job)
+    assert struct.shape == () and struct.nbytes == size == len(job.params)
+    assert np.frombuffer(job.params, "i4", 2, offsets["fpixels"]).tolist() == [4, 4]
+    assert np.frombuffer(job.params, "f8", 1, offsets["default_F"]).tolist() == [100.0]
+
+
+def test_headers_change_the_text(monkeypatch, tmp_path):
+    """CuPy looks at the text alone to find a kernel that it compiled before."""
+    from nanobragg_py.gpu import modules
+
+    for path in Path(FOLDER).glob("*"):
+        if path.suffix in (".h", ".cu"):
+            (tmp_path / path.name).write_bytes(path.read_bytes())
+    monkeypatch.setattr(modules, "FOLDER", str(tmp_path))
+    before = modules.source("rotation")
+    assert before == source("rotation")
+    with open(tmp_path / "nb_cell.h", "a") as file:
+        file.write("\n")
+    assert modules.source("rotation") != before

@@ -1,0 +1,89 @@
+"""The real CuPy, on a machine without a GPU: it takes our arguments, and says what we expect of it."""
+
+import ctypes
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from nanobragg_py.gpu import structs
+from nanobragg_py.gpu.renderer import NULL
+from nanobragg_py.kernels.job import Job
+from nanobragg_py.load import load_args
+
+cupy = pytest.importorskip("cupy", reason="the real CuPy is not installed (pip install 'nanobragg-py[test]')")
+
+WORDS = "-default_F 100 -cell 90 90 90 90 90 90 -N 3 -detpixels 4"
+
+
+class NoStream:
+    """A stream's handle, so that CuPy looks at the arguments before it looks for a device."""
+
+    ptr = 0
+
+
+def marshal(argument):
+    """What a launch makes of an argument: raises TypeError where CuPy does not take it."""
+    kernel = cupy.cuda.function.Function.__new__(cupy.cuda.function.Function)
+    failures = (cupy.cuda.runtime.CUDARuntimeError, cupy.cuda.driver.CUDADriverError)
+    with pytest.raises(failures):  # there is no kernel, and no device
+        kernel((1,), (1,), (argument,), 0, NoStream())
+
+
+def test_arguments_are_taken():
+    job = Job(load_args(WORDS.split()).experiment)
+    for argument in (
+        structs.job_struct(job),
+        np.array((-1, -1, 0.0), structs.OVERRIDE),
+        np.array((range(9), range(3)), structs.SETTING),
+        np.int32(1),
+        np.uint32(1),
+        np.int64(1),
+        np.float64(1.0),
+        NULL,
+    ):
+        marshal(argument)
+
+
+def test_other_arguments_are_not():
+    for argument in (np.zeros(3), b"bytes", [1]):
+        with pytest.raises(TypeError):
+            marshal(argument)
+
+
+def test_structs_are_passed_by_their_bytes():
+    values = np.array((5, 7, 1.5), structs.OVERRIDE)
+    argument = cupy.cuda.function.CNumpyArray(values)
+    assert ctypes.string_at(argument.ptr, values.nbytes) == values.tobytes()
+
+
+def test_names_that_the_host_module_uses():
+    assert issubclass(cupy.cuda.memory.OutOfMemoryError, MemoryError)
+    assert issubclass(cupy.cuda.compiler.CompileException, Exception)
+    assert issubclass(cupy.cuda.runtime.CUDARuntimeError, Exception)
+    assert issubclass(cupy.cuda.driver.CUDADriverError, Exception)
+    for name in ("asarray", "empty", "zeros", "RawModule"):
+        assert callable(getattr(cupy, name))
+    assert callable(cupy.get_default_memory_pool().free_all_blocks)
+    for name in ("mem_info", "use", "synchronize", "__enter__"):
+        assert hasattr(cupy.cuda.Device, name)
+    for name in ("get", "set", "fill"):
+        assert callable(getattr(cupy.ndarray, name))
+    assert callable(cupy.cuda.runtime.getDeviceProperties)
+
+
+def test_without_a_device(tmp_path, program):
+    """The program with the real CuPy: one sentence, and no image half done."""
+    try:
+        cupy.cuda.runtime.getDeviceCount()
+    except cupy.cuda.runtime.CUDARuntimeError:
+        pass
+    else:
+        pytest.skip("there is a device; tests marked gpu cover that")
+    words = [*WORDS.split(), "-backend", "gpu"]
+    code = "import sys; from nanobragg_py.cli.dropin import main; sys.exit(main(sys.argv))"
+    done = subprocess.run([sys.executable, "-c", code, *words], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 9
+    assert done.stderr.startswith("ERROR: no CUDA device can be used (") and len(done.stderr.splitlines()) == 1
+    assert not list(tmp_path.iterdir())
