@@ -42,19 +42,20 @@ EXTENSIONS = [
     module("kernels.hkltext"),
     module("kernels.imagefile", *EXACT, "-fno-trapping-math"),
     module("kernels.random", *EXACT),
-    module("kernels.noise", *EXACT, *LOOPS),
     module("kernels.sequential", *EXACT),
     module("cli.parser"),
 ]
-# The level modules share one source; only the name of the module's initialiser differs.
-RENDERERS = [
+# The level modules of a name share one source; only the name of the module's initialiser differs.
+BY_LEVEL = [
     module(
-        f"kernels.render_{level}",
+        f"kernels.{name}_{level}",
+        *exact,
         *LOOPS,
         *flags,
-        source="kernels/render.pyx",
-        macros=[("PyInit_render", f"PyInit_render_{level}")],
+        source=f"kernels/{name}.pyx",
+        macros=[(f"PyInit_{name}", f"PyInit_{name}_{level}")],
     )
+    for name, exact in (("render", []), ("noise", EXACT), ("philox", EXACT))
     for level, flags in LEVELS.items()
 ]
 
@@ -122,4 +123,4 @@ class BuildExtensions(build_ext):
             return subprocess.run(command, capture_output=True).returncode == 0
 
 
-setup(ext_modules=EXTENSIONS + RENDERERS, cmdclass={"build_ext": BuildExtensions})
+setup(ext_modules=EXTENSIONS + BY_LEVEL, cmdclass={"build_ext": BuildExtensions})

@@ -106,15 +106,14 @@ def import_loops():
     Cython's memoryviews ask for it to be known as sequences, which nothing here needs, and do without it when it is not
     to be had.
     """
-    from ..backends import cpu_renderer
+    from ..backends import cpu_renderer, level_module
 
     wanted = "collections.abc" not in sys.modules
     if wanted:
         sys.modules["collections.abc"] = None
     try:
-        from ..kernels import noise  # noqa: F401
-
         cpu_renderer()
+        level_module("noise")
     finally:
         if wanted:
             del sys.modules["collections.abc"]

@@ -38,6 +38,18 @@ NB_FN double nb_from_bits(nb_u64 n)
 #endif
 }
 
+/* The bits of a float32. Positive numbers are ordered as their bits are, and whole numbers are quicker to compare. */
+NB_FN int nb_float_bits(float x)
+{
+#ifdef __CUDACC__
+    return __float_as_int(x);
+#else
+    int n;
+    memcpy(&n, &x, sizeof n);
+    return n;
+#endif
+}
+
 /* exp(x) for |x| < 700: a power of two times the Taylor series for |r| < ln(2)/2. Relative error below 4e-16. */
 NB_FN double nb_exp(double x)
 {
@@ -96,6 +108,25 @@ NB_FN double nb_tan_pi(double u)
     double den = 135135.0 + w * (-62370.0 + w * (3150.0 - 28.0 * w));
     double top = a > 0.78539816339744831 ? den : num, bottom = a > 0.78539816339744831 ? num : den;
     return (r < 0.0 ? -top : top) / bottom;
+}
+
+/* exp(x) for -80 < x < 80, relative error below 4e-7. */
+NB_FN float nb_exp_rough(float x)
+{
+    float z = x * 1.44269504f + 12582912.0f, n = z - 12582912.0f, r, p;
+    int bits, scale;
+    r = (x - n * 0.693359375f) + n * 2.12194440e-4f;
+    p = 0.0013888889f;
+    p = 0.008333334f + r * p;
+    p = 0.041666668f + r * p;
+    p = 0.16666667f + r * p;
+    p = 0.5f + r * p;
+    p = 1.0f + r * (1.0f + r * p);
+    memcpy(&bits, &p, sizeof bits);
+    memcpy(&scale, &z, sizeof scale);
+    bits += (int)((unsigned int)scale << 23); /* the low bits of z hold n */
+    memcpy(&p, &bits, sizeof p);
+    return p;
 }
 
 /* ln(x) for positive normal x, absolute error below 1e-5. */

@@ -2,8 +2,8 @@
  *
  * Generator: "minimal standard", x -> 16807 x mod 2^31 - 1 (Park and Miller 1988, Comm. ACM 31, 1192), through the
  * shuffle of Bays and Durham (Knuth, The Art of Computer Programming, volume 2, 3.2.2, algorithm B) with 32 entries:
- * `ran1` of Numerical Recipes. Deviates: `poidev`, `gaussdev` and `gammln` of the same book, with the reference's limits.
- * Every quantity that the reference stores is a float32 there and here. Build without contraction.
+ * `ran1` of Numerical Recipes. From the same book is what `poidev` is made of. Every quantity that the reference stores
+ * is a float32 there and here. Build without contraction.
  */
 #ifndef NB_RANDOM_H
 #define NB_RANDOM_H
@@ -15,7 +15,7 @@
 #define NB_RAN1_ENTRIES 32
 #define NB_RAN1_TOP 0.99999988f /* float32 of 1 - 1.2e-7: no deviate is larger */
 
-/* The shared part: the shuffle table, and the number drawn last, which says what entry is next; last = 0: not loaded. */
+/* The shared part: the shuffle table, and the number drawn last, which says what entry is next; 0: not loaded. */
 typedef struct {
     int64_t table[NB_RAN1_ENTRIES];
     int64_t last;

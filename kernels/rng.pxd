@@ -22,7 +22,9 @@ cdef extern from "nb_random.h" nogil:
     float nb_acceptance(float count, float y, float log_mean, float norm)
 
 cdef extern from "nb_elementary.h" nogil:
+    int nb_float_bits(float x)
     double nb_exp(double x)
     double nb_log(double x)
     double nb_tan_pi(double u)
+    float nb_exp_rough(float x)
     float nb_log_rough(float x)

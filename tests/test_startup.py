@@ -100,4 +100,4 @@ def test_no_kernels_before_there_is_something_to_render(run, program, installed,
     if run == "help":
         assert kernels_imported == set()
     else:
-        assert "nanobragg_py.kernels.noise" not in kernels_imported
+        assert not any("noise" in name for name in kernels_imported)
