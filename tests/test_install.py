@@ -108,7 +108,7 @@ def test_wheel_holds_one_package(wheel):
     suffix = sysconfig.get_config_var("EXT_SUFFIX")
     built = {name.removesuffix(suffix) for name in names if name.endswith(suffix)}
     written = {name.removesuffix(".pyx") for folder in PACKAGES for name in sources(folder, ".pyx")}
-    by_level = {"nanobragg_py/kernels/render", "nanobragg_py/kernels/philox"}
+    by_level = {f"nanobragg_py/kernels/{name}" for name in ("render", "noise", "philox")}
     assert {f"nanobragg_py/{name}" for name in written} - built == by_level
     assert {f"{name}_base" for name in by_level} <= built
 
