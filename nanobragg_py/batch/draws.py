@@ -1,0 +1,156 @@
+"""Random draws that depend on a seed, the image's number and the parameter's name, and on nothing else.
+
+The deviates are bits of SHA-256 digests of the three, so that no generator has a state that an order of work could
+change, and every program that has SHA-256 can repeat them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import struct
+from dataclasses import dataclass
+from math import exp, isfinite, log
+from statistics import NormalDist
+from typing import Any
+
+from ..errors import FieldError
+
+_NORMAL = NormalDist()
+ORIENTATION = "crystal.orientation"
+#: kinds of distribution with what their numbers are
+KINDS = {
+    "uniform": "two numbers, from and to",
+    "normal": "two numbers, mean and standard deviation",
+    "lognormal": "two numbers above 0, median and standard deviation of the logarithm",
+    "integers": "two whole numbers, first and last",
+    "choice": "a list of values",
+    "jitter": "the relative standard deviation about the experiment's own value",
+    "shift": "the standard deviation about the experiment's own value",
+}
+#: kinds that change the value that is there
+ABOUT_THE_VALUE = ("jitter", "shift")
+
+
+def words(seed: int, index: int, name: str, count: int) -> list[int]:
+    """`count` random 64-bit whole numbers for a parameter of image `index`: SHA-256 of "seed index block name"."""
+    made: list[int] = []
+    for block in range((count + 3) // 4):
+        made += struct.unpack("<4Q", hashlib.sha256(f"{seed} {index} {block} {name}".encode()).digest())
+    return made[:count]
+
+
+def fractions(seed: int, index: int, name: str, count: int) -> list[float]:
+    """`count` uniform deviates between 0 and 1, both excluded."""
+    return [((word >> 11) + 0.5) * 2.0**-53 for word in words(seed, index, name, count)]
+
+
+def noise_seed(seed: int, index: int) -> int:
+    """The seed of image `index`'s photon noise: 31 bits."""
+    return words(seed, index, "noise", 1)[0] >> 33
+
+
+@dataclass(frozen=True)
+class Draw:
+    """How a parameter is drawn. name: of the parameter. kind: one of KINDS, or "orientation". numbers: as KINDS says.
+
+    each: "image", or "sweep" for one value that all images of a sweep share.
+    """
+
+    name: str
+    kind: str
+    numbers: Any
+    each: str = "image"
+
+    def value(self, seed: int, index: int, base: Any = None) -> Any:
+        """The value of image (or sweep) `index`. base: the experiment's own, which jitter and shift go about."""
+        if self.kind == "orientation":
+            from ..orientation import random_rotations
+
+            key = words(seed, 0, self.name, 1)[0]
+            return random_rotations(1, key, index)[0]
+        if self.kind == "choice":
+            return self.numbers[words(seed, index, self.name, 1)[0] % len(self.numbers)]
+        if self.kind == "integers":
+            low, high = self.numbers
+            return low + words(seed, index, self.name, 1)[0] % (high - low + 1)
+        if self.kind in ABOUT_THE_VALUE:
+            return self._about(seed, index, base)
+        (u,) = fractions(seed, index, self.name, 1)
+        low, high = self.numbers
+        if self.kind == "uniform":
+            return low + (high - low) * u
+        deviate = _NORMAL.inv_cdf(u)
+        return low + high * deviate if self.kind == "normal" else exp(log(low) + high * deviate)
+
+    def _about(self, seed, index, base):
+        components = list(base) if isinstance(base, (tuple, list)) else [base]
+        for component in components:
+            if isinstance(component, bool) or not isinstance(component, (int, float)):
+                raise FieldError(f"{self.name} is {base!r} in the experiment; {self.kind} needs a number to go about")
+        deviates = [_NORMAL.inv_cdf(u) for u in fractions(seed, index, self.name, len(components))]
+        if self.kind == "jitter":
+            made = [x * (1.0 + self.numbers * z) for x, z in zip(components, deviates, strict=True)]
+        else:
+            made = [x + self.numbers * z for x, z in zip(components, deviates, strict=True)]
+        return made if isinstance(base, (tuple, list)) else made[0]
+
+    def extremes(self) -> list[Any]:
+        """The values at the ends of its range, to be tried before any work is done."""
+        if self.kind in ("uniform", "integers"):
+            return list(self.numbers)
+        return list(self.numbers) if self.kind == "choice" else []
+
+
+def read_draw(name: str, given: Any, number: Any, default_each: str) -> Draw:
+    """The Draw that a job file states.
+
+    given: "uniform" for an orientation, else a table of one of KINDS. number: called with a number, or a word with a
+    unit, gives the number. default_each: "image" or "sweep". Raises FieldError for what makes no sense.
+    """
+    if name == ORIENTATION:
+        if isinstance(given, dict) and set(given) <= {"uniform", "each"} and given.get("uniform") is True:
+            return Draw(name, "orientation", None, _each(name, given.get("each", default_each)))
+        if given != "uniform":
+            raise FieldError(f'{name} is {given!r}; it can be "uniform", which is over all orientations')
+        return Draw(name, "orientation", None, default_each)
+    if not isinstance(given, dict):
+        raise FieldError(f"{name} is {given!r}; give a table such as {{ uniform = [1, 2] }}, of {', '.join(KINDS)}")
+    rest = dict(given)
+    each = _each(name, rest.pop("each", default_each))
+    if len(rest) != 1 or next(iter(rest)) not in KINDS:
+        wrong = next((key for key in rest if key not in KINDS), None)
+        what = f"has {wrong!r}" if wrong else f"has {' and '.join(rest) or 'nothing'}"
+        raise FieldError(f"{name} {what}; give one of {', '.join(KINDS)}, and each")
+    ((kind, stated),) = rest.items()
+    return Draw(name, kind, _numbers(name, kind, stated, number), each)
+
+
+def _each(name, value):
+    if value not in ("image", "sweep"):
+        raise FieldError(f'{name} has each = {value!r}; it must be "image" or "sweep"')
+    return value
+
+
+def _numbers(name, kind, stated, number):
+    wrong = FieldError(f"{name} has {kind} = {stated!r}; it must be {KINDS[kind]}")
+    if kind == "choice":
+        if not isinstance(stated, list) or not stated:
+            raise wrong
+        return tuple(number(value) for value in stated)
+    values = [number(value) for value in (stated if isinstance(stated, list) else [stated])]
+    if any(isinstance(x, bool) or not isinstance(x, (int, float)) or not isfinite(x) for x in values):
+        raise wrong
+    if kind in ABOUT_THE_VALUE:
+        if isinstance(stated, list) or values[0] < 0:
+            raise wrong
+        return float(values[0])
+    if len(values) != 2:
+        raise wrong
+    low, high = values
+    if kind == "integers" and (low != int(low) or high != int(high) or not 0 <= high - low < 2**53):
+        raise wrong
+    if kind == "integers":
+        return int(low), int(high)
+    if (low > high) if kind == "uniform" else (high < 0 or (kind == "lognormal" and low <= 0)):
+        raise wrong
+    return float(low), float(high)

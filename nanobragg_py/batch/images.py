@@ -1,0 +1,296 @@
+"""From a job and a number to an image: the one place where both meet the library."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..api import Experiment
+from ..errors import FieldError, NanoBraggError
+from ..fields import count as check_count
+from ..options import Options
+from .draws import ABOUT_THE_VALUE, ORIENTATION, noise_seed
+from .jobs import Job, flag_tokens, read_job
+
+if TYPE_CHECKING:
+    from ..experiment import StructureFactors
+    from ..simulate import Statistics
+
+#: how many tables of structure factors, and experiments of command lines, a Maker keeps
+KEPT_TABLES = 4
+KEPT_EXPERIMENTS = 16
+DEFAULT_SEED = 1
+#: rows of each list that are tried before any work is done, and seconds that this may take
+CHECKED_ROWS = 200
+CHECK_SECONDS = 5.0
+
+
+@dataclass(frozen=True)
+class Made:
+    """An image of a job.
+
+    index: its number. pixels: (slow, fast), uint16 with noise, else float32. parameters: what was stated and drawn for
+    it, plain values by name, with noise_seed. statistics: of the image without noise. experiment: what it is of.
+    """
+
+    index: int
+    pixels: np.ndarray
+    parameters: dict[str, Any]
+    statistics: Statistics
+    experiment: Experiment
+
+
+class Maker:
+    """Makes the images of a job, in any order. Structure factors are read once; threads may share a Maker.
+
+    job: a Job, or the name of a job file. threads: of one image. warnings: what the program would say of the first
+    image, known after `check`. Raises NanoBraggError for an experiment that cannot be.
+    """
+
+    def __init__(self, job: Job | str | os.PathLike, threads: int = 1):
+        self.job = job if isinstance(job, Job) else read_job(job)
+        self.threads = threads
+        self._tables: dict[Any, StructureFactors] = {}
+        self._experiments: dict[tuple, tuple[Experiment, Options]] = {}
+        self.warnings: list[str] = []
+        self._base = self._read_base()
+        self.seed = self._base_seed()
+
+    def _read_base(self):
+        job = self.job
+        if job.file is not None:
+            return Experiment.read(job.file)
+        if job.parts is not None:
+            try:
+                return Experiment.from_dict(job.parts, job.folder)
+            except FieldError as error:
+                raise NanoBraggError(f"{job.name}: {error}") from None
+        return None
+
+    def _base_seed(self):
+        """The job's seed, or that of its flags."""
+        if self.job.seed is not None:
+            return self.job.seed
+        seed = parsed(self.job.tokens).seed
+        return DEFAULT_SEED if seed is None or seed > 0 else -seed
+
+    # ---- experiments -----------------------------------------------------------------------------------------------
+
+    def experiment(self, index: int) -> tuple[Experiment, dict[str, Any], dict[str, Any]]:
+        """Image `index` before it is rendered: (Experiment, parameters, settings of the noise or empty).
+
+        Raises NanoBraggError that names the image and the field.
+        """
+        if not 0 <= index < len(self.job):
+            raise NanoBraggError(f"{self.job.name} has no image {index}; they go from 0 to {len(self.job) - 1}")
+        try:
+            return self._experiment(index)
+        except FieldError as error:
+            raise NanoBraggError(f"{self.job.name}, image {index}: {error}") from None
+
+    def _experiment(self, index):
+        job = self.job
+        fields, tokens = job.stated(index)
+        parameters: dict[str, Any] = {"flags": " ".join(tokens)} if tokens else {}
+        flag_draws = [draw for draw in job.draws if draw.name.startswith("-")]
+        for draw in flag_draws:
+            parameters[draw.name] = value = draw.value(self.seed, job.draw_index(draw, index))
+            tokens = tokens + flag_tokens(draw.name, value)
+        experiment, options = (self._base, None) if self._base is not None else self._of_flags(tokens)
+        parameters.update(fields)
+        rotation = None
+        for draw in job.draws:
+            if draw in flag_draws:
+                continue
+            base = fields.get(draw.name, value_of(experiment, draw.name)) if draw.kind in ABOUT_THE_VALUE else None
+            value = draw.value(self.seed, job.draw_index(draw, index), base)
+            if draw.name == ORIENTATION:
+                rotation = value
+            else:
+                fields[draw.name] = value
+            parameters[draw.name] = plain_value(value)
+        if rotation is not None:
+            from ..orientation import rotation_to_missets
+
+            fields.update({"crystal.missets": rotation_to_missets(rotation), "crystal.misset_seed": None})
+        if "structure_factors.default_F" in fields:
+            factors = self._with_default(experiment.structure_factors, fields.pop("structure_factors.default_F"))
+            fields["structure_factors"] = factors
+        if fields:
+            experiment = experiment.replace(fields)
+        noise = self._noise(index, tokens, options)
+        if noise:
+            parameters["noise_seed"] = noise["seed"]
+        return experiment, parameters, noise
+
+    def _noise(self, index, tokens, options):
+        """The arguments of `add_noise` for an image, none for no noise."""
+        given = self.job.noise
+        if given is False or (given is None and options is not None and not options.write_noise):
+            return {}
+        settings = {} if options is None else {"stream": options.noise_rng, "adc": options.adc_offset}
+        settings.update(given or {})
+        own = parsed(tokens).seed if tokens else None
+        settings["seed"] = noise_seed(self.seed, index) if own is None else -own
+        return settings
+
+    def _of_flags(self, added):
+        """The Experiment and the Options of the job's command line with tokens added to it."""
+        key = tuple(added)
+        kept = self._experiments.get(key)
+        if kept is None:
+            kept = self._read_flags([*self.job.tokens, *added])
+            keep(self._experiments, key, kept, KEPT_EXPERIMENTS)
+        return kept
+
+    def _read_flags(self, tokens):
+        from ..cli.parser import parse, prescan, warning_sentences
+        from ..load import INPUTS, load, read_headers, read_matrix, read_sources
+        from ..options_map import from_options
+
+        options, folder = Options(), self.job.folder
+        mask, _ = read_headers(*prescan(tokens), options, folder=folder)
+        events: list = []
+        parse(tokens, options, events)
+        if not self.warnings:
+            self.warnings = warning_sentences(tokens, events)
+        if options.misset_mode == "random" and options.misset_seed is None:
+            raise FieldError(
+                "-misset random would take its seed from the clock; give -misset_seed, or a random crystal.orientation"
+            )
+        for name in INPUTS:
+            if getattr(options, name) is not None:
+                setattr(options, name, os.path.join(folder, getattr(options, name)))
+        factors = self._factors(options)
+        default_F = options.default_F
+        # the table is read by now; any amplitude will do to have the rest worked out
+        options.hkl_file, options.dump_file, options.default_F = None, "", default_F or 1.0
+        resolved = load(options, mask=mask, write_dump=False).experiment
+        detector = resolved.detector
+        beam, detector, crystal, sampling = from_options(
+            options,
+            matrix=read_matrix(options),
+            sources=read_sources(options),
+            mask=None if mask is None else np.asarray(mask).reshape(detector.spixels, detector.fpixels),
+            roi=detector.roi,
+            missets=resolved.crystal.missets,
+        )
+        options.default_F = default_F
+        return Experiment(crystal, beam, detector, sampling, factors), options
+
+    def _factors(self, options):
+        """The structure factors that options name, read once."""
+        from ..experiment import StructureFactors
+        from ..io import hkl
+
+        default_F = options.default_F
+        if options.hkl_file is not None:
+            name, read = options.hkl_file, hkl.read_hkl
+        elif os.access(options.dump_file, os.R_OK):
+            name, read = options.dump_file, hkl.read_dump
+        else:
+            name = None
+        if name is not None:
+            return self._kept((name, default_F), lambda: read(name, default_F))
+        if default_F == 0.0:
+            raise NanoBraggError(f"{self.job.name}: the flags give no structure factors; give -hkl or -default_F")
+        return self._kept((None, default_F), lambda: StructureFactors(default_F=default_F))
+
+    def _kept(self, key, read):
+        if key not in self._tables:
+            keep(self._tables, key, read(), KEPT_TABLES)
+        return self._tables[key]
+
+    def _with_default(self, factors, default_F):
+        return self._kept((factors, default_F), lambda: factors.replace(default_F=default_F))
+
+    # ---- images ----------------------------------------------------------------------------------------------------
+
+    def make(self, index: int, out: np.ndarray | None = None) -> Made:
+        """Image `index`. out: float32 to render into. Raises NanoBraggError that names the image and the field."""
+        experiment, parameters, noise = self.experiment(index)
+        if out is not None and out.shape != experiment.shape:
+            out = None
+        try:
+            pixels, statistics = experiment.simulate(self.job.backend, self.threads, out)
+            if noise:
+                pixels = experiment.add_noise(pixels, threads=self.threads, **noise)
+        except FieldError as error:
+            raise NanoBraggError(f"{self.job.name}, image {index}: {error}") from None
+        return Made(index, pixels, parameters, statistics, experiment)
+
+    def check(self) -> None:
+        """Try the first image, the last, the values of lists, and the ends of every draw, without rendering.
+
+        Raises NanoBraggError for the first that cannot be.
+        """
+        first, _, _ = self.experiment(0)
+        self.warnings = [*self.warnings, *first.warnings]
+        begin = perf_counter()
+        for index in [len(self.job) - 1, *self.job.each_row(CHECKED_ROWS)]:
+            self.experiment(index)
+            if perf_counter() - begin > CHECK_SECONDS:
+                break
+        for draw in self.job.draws:
+            if draw.name.startswith(("-", "structure_factors")):
+                continue
+            for value in draw.extremes():
+                try:
+                    first.replace({draw.name: value})
+                except FieldError as error:
+                    raise NanoBraggError(f"{self.job.name}, [random]: {error}") from None
+
+
+def iter_images(
+    job: Job | str | os.PathLike,
+    indices: Iterable[int] | None = None,
+    *,
+    threads: int = 1,
+    labels: bool = False,
+) -> Iterator[Any]:
+    """The images of a job, one after the other, as arrays of shape (slow, fast): uint16 with noise, else float32.
+
+    job: a Job, or the name of a job file. indices: which images, in this order; None: all. threads: of one image; the
+    image does not depend on it. labels: yield pairs (array, parameters) instead, as the manifest has them.
+    Raises NanoBraggError for a job that cannot be, before the first image.
+    """
+    maker = Maker(job, check_count("threads", threads))
+    return _images(maker, range(len(maker.job)) if indices is None else indices, labels)
+
+
+def _images(maker, indices, labels):
+    for index in indices:
+        made = maker.make(index)
+        yield (made.pixels, made.parameters) if labels else made.pixels
+
+
+def parsed(tokens):
+    """The Options that tokens alone set."""
+    from ..cli.parser import parse
+
+    options = Options()
+    parse(tokens, options)
+    return options
+
+
+def keep(kept, key, value, most):
+    """Put a value into a dict that holds the latest few."""
+    while len(kept) >= most:
+        kept.pop(next(iter(kept)), None)
+    kept[key] = value
+
+
+def value_of(experiment, name):
+    """The value of a dotted field of an experiment."""
+    part, _, field = name.partition(".")
+    return getattr(getattr(experiment, part), field)
+
+
+def plain_value(value):
+    """Arrays as lists, for the manifest."""
+    return value.ravel().tolist() if isinstance(value, np.ndarray) else value

@@ -1,0 +1,233 @@
+"""A run on this machine: worker processes that are given one unit after the other.
+
+Workers are separate interpreters (nanobragg_py/batch/worker.py) that read numbers of units and answer line by line, so
+that one that dies takes nothing with it but the unit it was at, which is given to another.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import selectors
+import signal
+import subprocess
+import sys
+import tempfile
+from collections import deque
+from collections.abc import Callable
+from time import perf_counter
+from typing import Any
+
+from ..errors import NanoBraggError
+from .images import Maker
+from .jobs import Job
+from .output import Output, write_unit
+from .store import Store
+
+#: how often a unit is tried whose worker dies
+ATTEMPTS = 4
+#: what a worker runs: the modules that this process finds, and not what happens to lie in the working directory
+WORKER = "import sys; sys.path[:] = {path!r}; from nanobragg_py.batch.worker import main; sys.exit(main())"
+#: seconds that an estimate may take, about
+ESTIMATE_SECONDS = 2.0
+
+
+def processors() -> int:
+    """How many processors are this process's to use: what Slurm or Open MPI gives a rank, else what the system does."""
+    stated = os.environ.get("SLURM_CPUS_PER_TASK", "")
+    if stated.isdigit() and int(stated) > 0:
+        return int(stated)
+    try:
+        available = len(os.sched_getaffinity(0))
+    except AttributeError:
+        available = os.cpu_count() or 1
+    beside = os.environ.get("OMPI_COMM_WORLD_LOCAL_SIZE", "")
+    return max(1, available // int(beside)) if beside.isdigit() and int(beside) > 0 else available
+
+
+def divide(units: int, workers: int = 0, threads: int = 0) -> tuple[int, int]:
+    """(workers, threads of each) that fill the processors once; numbers other than 0 are kept."""
+    available = processors()
+    if not workers:
+        workers = max(1, min(units, available // threads if threads else available))
+    return workers, threads or max(1, available // workers)
+
+
+def run(
+    job: Job | str | os.PathLike,
+    output: Output,
+    *,
+    workers: int = 0,
+    threads: int = 0,
+    rank: tuple[int, int] = (0, 1),
+    progress: Callable[[int], Any] | None = None,
+    complain: Callable[[str], Any] = lambda sentence: None,
+) -> int:
+    """Render what is missing of a job, with processes of this machine; returns how many units are missing afterwards.
+
+    job: a Job, or the name of a job file. workers, threads: 0: such that every processor has one thread. rank: (rank,
+    number of ranks): of the missing units, only those with unit % number == rank are rendered. progress: called with
+    the number of images that have been rendered. complain: called with what the program would warn of, and with a
+    sentence when a worker dies.
+
+    The files do not depend on workers, threads and ranks. Raises NanoBraggError; what is complete stays.
+    """
+    output.require()
+    maker = Maker(job)
+    maker.check()
+    for sentence in maker.warnings if rank[0] == 0 else ():
+        complain(f"warning: {sentence}")
+    store = Store(maker, output)
+    units = [unit for unit in store.missing() if unit % rank[1] == rank[0]]
+    if units:
+        workers, threads = divide(len(units), workers, threads)
+        Crew(maker.job, output, threads, progress, complain).work(units, min(workers, len(units)))
+    return store.finish()
+
+
+class Crew:
+    """Worker processes and what each is at."""
+
+    def __init__(self, job, output, threads, progress, complain):
+        self.opening = json.dumps(
+            {
+                "values": job.values,
+                "folder": job.folder,
+                "name": job.name,
+                "output": {"folder": output.folder, **output.settings()},
+                "threads": threads,
+            },
+            default=str,
+        )
+        self.progress, self.complain = progress, complain
+        self.images = 0
+        self.attempts: dict[int, int] = {}
+
+    def work(self, units: list[int], workers: int) -> None:
+        """Have all units rendered; raises NanoBraggError for the first that cannot be."""
+        self.waiting = deque(units)
+        self.at: dict[subprocess.Popen, int] = {}
+        self.unread: dict[subprocess.Popen, bytes] = {}
+        with selectors.DefaultSelector() as selector:
+            self.selector = selector
+            try:
+                for _ in range(workers):
+                    self._hire()
+                while self.at:
+                    for key, _ in selector.select():
+                        self._listen(key.data)
+            except BaseException:
+                for worker in self.at:
+                    worker.kill()
+                raise
+            finally:
+                for worker in self.at:
+                    worker.wait()
+
+    def _hire(self):
+        """Start a worker on the next unit, if there is one."""
+        if not self.waiting:
+            return
+        # a child that inherits no threads of OpenMP, and no main module that would have to be guarded
+        worker = subprocess.Popen(
+            [sys.executable, "-c", WORKER.format(path=sys.path)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            start_new_session=True,
+        )
+        self.at[worker] = -1
+        self.selector.register(worker.stdout, selectors.EVENT_READ, worker)
+        self._tell(worker, self.opening)
+        self._next(worker)
+
+    def _tell(self, worker, line):
+        try:
+            worker.stdin.write(line.encode() + b"\n")
+            worker.stdin.flush()
+        except BrokenPipeError:
+            return  # its end will be noticed when its output ends
+
+    def _next(self, worker):
+        self.at[worker] = -1
+        if self.waiting:
+            self.at[worker] = self.waiting.popleft()
+            self._tell(worker, str(self.at[worker]))
+        else:
+            worker.stdin.close()
+
+    def _listen(self, worker):
+        data = os.read(worker.stdout.fileno(), 65536)
+        if not data:
+            self._gone(worker)
+            return
+        *lines, self.unread[worker] = (self.unread.get(worker, b"") + data).split(b"\n")
+        for line in lines:
+            if line.startswith(b"images "):
+                self.images += int(line[7:])
+                if self.progress is not None:
+                    self.progress(self.images)
+            elif line == b"unit":
+                self._next(worker)
+            else:
+                raise NanoBraggError(json.loads(line))
+
+    def _gone(self, worker):
+        """A worker has ended: as it should, or with its unit undone, which another one gets."""
+        self.selector.unregister(worker.stdout)
+        worker.stdout.close()
+        status = worker.wait()
+        unit = self.at.pop(worker)
+        if unit < 0:
+            return
+        why = signal.Signals(-status).name if status < 0 else f"exit status {status}"
+        self.attempts[unit] = self.attempts.get(unit, 0) + 1
+        if self.attempts[unit] >= ATTEMPTS:
+            raise NanoBraggError(
+                f"a worker ended with {why} on file {unit}, as {ATTEMPTS - 1} before it; what is complete stays"
+            )
+        self.complain(f"a worker ended with {why}; another one takes over")
+        self.waiting.appendleft(unit)
+        self._hire()
+
+
+# ---- beforehand ----------------------------------------------------------------------------------------------------
+
+
+def estimate(job: Job | str | os.PathLike, output: Output) -> dict[str, Any]:
+    """What a run would be: a few images are rendered and written to a temporary folder, and measured.
+
+    Returns images, slow, fast, dtype, files, bytes (of all files together), seconds_per_image (one thread), seconds,
+    workers, threads.
+    """
+    output.require()
+    maker = Maker(job)
+    maker.check()
+    total = len(maker.job)
+    single = Output(output.folder, output.format, 1, output.compression)
+    begin = perf_counter()
+    times, sizes = [], []
+    with tempfile.TemporaryDirectory() as folder:
+        for index in dict.fromkeys((0, total // 2, total - 1, total // 4, 3 * total // 4)):
+            path = os.path.join(folder, f"{index}.tmp")
+            started = perf_counter()
+            write_unit(single, maker, index, path)
+            times.append(perf_counter() - started)
+            sizes.append(os.path.getsize(path))
+            if perf_counter() - begin > ESTIMATE_SECONDS:
+                break
+    # the first one reads tables and warms up
+    each = min(times[1:] or times)
+    experiment, _, noise = maker.experiment(0)
+    workers, threads = divide(output.units(maker.job))
+    return {
+        "images": total,
+        "slow": experiment.shape[0],
+        "fast": experiment.shape[1],
+        "dtype": "uint16" if noise else "float32",
+        "files": output.units(maker.job),
+        "bytes": round(sum(sizes) / len(sizes) * total),
+        "seconds_per_image": each,
+        "seconds": each * total / (workers * threads),
+        "workers": workers,
+        "threads": threads,
+    }

@@ -1,0 +1,222 @@
+"""How images become files: units of work, their names, and the writing of one.
+
+A unit is one HDF5 file of several images, or one SMV or CBF file of one. Files are written in a folder of the worker's
+own and take their place when they are complete, so that what has a unit's name is the whole unit.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from ..errors import FieldError, NanoBraggError
+from ..formats.extras import need
+from ..io.atomic import cannot_write
+from .images import Made, Maker
+from .jobs import Job
+
+FORMATS = ("hdf5", "smv", "cbf")
+ENDINGS = {"hdf5": ".h5", "smv": ".img", "cbf": ".cbf"}
+COMPRESSIONS = ("szip", "gzip", "bslz4", "none")
+PER_FILE = 100
+#: of Rice coding; images that have fewer pixels are not compressed
+SZIP_BLOCK = 32
+DATASET = "images"
+#: a pixel of a noise image that has this value is an overload
+SATURATION = 65535
+
+
+@dataclass(frozen=True)
+class Output:
+    """Where and how a job's images are written.
+
+    folder: of the files. format: one of FORMATS. per_file: images of an HDF5 file (1 with the other formats).
+    compression: of HDF5 files: "szip" (Rice coding, quick, in most builds of HDF5), "gzip" (level 1 with the shuffle
+    filter; slower, in every build), "bslz4" (as area detectors write; needs hdf5plugin to write and to read) or "none".
+    Raises FieldError.
+    """
+
+    folder: str
+    format: str = "hdf5"
+    per_file: int = PER_FILE
+    compression: str = "szip"
+
+    def __post_init__(self):
+        object.__setattr__(self, "folder", os.path.abspath(os.fspath(self.folder)))
+        for name, allowed in (("format", FORMATS), ("compression", COMPRESSIONS)):
+            if getattr(self, name) not in allowed:
+                raise FieldError(f"{name} is {getattr(self, name)!r}; it must be one of {', '.join(allowed)}")
+        if isinstance(self.per_file, bool) or not isinstance(self.per_file, int) or self.per_file < 1:
+            raise FieldError(f"per_file is {self.per_file!r}; it must be a whole number of 1 or more")
+        if self.format != "hdf5":
+            object.__setattr__(self, "per_file", 1)
+
+    def require(self) -> None:
+        """Raise NanoBraggError where a package that the format needs is missing."""
+        if self.format == "hdf5":
+            need("h5py", "batch", "HDF5 files")
+            compression_options(self.compression)
+
+    def settings(self) -> dict[str, Any]:
+        """What decides the files' content, without their folder."""
+        values = asdict(self)
+        del values["folder"]
+        return values
+
+    def units(self, job: Job) -> int:
+        """How many units a job has."""
+        return -(-len(job) // self.per_file)
+
+    def indices(self, job: Job, unit: int) -> range:
+        """The images of a unit."""
+        return range(unit * self.per_file, min((unit + 1) * self.per_file, len(job)))
+
+    def file_name(self, job: Job, unit: int) -> str:
+        """The name of a unit's file. The images of a sweep are numbered from 1, as programs import them."""
+        ending = ENDINGS[self.format]
+        if self.format == "hdf5":
+            return f"{DATASET}_{unit:06d}{ending}"
+        if job.sweep is None:
+            return f"image_{unit + 1:06d}{ending}"
+        sweep, position = divmod(unit, job.sweep_images)
+        return f"sweep_{sweep + 1:05d}_{position + 1:05d}{ending}"
+
+
+# ---- writing -------------------------------------------------------------------------------------------------------
+
+
+def write_unit(
+    output: Output, maker: Maker, unit: int, path: str, progress: Callable[[], Any] | None = None
+) -> list[dict[str, Any]]:
+    """Render a unit's images into the file `path`; returns their records. progress: called after every image."""
+    name = output.file_name(maker.job, unit)
+    records = []
+
+    def images():
+        buffer = None
+        for index in output.indices(maker.job, unit):
+            made = maker.make(index, buffer)
+            if buffer is None:
+                buffer = np.empty(made.pixels.shape, np.float32)
+            yield made
+            records.append(record(made, name, index - unit * output.per_file))
+            if progress is not None:
+                progress()
+
+    try:
+        if output.format == "hdf5":
+            write_hdf5(path, images(), len(output.indices(maker.job, unit)), output.compression)
+        else:
+            for made in images():
+                write_single(output.format, path, made)
+    except OSError as error:
+        raise cannot_write(path, error) from None
+    return records
+
+
+def record(made: Made, name: str, at: int) -> dict[str, Any]:
+    """What the manifest says of an image: its number, file and place there, and what is known of its pixels."""
+    pixels = made.pixels
+    told = made.statistics
+    statistics = {key: getattr(told, key) for key in ("pixels", "mean", "rms", "rmsd", "maximum")}
+    statistics["maximum_pixel"] = None if told.maximum_pixel is None else list(told.maximum_pixel)
+    if pixels.dtype == np.uint16:
+        statistics["overloads"] = int(np.count_nonzero(pixels == SATURATION))
+    return {
+        "index": made.index,
+        "file": name,
+        "at": at,
+        "sha256": digest(pixels),
+        "parameters": made.parameters,
+        "statistics": statistics,
+    }
+
+
+def digest(pixels: np.ndarray) -> str:
+    """SHA-256 of pixels in image order, little-endian, in the type that the job gives them."""
+    if sys.byteorder == "big":
+        pixels = pixels.astype(pixels.dtype.newbyteorder("<"))
+    return hashlib.sha256(np.ascontiguousarray(pixels)).hexdigest()
+
+
+def compression_options(compression: str) -> dict[str, Any]:
+    """What h5py's create_dataset takes for a compression of COMPRESSIONS; NanoBraggError where it is not to be had."""
+    if compression == "szip":
+        filters = need("h5py", "batch", "HDF5 files").h5z
+        available = filters.filter_avail(filters.FILTER_SZIP)
+        if not (available and filters.get_filter_info(filters.FILTER_SZIP) & filters.FILTER_CONFIG_ENCODE_ENABLED):
+            raise NanoBraggError("this build of HDF5 writes no szip compression; use --compression gzip")
+        return {"compression": "szip", "compression_opts": ("nn", SZIP_BLOCK)}
+    if compression == "gzip":
+        return {"compression": "gzip", "compression_opts": 1, "shuffle": True}
+    if compression == "bslz4":
+        plugin = need("hdf5plugin", "hdf5plugin", "HDF5 files with bslz4 compression")
+        return dict(plugin.Bitshuffle(cname="lz4"))
+    return {}
+
+
+def write_hdf5(path, images, count, compression):
+    """Images as /images, (count, slow, fast), one chunk each, and their numbers as /index. No times are stored."""
+    h5py = need("h5py", "batch", "HDF5 files")
+    with h5py.File(path, "w", libver="v108") as file:
+        data, numbers = None, []
+        for place, made in enumerate(images):
+            if data is None:
+                shape = made.pixels.shape
+                data = file.create_dataset(
+                    DATASET,
+                    (count, *shape),
+                    made.pixels.dtype,
+                    chunks=(1, *shape),
+                    track_times=False,
+                    **(compression_options(compression) if made.pixels.size >= SZIP_BLOCK else {}),
+                )
+            if made.pixels.shape != shape:
+                raise NanoBraggError(
+                    f"image {made.index} is {made.pixels.shape[1]} x {made.pixels.shape[0]} pixels and those before it "
+                    f"{shape[1]} x {shape[0]}; an HDF5 file holds images of one size, so use --format smv or cbf"
+                )
+            data[place] = made.pixels
+            numbers.append(made.index)
+        file.create_dataset("index", data=np.array(numbers, np.int64), track_times=False)
+
+
+def write_single(format, path, made):
+    """One image as SMV, or as CBF; floats are scaled to 55000 in the first and rounded in the second."""
+    pixels = made.pixels
+    if format == "smv":
+        made.experiment.to_smv(path, pixels)
+        return
+    from ..formats.cbf import write_cbf
+    from ..formats.geometry import experiment_geometry
+
+    noisy = pixels.dtype == np.uint16
+    if not noisy:
+        pixels = np.clip(np.floor(pixels + np.float64(0.5)), 0, 2**31 - 1)
+    geometry = experiment_geometry(made.experiment.resolved)
+    write_cbf(path, pixels.astype(np.int32), geometry, SATURATION if noisy else 2**31 - 1)
+
+
+def write_virtual(path: str, names: list[str], counts: list[int], shape: tuple[int, int], dtype: Any) -> None:
+    """An HDF5 file whose /images shows those of all the files beside it as one data set, and /index likewise."""
+    h5py = need("h5py", "batch", "HDF5 files")
+    with h5py.File(path, "w", libver="v110") as file:
+        for dataset, row, kind in ((DATASET, shape, np.dtype(dtype)), ("index", (), np.dtype(np.int64))):
+            # not by h5py's VirtualLayout, which stores the time
+            properties = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+            properties.set_obj_track_times(False)
+            whole = h5py.h5s.create_simple((sum(counts), *row))
+            start = 0
+            for name, count in zip(names, counts, strict=True):
+                whole.select_hyperslab((start, *(0 for _ in row)), (count, *row))
+                part = h5py.h5s.create_simple((count, *row))
+                properties.set_virtual(whole, os.fsencode(name), dataset.encode(), part)
+                start += count
+            whole.select_all()
+            h5py.h5d.create(file.id, dataset.encode(), h5py.h5t.py_create(kind), whole, properties)

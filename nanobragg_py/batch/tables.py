@@ -1,0 +1,141 @@
+"""Groups of parameters that vary together: lists and ranges of a job file, and tables in CSV or JSON lines.
+
+A group is a dict of columns; row r gives an image the value that each column has there. MISSING stands where a row
+says nothing of a column.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+from typing import Any
+
+from ..errors import FieldError, NanoBraggError
+from ..io.reading import cannot_read
+
+MISSING = object()
+LARGEST = 10**9
+
+
+def group_length(columns: dict[str, list]) -> int:
+    """How many rows a group has."""
+    return len(next(iter(columns.values())))
+
+
+def row(columns: dict[str, Any], number: int) -> dict[str, Any]:
+    """What row `number` of a group says."""
+    return {name: column[number] for name, column in columns.items() if column[number] is not MISSING}
+
+
+def read_column(name: str, given: Any, number: Any) -> list:
+    """The values of a list or a range.
+
+    given: a list; or a table of start, stop and count (both ends count), with log = true in equal ratios; or of start,
+    step and count. number: called with a number or a word with a unit, gives the number. Raises FieldError.
+    """
+    if isinstance(given, list):
+        if not given:
+            raise FieldError(f"{name} is an empty list; give at least one value")
+        return given
+    if not isinstance(given, dict):
+        raise FieldError(f"{name} is {given!r}; give a list, or a range such as {{ start = 0, stop = 1, count = 5 }}")
+    for key in given:
+        if key not in ("start", "stop", "step", "count", "log"):
+            raise FieldError(f"{name} has {key!r}; a range has start, count, and stop or step, and log")
+    if ("stop" in given) == ("step" in given) or not {"start", "count"} <= set(given):
+        raise FieldError(f"{name}: a range has start, count, and either stop or step")
+    count = given["count"]
+    if isinstance(count, bool) or not isinstance(count, int) or not 1 <= count <= LARGEST:
+        raise FieldError(f"{name} has count = {count!r}; it must be a whole number of 1 or more")
+    start, other = (number(given[key]) for key in ("start", "stop" if "stop" in given else "step"))
+    for value in (start, other):
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
+            raise FieldError(f"{name} has {value!r} in its range; it must be a number")
+    if "step" in given:
+        if given.get("log"):
+            return [start * other**i for i in range(count)]
+        return [start + other * i for i in range(count)]
+    if count == 1:
+        return [start]
+    if not given.get("log"):
+        return [start + (other - start) * i / (count - 1) for i in range(count)]
+    if not start * other > 0:
+        raise FieldError(f"{name}: a range with log = true needs a start and a stop of one sign, neither of them 0")
+    return [start * (other / start) ** (i / (count - 1)) for i in range(count)]
+
+
+# ---- files ---------------------------------------------------------------------------------------------------------
+
+
+def read_table(path: str) -> dict[str, list]:
+    """The columns of a .csv or .jsonl file, row by row what an image has of its own.
+
+    CSV: the first line names the columns: ``flags``, flags such as ``-lambda``, or fields such as ``beam.wavelength``.
+    JSON lines: an object a line with such keys, or a text, which is the flags. Raises NanoBraggError that names the
+    line.
+    """
+    read = {".csv": _csv_rows, ".jsonl": _json_rows}.get(os.path.splitext(path)[1])
+    if read is None:
+        raise NanoBraggError(f"{path} is no table; give a file that ends in .csv or .jsonl")
+    columns: dict[str, list] = {}
+    count = 0
+    try:
+        with open(path, encoding="utf-8", newline="") as file:
+            for values in read(path, file):
+                for name in values:
+                    if name not in columns:
+                        columns[name] = [MISSING] * count
+                for name, column in columns.items():
+                    column.append(values.get(name, MISSING))
+                count += 1
+    except OSError as error:
+        raise cannot_read(path, error) from None
+    except UnicodeDecodeError:
+        raise NanoBraggError(f"{path} is no text in UTF-8; write it as CSV or JSON lines") from None
+    if not count or not columns:
+        raise NanoBraggError(f"{path} has no rows; give one for every image")
+    return columns
+
+
+def _csv_rows(path, file):
+    rows = csv.reader(file)
+    names = [name.strip() for name in next(rows, [])]
+    if not names or not all(names) or len(set(names)) < len(names):
+        raise NanoBraggError(f"{path}, line 1 must name the columns, each once, as in flags or -lambda,-misset")
+    for cells in rows:
+        if not cells:
+            continue
+        if len(cells) != len(names):
+            raise NanoBraggError(f"{path}, line {rows.line_num} has {len(cells)} cells; line 1 names {len(names)}")
+        yield {name: _cell(name, cell) for name, cell in zip(names, cells, strict=True) if cell.strip()}
+
+
+def _cell(name, cell):
+    """A number, numbers in a row, what JSON makes of it, or a word."""
+    if name == "flags":
+        return cell
+    try:
+        return json.loads(cell)
+    except ValueError:
+        pass
+    try:
+        numbers = [float(word) for word in cell.split()]
+    except ValueError:
+        return cell.strip()
+    return numbers if len(numbers) > 1 else numbers[0]
+
+
+def _json_rows(path, file):
+    for number, line in enumerate(file, 1):
+        if not line.strip():
+            continue
+        try:
+            values = json.loads(line)
+        except ValueError as error:
+            raise NanoBraggError(f"{path}, line {number} is no JSON: {error}") from None
+        if isinstance(values, str):
+            values = {"flags": values}
+        if not isinstance(values, dict):
+            raise NanoBraggError(f"{path}, line {number} is neither an object nor a text; write one of them a line")
+        yield values
