@@ -4,8 +4,8 @@
 def noise_maker(stream, random, seed, threads):
     """What turns mean counts into noisy integers.
 
-    stream: "ran1" for the reference's own (serial) one, "philox" for the counter-based one. random: the Ran1 whose table
-    earlier streams may have loaded. seed: the negated -seed. threads: for philox; the result does not depend on it.
+    stream: "ran1" for the reference's own (serial) one, "philox" for the counter-based one. random: the Ran1 whose
+    table earlier streams may have loaded. seed: the negated -seed. threads: for philox; the result does not depend on it.
     """
     if stream == "philox":
         return _Philox(seed, threads)
@@ -63,7 +63,7 @@ class _Philox:
 
 
 def _inside(image, first, block, roi):
-    """The rows of the image and of `block` that the ROI touches, and the first one's number; None where it touches none.
+    """The rows of the image and of `block` that the ROI touches, and the first one's number; None if it touches none.
 
     The block's other rows are cleared.
     """

@@ -14,7 +14,8 @@ class Statistics(Record):
 
     pixels: how many were rendered. mean, rms: over those. rmsd: about the mean, over the whole region of interest.
     maximum: the largest value (0 if none is positive). maximum_pixel: its (slow, fast), or None. maximum_at: the
-    position (fast, slow), m, of that pixel's last sub-pixel. solid_angle: sum of the solid angle over all sub-steps, steradian.
+    position (fast, slow), m, of that pixel's last sub-pixel. solid_angle: sum of the solid angle over all sub-steps,
+    steradian.
     not_interpolated: steps outside the range where structure factors can be interpolated. seconds: spent in the loop.
     """
 
