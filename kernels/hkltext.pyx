@@ -373,7 +373,7 @@ cdef class HklRows:
         cdef double* box = <double*>table.data
         cdef const char* s = self.rest
         cdef int h_min = self.lowest[0], k_min = self.lowest[1], l_min = self.lowest[2]
-        cdef Py_ssize_t h_stride, k_stride, entered = self.plain, i
+        cdef Py_ssize_t h_stride, k_stride, entered = self.plain
         cdef Row* row = self.rows
         cdef long long h, k, l
         cdef double F

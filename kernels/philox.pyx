@@ -117,8 +117,8 @@ cdef inline void one_round(int n, nb_outu x0, nb_outu x1, nb_outu x2, nb_outu x3
 
 cdef void scramble(Scratch *s, int n, uint32_t low, uint32_t high) noexcept nogil:
     """n counters to random words; round by round, as the compiler then makes vectors of it."""
-    cdef int i
-    for i in range(NB_PHILOX_ROUNDS):
+    cdef int _round
+    for _round in range(NB_PHILOX_ROUNDS):
         one_round(n, s.x0, s.x1, s.x2, s.x3, low, high)
         low += NB_PHILOX_STEP_LOW
         high += NB_PHILOX_STEP_HIGH

@@ -5,7 +5,8 @@ def noise_maker(stream, random, seed, threads):
     """What turns mean counts into noisy integers.
 
     stream: "ran1" for the reference's own (serial) one, "philox" for the counter-based one. random: the Ran1 whose
-    table earlier streams may have loaded. seed: the negated -seed. threads: for philox; the result does not depend on it.
+    table earlier streams may have loaded. seed: the negated -seed. threads: for philox; the result does not depend on
+    them.
     """
     if stream == "philox":
         return _Philox(seed, threads)
