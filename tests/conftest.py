@@ -10,7 +10,6 @@ import pytest
 
 from nanobragg_py import golden
 
-
 # Tests are run in the checkout, whose package has no compiled modules when what is tested is installed: programs that
 # tests start must not find it in their working directory.
 os.environ["PYTHONSAFEPATH"] = "1"
