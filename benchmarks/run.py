@@ -252,14 +252,16 @@ def main():
     if unknown:
         parser.error(f"no workload {', '.join(sorted(unknown))}")
     results, rest = [], None
-    with tempfile.TemporaryDirectory() as folder:
-        write_inputs(folder)
-        for name, (flags, *_) in WORKLOADS.items():
-            if arguments.only and name not in arguments.only:
-                continue
+    for name, (flags, *_) in WORKLOADS.items():
+        if arguments.only and name not in arguments.only:
+            continue
+        # a folder for each: a dump file that one workload leaves would give the next its structure factors
+        with tempfile.TemporaryDirectory() as folder:
+            write_inputs(folder)
             results.append(measure(name, flags, ours, reference, folder, arguments.repeat))
-            print(table(results[-1:]).splitlines()[-1], flush=True)
-        if arguments.scaling:
+        print(table(results[-1:]).splitlines()[-1], flush=True)
+    if arguments.scaling:
+        with tempfile.TemporaryDirectory() as folder:
             rest = measure_rest(ours, reference, folder, arguments.repeat)
     print()
     print(table(results))
