@@ -9,23 +9,15 @@ cdef void inverse_airpaths(const nb_job *p, int n, double step, const double *st
     The squared airpath is t^2 + off: t along the fast axis from the foot of the perpendicular, which is sqrt(off) long.
     """
     cdef int i
-    # not 1 when a two-theta axis that is no unit vector has turned the detector, which the reference allows
-    cdef double length = sqrt(nb_dot(p.fast, p.fast)), along = nb_dot(start, p.fast) / length, off = 0.0, unit, t, d
+    cdef double along = nb_dot(start, w.fast), off = 0.0, unit = w.unit, d
+    step = step * w.length
     for i in range(3):
-        d = start[i] - along * p.fast[i] / length
+        d = start[i] - along * w.fast[i]
         off += d * d
-    step = step * length
     w.along = along
     w.off = off
     w.step = step
-    # in units of the first pixel's airpath nb_rsqrt sees numbers near 1, whatever the geometry
-    unit = 1.0 / sqrt(along * along + off)
-    along = along * unit
-    off = off * unit * unit
-    step = step * unit
-    for i in range(n):
-        t = along + step * place[i]
-        inv[i] = unit * nb_rsqrt(t * t + off)
+    nb_inverse_lengths(n, along * unit, step * unit, off * (unit * unit), unit, place, inv)
 
 
 cdef void directions(const nb_job *p, int n, double step, const double *start, nb_in place,
@@ -72,20 +64,18 @@ cdef void project_flat(const nb_job *p, int n, const double *axis, double step, 
 cdef void solid_angles(const nb_job *p, int n, const unsigned short *mask, nb_in inv, double times, nb_out omega,
                        nb_out angle) noexcept nogil:
     """The pixels' solid angles; `times` of each goes into the sum of those that are not masked."""
-    cdef int i
-    cdef double area = p.pixel * p.pixel, close = p.close_distance
-    if p.point_pixel:
-        for i in range(n):
-            omega[i] = nb_solid_angle(inv[i], area, close, 1)
-    else:
-        for i in range(n):
-            omega[i] = nb_solid_angle(inv[i], area, close, 0)
+    cdef int i, point = p.point_pixel
+    cdef double area = p.pixel * p.pixel, close = p.close_distance, o
     if mask == NULL:
         for i in range(n):
-            angle[i] = angle[i] + times * omega[i]
+            o = nb_solid_angle(inv[i], area, close, point)
+            omega[i] = o
+            angle[i] = angle[i] + times * o
     else:
         for i in range(n):
-            angle[i] = angle[i] + (times * omega[i] if mask[i] else 0.0)
+            o = nb_solid_angle(inv[i], area, close, point)
+            omega[i] = o
+            angle[i] = angle[i] + (times * o if mask[i] else 0.0)
 
 
 cdef void captures(const nb_job *p, int n, int layer, nb_out capture) noexcept nogil:

@@ -4,7 +4,6 @@ cdef extern from "nb_common.h" nogil:
     double nb_rint(double x)
     double nb_nearest(double x)
     double nb_floor(double x)
-    double nb_rsqrt(double v)
     double nb_dot(const double *u, const double *v)
     void nb_cross(const double *u, const double *v, double *w)
 
@@ -113,3 +112,7 @@ cdef extern from "nb_amplitude.h" nogil:
     double nb_grating(double h, double n)
     double nb_sphere(double x)
     double nb_amplitude(int kind, const nb_lattice *c, double h, double k, double l, double *axis)
+
+cdef extern from "nb_vector.h" nogil:
+    void nb_inverse_lengths(int n, double along, double step, double off, double unit, const double *place,
+                            double *inverse)

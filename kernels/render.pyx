@@ -94,42 +94,42 @@ cdef void finish(const nb_job *p, int n, const unsigned short *mask, const Scrat
     """
     cdef int i
     cdef double f2 = p.default_F * p.default_F if p.structure_kind == NB_CONSTANT else 1.0
-    cdef double background = p.background, scale = p.scale
+    cdef double background = p.background
     cdef nb_out acc = w.acc
-    cdef nb_out sum = w.sum
-    cdef nb_out squares = w.squares
-    cdef nb_outf top = w.top
-    cdef nb_in omega = w.omega
-    cdef nb_in polar = w.polar
+    cdef nb_out seen = w.part
     cdef nb_in capture = w.capture
-    cdef float value
+    cdef const double *omega = w.ones if p.weight_omega else w.omega
+    cdef const double *polar = w.polar if p.polarized and not p.weight_polar else w.ones
     if p.sensor and not p.weight_thick:
         for i in range(n):
             acc[i] = (background + f2 * acc[i]) * capture[i]
         background = 0.0
         f2 = 1.0
-    f2 = f2 * scale
-    background = background * scale
-    if not p.weight_omega:
-        if p.polarized and not p.weight_polar:
-            for i in range(n):
-                acc[i] = (background + f2 * acc[i]) * (polar[i] * omega[i])
-        else:
-            for i in range(n):
-                acc[i] = (background + f2 * acc[i]) * omega[i]
-    elif p.polarized and not p.weight_polar:
-        for i in range(n):
-            acc[i] = (background + f2 * acc[i]) * polar[i]
-    else:
-        for i in range(n):
-            acc[i] = background + f2 * acc[i]
     if mask != NULL:
         for i in range(n):
             acc[i] = acc[i] if mask[i] else 0.0
-    if replaced >= 0:
-        acc[replaced] = w.value
-    for i in range(n):
-        value = <float>acc[i]
+            seen[i] = omega[i] if mask[i] else 0.0
+        omega = seen
+    f2 = f2 * p.scale
+    background = background * p.scale
+    if replaced < 0:
+        shade(w, 0, n, background, f2, acc, polar, omega, image)
+    else:
+        shade(w, 0, replaced, background, f2, acc, polar, omega, image)
+        shade(w, replaced, replaced + 1, w.value, 0.0, acc, w.ones, w.ones, image)
+        shade(w, replaced + 1, n, background, f2, acc, polar, omega, image)
+
+
+cdef void shade(const Scratch *w, int first, int last, double background, double f2, nb_in acc, nb_in polar,
+                nb_in omega, nb_outf image) noexcept nogil:
+    """Pixels `first` to `last` - 1 of a tile."""
+    cdef int i
+    cdef nb_out sum = w.sum
+    cdef nb_out squares = w.squares
+    cdef nb_outf top = w.top
+    cdef float value
+    for i in range(first, last):
+        value = <float>((background + f2 * acc[i]) * (polar[i] * omega[i]))
         image[i] = value
         sum[i] = sum[i] + value
         squares[i] = squares[i] + value * value
@@ -279,7 +279,7 @@ def render(Job job, float[:, ::1] image, int threads=1, progress=None, override=
         raise MemoryError("no memory for the kernels' workspace")
     try:
         for t in range(threads):
-            lay_out(&scratch[t], memory + t * SCRATCH_DOUBLES)
+            lay_out(&scratch[t], p, memory + t * SCRATCH_DOUBLES)
             if override is not None:
                 scratch[t].row, scratch[t].column, scratch[t].value = override
         row = p.slow_min

@@ -18,6 +18,7 @@ cdef struct Portion:
 cdef struct Scratch:
     # one thread's workspace: arrays of TILE doubles
     double *place      # 0, 1, 2, ...
+    double *ones       # 1, 1, 1, ...
     double *x          # diffracted unit vector
     double *y
     double *z
@@ -37,6 +38,9 @@ cdef struct Scratch:
     double *weight
     double *cubic      # 12 * TILE
     double *pqr        # 9 * BLOCK
+    double fast[3]     # unit vector along the fast axis
+    double length      # of p.fast: not 1 when a two-theta axis that is no unit vector has turned the detector
+    double unit        # 1/(a length that no airpath exceeds)
     double along       # of the tile: first pixel's place along the fast axis from the foot of the perpendicular, m,
     double off         # the perpendicular squared, m^2, and a pixel's step, m
     double step
@@ -55,7 +59,7 @@ cdef struct Scratch:
     float value
 
 cdef enum:
-    ARRAYS = 22
+    ARRAYS = 23
     SCRATCH_DOUBLES = (ARRAYS + 12) * TILE + 9 * BLOCK + TILE
 
 
@@ -68,7 +72,7 @@ cdef void choose_portion(Portion *item, const nb_job *p, Py_ssize_t number, int 
     item.fast_end = item.fast + length if item.fast + length < p.fast_max + 1 else p.fast_max + 1
 
 
-cdef void lay_out(Scratch *w, double *memory) noexcept nogil:
+cdef void lay_out(Scratch *w, const nb_job *p, double *memory) noexcept nogil:
     cdef int i
     w.place = memory
     w.x = memory + TILE
@@ -92,6 +96,7 @@ cdef void lay_out(Scratch *w, double *memory) noexcept nogil:
     w.squares = memory + 19 * TILE
     w.angle = memory + 20 * TILE
     w.top = <float *>(memory + 21 * TILE)
+    w.ones = memory + 22 * TILE
     w.cubic = memory + ARRAYS * TILE
     w.pqr = w.cubic + 12 * TILE
     w.element = <int *>(w.pqr + 9 * BLOCK)
@@ -101,6 +106,13 @@ cdef void lay_out(Scratch *w, double *memory) noexcept nogil:
     w.value = 0.0
     for i in range(TILE):
         w.place[i] = i
+        w.ones[i] = 1.0
+    w.length = sqrt(nb_dot(p.fast, p.fast))
+    for i in range(3):
+        w.fast[i] = p.fast[i] / w.length
+    w.unit = 1.0 / (sqrt(nb_dot(p.origin, p.origin)) + p.pixel * p.fpixels * w.length
+                    + p.pixel * p.spixels * sqrt(nb_dot(p.slow, p.slow))
+                    + fabs(p.layers * p.thickstep))
 
 
 cdef void fill(int n, double value, nb_out a) noexcept nogil:
