@@ -108,6 +108,10 @@ def import_loops():
     """
     from ..backends import cpu_renderer, level_module
 
+    # OpenMP's threads wait for each other in a busy loop, by default for so long that on a machine with other work the
+    # one that is waited for does not get a processor. The library reads this when it is loaded, with the loops.
+    if "OMP_WAIT_POLICY" not in os.environ:
+        os.environ.setdefault("GOMP_SPINCOUNT", "3000")
     wanted = "collections.abc" not in sys.modules
     if wanted:
         sys.modules["collections.abc"] = None

@@ -9,7 +9,6 @@ from . import report
 from ._record import REQUIRED, Record
 from .errors import NanoBraggError
 from .experiment import StructureFactors
-from .io import hkl
 from .kernels.random import Ran1
 from .options import Options
 from .resolve import apply_header, resolve_experiment, resolve_setup
@@ -68,8 +67,20 @@ def load(options, opening=(), mask=None, say=ignore, complain=ignore, prepare=ig
     lines += report.sweep_lines(setup) + report.source_lines(experiment)
     lines += report.summary_lines(experiment, setup.noise_seed if options.write_noise else None)
     say(lines)
-    table = hkl.kernel_table(factors, in_place=write_dump)
-    return Loaded(options=options, setup=setup, experiment=experiment, table=table, random=random)
+    return Loaded(
+        options=options,
+        setup=setup,
+        experiment=experiment,
+        table=None if factors.bounds is None else kernel_table(factors, write_dump),
+        random=random,
+    )
+
+
+def kernel_table(factors, in_place):
+    """`io.hkl.kernel_table`, which many runs have no use for."""
+    from .io.hkl import kernel_table
+
+    return kernel_table(factors, in_place)
 
 
 def program_lines():
@@ -147,8 +158,12 @@ def read_structure_factors(options, dump_available, say, write_dump):
     if options.hkl_file is None:
         if not dump_available:
             return StructureFactors(default_F=options.default_F)
+        from .io.hkl import read_dump
+
         say([report.dump_read_line(options.dump_file)])
-        return hkl.read_dump(options.dump_file, options.default_F)
+        return read_dump(options.dump_file, options.default_F)
+    from .io import hkl
+
     lines = [report.counting_line(options.hkl_file)]
     said = hkl.HklReport()
     try:

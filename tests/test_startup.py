@@ -89,6 +89,7 @@ def test_imports(run, program, installed, tmp_path):
     assert "nanobragg_py.cli.dropin" in names
     own = {name for name in names if name.partition(".")[0] == "nanobragg_py"}
     assert sorted(names - before - own - ALLOWED) == []
+    assert ("nanobragg_py.kernels.hkltext" in names) == (run == "table")
     if run not in ("help", "version", "mistake"):
         assert sorted(name for name in own if name.rpartition(".")[2] in NOT_NEEDED) == []
 
