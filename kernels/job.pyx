@@ -119,6 +119,12 @@ cdef void set_reach(nb_job *p, Buffer table):
         c.limit = 0.0
 
 
+cdef double largest_index(crystal, beam):
+    """No Miller index is larger: |a| |q| with |q| <= 2/lambda, doubled for source directions that are not unit ones."""
+    lengths = [sqrt(v[0] * v[0] + v[1] * v[1] + v[2] * v[2]) for v in (crystal.a, crystal.b, crystal.c)]
+    return 4.0 * max(lengths) / min([source[4] for source in beam.sources])
+
+
 cdef void set_box(nb_job *p, bounds):
     """Where the table's indices lie, and where interpolation is allowed (the reference's bounds)."""
     cdef int i
@@ -143,7 +149,7 @@ cdef class Job:
     experiment: a resolved Experiment. table: its structure factors in the kernels' layout (see
     `nanobragg_py.io.hkl.kernel_table`), or None when there is no table. stale_phi: reproduce the reference's
     phi = 0 defect (D1): such a step keeps the vectors of the step before it. single: the lattice transform in float32,
-    where the loops have it (flat detectors, no interpolation); indices stay in double.
+    where the loops have it (flat detectors, no interpolation, indices below 2^19); indices stay in double.
     """
 
     def __init__(self, experiment, table=None, bint stale_phi=False, bint single=False):
@@ -166,7 +172,6 @@ cdef class Job:
         p.thickstep = detector.thickstep
         p.absorption = detector.thickstep * detector.mu
         p.layers = detector.thicksteps
-        p.single = single
         p.sensor = detector.thickness != 0.0
         p.fpixels = detector.fpixels
         p.spixels = detector.spixels
@@ -199,6 +204,7 @@ cdef class Job:
         self.table_data = NULL if table is None else <const double *>(<Buffer>table).data
         self._set_sources(beam)
         self._set_orientations(crystal, sampling, stale_phi)
+        p.single = single and largest_index(crystal, beam) < NB_SINGLE_SHIFT / 3.0
         self.mask = detector.mask
         self.mask_data = NULL
         if detector.mask is not None:

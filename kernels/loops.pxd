@@ -67,13 +67,15 @@ cdef inline float single_sqr(Lattice *c, float h, float k, float l) noexcept nog
 cdef inline void sum_single(Lattice *c, int n, nb_in place, nb_in inv, const double *m, nb_outf acc) noexcept nogil:
     """`sum_flat` with indices in double and the rest in float32; acc is float32, and is emptied now and then."""
     cdef int i
-    cdef double hp = m[0], hq = m[1], hr = m[2], kp = m[3], kq = m[4], kr = m[5], lp = m[6], lq = m[7], lr = m[8]
-    cdef double h, k, l
+    cdef double hp = m[0], hq = m[1], hr = m[2] - NB_SINGLE_SHIFT, kp = m[3], kq = m[4], kr = m[5] - NB_SINGLE_SHIFT
+    cdef double lp = m[6], lq = m[7], lr = m[8] - NB_SINGLE_SHIFT
     for i in range(n):
-        h = inv[i] * (hp + hq * place[i]) - hr
-        k = inv[i] * (kp + kq * place[i]) - kr
-        l = inv[i] * (lp + lq * place[i]) - lr
-        acc[i] = acc[i] + single_sqr(c, <float>(h - nb_rint(h)), <float>(k - nb_rint(k)), <float>(l - nb_rint(l)))
+        acc[i] = acc[i] + single_sqr(
+            c,
+            nb_single_fraction(inv[i] * (hp + hq * place[i]) - hr),
+            nb_single_fraction(inv[i] * (kp + kq * place[i]) - kr),
+            nb_single_fraction(inv[i] * (lp + lq * place[i]) - lr),
+        )
 
 
 cdef inline void sum_single_nearest(Lattice *c, const nb_box *box, nb_in table, int n, nb_in place, nb_in inv,

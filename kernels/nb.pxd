@@ -106,6 +106,8 @@ cdef extern from *:
     ctypedef const int *nb_ini
 
 cdef extern from "nb_single.h" nogil:
+    double NB_SINGLE_SHIFT
+    float nb_single_fraction(double shifted)
     float nb_single_sqr(int kind, const nb_lattice *c, float h, float k, float l)
 
 cdef extern from "nb_amplitude.h" nogil:

@@ -8,6 +8,30 @@
 
 #include "nb_lattice.h"
 
+#define NB_SINGLE_SHIFT 1572864.0 /* 1.5 * 2^20 */
+
+/* Distance of an index from the nearest whole number, from the index plus NB_SINGLE_SHIFT: the low half of that
+ * double's bits is the fraction in units of 2^-32, with its sign. For indices of less than a third of the shift. */
+NB_FN float nb_single_fraction(double shifted)
+{
+    union {
+        double d;
+        long long i;
+    } bits;
+    bits.d = shifted;
+    return (float)(int)bits.i * (1.0f / 4294967296.0f);
+}
+
+/* Nearest integer, |x| < 2^22; see nb_rint. */
+NB_FN float nb_rintf(float x)
+{
+#if defined(__SSE2__) && !defined(__SSE4_1__)
+    return (x + 12582912.0f) - 12582912.0f; /* 1.5 * 2^23 */
+#else
+    return rintf(x);
+#endif
+}
+
 /* sin(pi d)/d, |d| <= 1/2, u = d^2. */
 NB_FN float nb_single_sinc_pi(float u)
 {
@@ -39,14 +63,14 @@ NB_FN float nb_single_small(const nb_lattice *c, int axis, float d)
 NB_FN float nb_single_grating(const nb_lattice *c, int axis, float d)
 {
     float a = fabsf(d) + 1e-20f, q = (float)c->cells[axis] * a;
-    q -= rintf(q);
+    q -= nb_rintf(q);
     return q * nb_single_sinc_pi(q * q) / (a * nb_single_sinc_pi(a * a));
 }
 
 NB_FN float nb_single_round(const nb_lattice *c, float h, float k, float l)
 {
     float v = (float)c->radius[0] * (h * h) + (float)c->radius[1] * (k * k) + (float)c->radius[2] * (l * l);
-    float r = sqrtf(v), t = r - rintf(r), u = t * t;
+    float r = sqrtf(v), t = r - nb_rintf(r), u = t * t;
     float w = (t * nb_single_sinc_pi(u) - (3.14159274f * r) * nb_single_cos_pi(u)) / (v * r * 10.3354256f);
     float z = 1.0f + v * (-0.986960441f + v * (0.347889611f + v * (-0.0635839414f + v * 0.00713123097f)));
     w = v < 0.04f ? z : w;

@@ -16,8 +16,9 @@ CASES = {
     "table": "-N 5 -hkl {inputs}/full8.hkl -nointerpolate",
     "tricubic": "-N 5 -hkl {inputs}/full8.hkl -interpolate",
     "curved": "-N 5 -curved_det",
+    "long cell": "-N 5 -cell 3e5 47 62 80 95 100",
 }
-SAME = ("tricubic", "curved", "tophat")  # these have no float32 loops
+SAME = ("tricubic", "curved", "tophat", "long cell")  # these have no float32 loops
 
 
 @pytest.mark.parametrize("case", CASES)
