@@ -10,6 +10,25 @@ from libc.string cimport memset
 
 from nanobragg_py.kernels.buffers cimport Buffer
 
+cdef extern from *:
+    """
+    #if defined(__linux__)
+    #include <fcntl.h>
+    #include <sys/syscall.h>
+    #include <unistd.h>
+    #endif
+    static int nb_exchange(const char *one, const char *other)
+    {
+    #if defined(__linux__) && defined(SYS_renameat2)
+        return syscall(SYS_renameat2, AT_FDCWD, one, AT_FDCWD, other, 2u /* RENAME_EXCHANGE */) == 0;
+    #else
+        (void)one, (void)other;
+        return 0;
+    #endif
+    }
+    """
+    bint nb_exchange(const char *one, const char *other) nogil
+
 cdef extern from "nb_pixel.h" nogil:
     uint16_t nb_smv_pixel(float photons, double scale, double adc)
 
@@ -83,3 +102,8 @@ def pgm_pixels(image, Py_ssize_t first, Buffer block not None, tuple roi not Non
     image, first, roi: as for `smv_pixels`. block: uint8 Buffer of shape (rows, fast), filled.
     """
     convert(image, first, block, roi, scale, 0.0, c"B")
+
+
+def exchange(bytes one, bytes other):
+    """Let two files have each other's names, at one stroke; False where the system or the file system cannot."""
+    return nb_exchange(one, other)

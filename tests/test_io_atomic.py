@@ -15,6 +15,7 @@ import pytest
 from nanobragg_py.errors import NanoBraggError
 from nanobragg_py.io.atomic import OutputFile, check_writable, write_file
 from nanobragg_py.kernels.buffers import Buffer
+from nanobragg_py.kernels.imagefile import exchange
 
 AS_ROOT = os.geteuid() == 0
 
@@ -60,6 +61,27 @@ def test_a_reader_of_the_old_file_goes_on_reading_it(tmp_path):
         write_file(path, b"new")
         assert old.read() == b"old"
     assert path.read_bytes() == b"new"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux exchanges names here")
+def test_exchange(tmp_path):
+    one, other = tmp_path / "one", tmp_path / "other"
+    one.write_text("1")
+    assert not exchange(os.fsencode(one), os.fsencode(other))
+    other.write_text("2")
+    assert exchange(os.fsencode(one), os.fsencode(other))
+    assert (one.read_text(), other.read_text()) == ("2", "1")
+
+
+@pytest.mark.parametrize("able", [True, False])
+def test_replacing_with_and_without_an_exchange(tmp_path, monkeypatch, able):
+    if not able:
+        monkeypatch.setattr(OutputFile, "_exchange", lambda self: False)
+    path = tmp_path / "image"
+    for text in (b"first", b"second"):
+        write_file(path, text)
+        assert path.read_bytes() == text
+        assert names(tmp_path) == ["image"]
 
 
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, NanoBraggError])

@@ -90,6 +90,7 @@ class OutputFile:
         self._descriptor = -1
         self._target = None
         self._temporary = None
+        self._replaces = False
 
     def __enter__(self):
         try:
@@ -137,6 +138,7 @@ class OutputFile:
                 raise
             break
         if status is not None:
+            self._replaces = True
             self._keep_permissions(status)
 
     def _keep_permissions(self, status):
@@ -168,7 +170,7 @@ class OutputFile:
             return False
         try:
             self._close()
-            if self._temporary is not None:
+            if self._temporary is not None and not (self._replaces and self._exchange()):
                 os.rename(self._temporary, self._target)
                 self._temporary = None
         except OSError as failure:
@@ -176,6 +178,16 @@ class OutputFile:
         finally:
             self._abandon()
         return False
+
+    def _exchange(self):
+        """Swap the new file with the one it replaces, which is then the temporary one; False where that cannot be done.
+
+        A rename onto an existing file makes ext4 write the new one to disk at once, which takes longer than everything
+        else that is done with it.
+        """
+        from ..kernels.imagefile import exchange
+
+        return exchange(os.fsencode(self._temporary), os.fsencode(self._target))
 
     def _close(self):
         descriptor, self._descriptor = self._descriptor, -1
