@@ -156,28 +156,26 @@ NB_FN double nb_metric(const nb_lattice *c, double h, double k, double l, double
            (k * (c->metric[3] * k + c->metric[4] * l) + (l * (c->metric[5] * l) + constant));
 }
 
-/* 2^x for -1000 <= x: a polynomial for the fraction, the whole number straight into the exponent bits. Error 9e-13.
- * Even and odd powers are two chains, half as long as one. */
+/* 2^x for -1000 <= x: a polynomial for the fraction, the whole number straight into the exponent bits. Error 9e-13. */
 NB_FN double nb_exp2(double x)
 {
     union {
         double d;
         unsigned long long i;
     } bits;
-    double f, g, p, q;
+    double f, p;
     x = x < -1000.0 ? -1000.0 : x;
     bits.d = x + NB_ROUND_MAGIC;
     f = x - (bits.d - NB_ROUND_MAGIC);
     bits.i = (bits.i << 52) + (1023ULL << 52);
-    g = f * f;
-    q = 0.00015403455852453838 + g * 1.3255224878668817e-06;
-    p = 0.0013333450568000645 + g * 1.5310079402249296e-05;
-    q = 0.009618129159402558 + g * q;
-    p = 0.05550410941205933 + g * p;
-    q = 0.2402265069581299 + g * q;
-    p = 0.6931471805459335 + g * p;
-    q = 1.0 + g * q;
-    return (q + f * p) * bits.d;
+    p = 1.5310079402249296e-05 + f * 1.3255224878668817e-06;
+    p = 0.00015403455852453838 + f * p;
+    p = 0.0013333450568000645 + f * p;
+    p = 0.009618129159402558 + f * p;
+    p = 0.05550410941205933 + f * p;
+    p = 0.2402265069581299 + f * p;
+    p = 0.6931471805459335 + f * p;
+    return (1.0 + f * p) * bits.d;
 }
 
 /* Gaussian spots: the metric carries -2 log2(e)/0.63 * fudge, so that F^2 = 2^(log2 height + metric). */
