@@ -58,7 +58,8 @@ WORKLOADS = {
     "start-up": (f"{CONSTANT} -detpixels 8 -oversample 1", None, None, None),
 }
 
-#: what the cost of a step should not depend on
+#: What the cost of a step should not depend on. The cell of "reflections" grows with their number n (a cube of them),
+#: so that the detector sees most of them, and the gather reaches all over the table.
 SCALING = {
     "pixels a side": [
         (n, f"{CONSTANT} -detpixels {n} -oversample 1 -nonoise -nopgm") for n in (256, 512, 1024, 2048, 4096, 8192)
@@ -66,6 +67,14 @@ SCALING = {
     "mosaic domains": [
         (n, f"{CONSTANT} -detpixels 128 -oversample 1 -mosaic 0.5 -mosaic_domains {n} -nonoise -nopgm")
         for n in (10, 100, 1000, 10000)
+    ],
+    "reflections": [
+        (
+            side**3,
+            f"-hkl cube.hkl {BASE} -cell {side * 1.09:g} {side * 1.09:g} {side * 1.09:g} 90 90 90 -detpixels 1024 "
+            "-oversample 1 -nonoise -nopgm",
+        )
+        for side in (21, 47, 101, 215)
     ],
 }
 
@@ -81,6 +90,16 @@ def write_inputs(folder):
     with open(os.path.join(folder, "bench.img"), "wb") as file:
         file.write(header.ljust(512))
         file.write(b"\x01\x00" * 256 * 256)
+
+
+def write_cube(folder, count):
+    """cube.hkl: `count` reflections, a cube of odd side around the origin."""
+    half = round(count ** (1 / 3)) // 2
+    span = range(-half, half + 1)
+    with open(os.path.join(folder, "cube.hkl"), "w") as file:
+        for h in span:
+            for k in span:
+                file.writelines([f"{h} {k} {l} {50 + (7 * h + 11 * k + 13 * l) % 100}\n" for l in span])
 
 
 def run_ours(program, flags, folder, threads=1):
@@ -186,25 +205,31 @@ def peak_memory(program, flags, folder):
     return int(done.stdout) * unit / 1e6
 
 
-def measure_rest(ours, reference, folder, repeat):
+def measure_rest(ours, reference, repeat):
     """Threads, scaling and memory."""
     rest = {"threads": {}, "scaling": {}, "memory_MB": {}}
-    for name in ("W2", "W3", "W4", "W5"):
-        flags = shlex.split(WORKLOADS[name][0]) + ["-nonoise", "-nopgm"]
-        one, two = [], []
-        for _ in range(repeat):
-            one.append(run_ours(ours, flags, folder, 1)[0])
-            two.append(run_ours(ours, flags, folder, 2)[0])
-        rest["threads"][name] = statistics.median(one) / statistics.median(two)
+    with tempfile.TemporaryDirectory() as folder:
+        for name in ("W2", "W3", "W4", "W5"):
+            flags = shlex.split(WORKLOADS[name][0]) + ["-nonoise", "-nopgm"]
+            counts = [2**i for i in range((os.cpu_count() or 1).bit_length())]
+            times = {threads: [] for threads in counts}
+            for _ in range(3 * repeat):  # some loops last milliseconds: medians of more runs
+                for threads in counts:
+                    loop, steps, _ = run_ours(ours, flags, folder, threads)
+                    times[threads].append(loop / steps)
+            rest["threads"][name] = [(threads, statistics.median(times[threads]) * 1e9) for threads in counts]
     for what, series in SCALING.items():
         rest["scaling"][what] = []
         for n, flags in series:
-            runs = [run_ours(ours, shlex.split(flags), folder) for _ in range(max(1, repeat // 2))]
+            with tempfile.TemporaryDirectory() as folder:
+                if "cube.hkl" in flags:
+                    write_cube(folder, n)
+                runs = [run_ours(ours, shlex.split(flags), folder) for _ in range(repeat)]
             rest["scaling"][what].append((n, statistics.median(loop / steps for loop, steps, _ in runs) * 1e9))
     for name, flags in (("W2", WORKLOADS["W2"][0]), ("10000^2 still", f"{CONSTANT} -detpixels 10000 -oversample 1")):
-        rest["memory_MB"][name] = [peak_memory(ours, shlex.split(flags), folder)]
-        if reference:
-            rest["memory_MB"][name].append(peak_memory(reference, shlex.split(flags), folder))
+        with tempfile.TemporaryDirectory() as folder:
+            programs = [ours, reference] if reference else [ours]
+            rest["memory_MB"][name] = [peak_memory(program, shlex.split(flags), folder) for program in programs]
     return rest
 
 
@@ -215,7 +240,8 @@ def plot(results, rest, path):
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
-    panels = 1 + len(rest["scaling"]) if rest else 1
+    scaling, threads = (rest["scaling"], rest["threads"]) if rest else ({}, {})
+    panels = 1 + len(scaling) + bool(threads)
     figure, axes = pyplot.subplots(1, panels, figsize=(5 * panels, 4), squeeze=False)
     bars = [(r["name"], r["loop_ratio"], r["total_ratio"]) for r in results if "loop_ratio" in r]
     axis = axes[0][0]
@@ -228,10 +254,15 @@ def plot(results, rest, path):
         axis.invert_yaxis()
         axis.legend()
     axis.set_xlabel("times the speed of the C program")
-    for axis, (what, series) in zip(axes[0][1:], (rest or {"scaling": {}})["scaling"].items(), strict=False):
+    for axis, (what, series) in zip(axes[0][1:], scaling.items(), strict=False):
         axis.semilogx(*zip(*series, strict=True), "o-")
-        axis.set_ylim(bottom=0)
         axis.set_xlabel(what)
+    for name, series in threads.items():
+        axes[0][-1].plot(*zip(*series, strict=True), "o-", label=name)
+        axes[0][-1].set_xlabel("threads")
+        axes[0][-1].legend()
+    for axis in axes[0][1:]:
+        axis.set_ylim(bottom=0)
         axis.set_ylabel("ns a step")
     figure.tight_layout()
     figure.savefig(path, dpi=80)
@@ -261,12 +292,14 @@ def main():
             results.append(measure(name, flags, ours, reference, folder, arguments.repeat))
         print(table(results[-1:]).splitlines()[-1], flush=True)
     if arguments.scaling:
-        with tempfile.TemporaryDirectory() as folder:
-            rest = measure_rest(ours, reference, folder, arguments.repeat)
+        rest = measure_rest(ours, reference, arguments.repeat)
     print()
     print(table(results))
     if rest:
-        print("\ntwo threads: " + ", ".join(f"{name} {ratio:.2f} times one" for name, ratio in rest["threads"].items()))
+        for name, ((_, one), *more) in rest["threads"].items():
+            gains = ", ".join(f"{threads} threads {one / ns:.2f} times one" for threads, ns in more)
+            print(f"\n{name}: {gains}", end="")
+        print()
         for what, series in rest["scaling"].items():
             print(f"ns a step by {what}: " + ", ".join(f"{n}: {ns:.2f}" for n, ns in series))
         for name, megabytes in rest["memory_MB"].items():

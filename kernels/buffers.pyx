@@ -34,6 +34,9 @@ cdef extern from *:
     #ifdef MADV_HUGEPAGE
         if (nbytes >= NB_HUGE) madvise(data, nbytes, MADV_HUGEPAGE); /* a hint: refusal changes nothing but speed */
     #endif
+    #ifdef MADV_POPULATE_WRITE
+        if (nbytes < NB_HUGE) madvise(data, nbytes, MADV_POPULATE_WRITE); /* one call, not a fault for every page */
+    #endif
         return data;
     }
     """
