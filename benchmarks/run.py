@@ -241,29 +241,34 @@ def plot(results, rest, path):
     from matplotlib import pyplot
 
     scaling, threads = (rest["scaling"], rest["threads"]) if rest else ({}, {})
-    panels = 1 + len(scaling) + bool(threads)
-    figure, axes = pyplot.subplots(1, panels, figsize=(5 * panels, 4), squeeze=False)
+    layout = [["ratios", *scaling][:3], ["ratios", *list(scaling)[2:], "threads"]] if rest else [["ratios"]]
+    figure, axes = pyplot.subplot_mosaic(layout, figsize=(13, 7) if rest else (5, 7))
     bars = [(r["name"], r["loop_ratio"], r["total_ratio"]) for r in results if "loop_ratio" in r]
-    axis = axes[0][0]
+    axis = axes["ratios"]
     if bars:
         names, loops, totals = zip(*bars, strict=True)
         places = range(len(names))
-        axis.barh([p + 0.2 for p in places], loops, 0.4, label="loop")
-        axis.barh([p - 0.2 for p in places], totals, 0.4, label="whole run")
-        axis.set_yticks(list(places), names, fontsize=7)
+        axis.barh([p - 0.2 for p in places], loops, 0.4, label="loop")
+        axis.barh([p + 0.2 for p in places], totals, 0.4, label="whole run")
+        axis.set_yticks(list(places), names, fontsize=8)
         axis.invert_yaxis()
         axis.legend()
     axis.set_xlabel("times the speed of the C program")
-    for axis, (what, series) in zip(axes[0][1:], scaling.items(), strict=False):
-        axis.semilogx(*zip(*series, strict=True), "o-")
-        axis.set_xlabel(what)
+    for what, series in scaling.items():
+        axes[what].semilogx(*zip(*series, strict=True), "o-")
+        numbers = [n for n, _ in series]
+        axes[what].set_xticks(numbers, [f"{n}" if n < 1e5 else f"{n:.0e}" for n in numbers], fontsize=8)
+        axes[what].minorticks_off()
+        axes[what].set_xlabel(what)
     for name, series in threads.items():
-        axes[0][-1].plot(*zip(*series, strict=True), "o-", label=name)
-        axes[0][-1].set_xlabel("threads")
-        axes[0][-1].legend()
-    for axis in axes[0][1:]:
-        axis.set_ylim(bottom=0)
-        axis.set_ylabel("ns a step")
+        axes["threads"].plot(*zip(*series, strict=True), "o-", label=name)
+        axes["threads"].set_xticks([n for n, _ in series])
+        axes["threads"].set_xlabel("threads")
+        axes["threads"].legend()
+    for name, axis in axes.items():
+        if name != "ratios":
+            axis.set_ylim(0, 1.2 * axis.get_ylim()[1])
+            axis.set_ylabel("ns a step")
     figure.tight_layout()
     figure.savefig(path, dpi=80)
 
