@@ -15,6 +15,8 @@ OPTIMISE = ["-O3"]
 # nobody looks at errno or at floating-point exception flags. Values are not changed (as -ffast-math would).
 # The third keeps loops that clear an array in vectors: as a call of memset they cost more than a tile is worth.
 LOOPS = ["-fno-math-errno", "-fno-trapping-math", "-fno-tree-loop-distribute-patterns"]
+# Two clippings in a row stay a minimum and a maximum: gcc would make branches of what follows from the first.
+CLIPPING = ["-fno-thread-jumps"]
 # What must agree with the reference bit for bit is not fused into multiply-adds.
 EXACT = ["-ffp-contract=off"]
 
@@ -40,7 +42,7 @@ EXTENSIONS = [
     module("kernels.buffers"),
     module("kernels.job"),
     module("kernels.hkltext"),
-    module("kernels.imagefile", *EXACT, "-fno-trapping-math"),
+    module("kernels.imagefile", *EXACT, *CLIPPING, "-fno-trapping-math"),
     module("kernels.random", *EXACT),
     module("kernels.sequential", *EXACT),
     module("cli.parser"),
@@ -55,7 +57,7 @@ BY_LEVEL = [
         source=f"kernels/{name}.pyx",
         macros=[(f"PyInit_{name}", f"PyInit_{name}_{level}")],
     )
-    for name, exact in (("render", []), ("noise", EXACT), ("philox", EXACT))
+    for name, exact in (("render", []), ("noise", EXACT), ("philox", EXACT + CLIPPING))
     for level, flags in LEVELS.items()
 ]
 

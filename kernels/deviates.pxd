@@ -2,9 +2,9 @@
 """A stream of the reference's uniform deviates, made in blocks.
 
 Three of the four steps from seed to deviate are vector loops: the congruential numbers (every lane jumps LANES numbers
-at once), their conversion to float32, and the products of consecutive deviates that Poisson noise compares with an
-exponential. The shuffle between them is serial: each number says where the next is taken from. It is done in small
-pieces while older deviates are consumed, so that the processor can do both at the same time.
+at once), their conversion to float32, and the logarithms whose sums tell how many deviates a faint pixel takes. The
+shuffle between them is serial: each number says where the next is taken from. It is done in small pieces while older
+deviates are consumed, so that the processor can do both at the same time.
 """
 
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
@@ -24,11 +24,11 @@ cdef extern from *:
     ctypedef uint8_t *nb_outb
 
 cdef enum:
-    LANES = 64           # deviates made at a time
+    LANES = 128          # deviates made at a time
     STEPS = 4            # numbers shuffled at a time
-    PRODUCTS = 8         # products of 1 .. 8 deviates are kept for every place of the stream
     CAPACITY = 512
-    ROW = CAPACITY + 16  # rows that lie a power of two apart compete for the same lines of the cache
+    ROW = CAPACITY + 16  # path has one more
+    ORIGIN = 1024        # where path starts: it stays positive when a doubt is subtracted
 
 
 cdef struct Stream:
@@ -41,9 +41,9 @@ cdef struct Stream:
     uint8_t number_entry[LANES]
     uint32_t drawn[LANES]            # what comes out
     int shuffled                     # how many of LANES have
-    int end                          # deviates in u[0]
-    int multiplied                   # u[4] to u[7] are there before this place
-    float u[PRODUCTS][ROW]           # u[k][i]: float32 product of the k+1 deviates from place i, for i < end - 7
+    int end                          # deviates in u
+    float u[ROW]
+    uint32_t path[ROW]               # path[i]: ORIGIN + the sum of nb_log_units of the deviates before place i
 
 
 cdef inline void congruential(nb_outu lane, uint32_t stride, nb_outu number, nb_outb entry) noexcept nogil:
@@ -59,20 +59,23 @@ cdef inline void congruential(nb_outu lane, uint32_t stride, nb_outu number, nb_
         lane[i] = (s & NB_RAN1_MODULUS) + (s >> 31)
 
 
-cdef inline void shuffle(Stream *s) noexcept nogil:
-    """STEPS more numbers, unless all are done. The dependent chain is one byte load a number."""
+cdef inline void shuffle(Stream *s, int steps) noexcept nogil:
+    """`steps` more numbers, unless fewer are left. The dependent chain is one byte load a number."""
+    cdef const uint32_t *number = &s.number[s.shuffled]
+    cdef const uint8_t *entry = &s.number_entry[s.shuffled]
+    cdef uint32_t *drawn = &s.drawn[s.shuffled]
     cdef size_t j = s.next, k
-    cdef int i, done = s.shuffled
-    if done == LANES:
+    cdef int i
+    if s.shuffled + steps > LANES:
         return
-    for i in range(done, done + STEPS):
+    for i in range(steps):
         k = s.entry[j]
-        s.entry[j] = s.number_entry[i]
-        s.drawn[i] = s.table[j]
-        s.table[j] = s.number[i]
+        s.entry[j] = entry[i]
+        drawn[i] = s.table[j]
+        s.table[j] = number[i]
         j = k
     s.next = j
-    s.shuffled = done + STEPS
+    s.shuffled += steps
 
 
 cdef inline void convert_numbers(nb_inu drawn, nb_outf u) noexcept nogil:
@@ -81,62 +84,44 @@ cdef inline void convert_numbers(nb_inu drawn, nb_outf u) noexcept nogil:
         u[i] = nb_ran1_deviate(<int32_t>drawn[i])
 
 
-cdef inline void multiply(nb_inf u, nb_outf p1, nb_outf p2, nb_outf p3) noexcept nogil:
-    """Products of 2 .. 4 consecutive deviates, in the order of the stream."""
+cdef inline void logarithms(nb_inf u, nb_outu units) noexcept nogil:
     cdef int i
-    cdef float p
     for i in range(LANES):
-        p = u[i] * u[i + 1]
-        p1[i] = p
-        p = p * u[i + 2]
-        p2[i] = p
-        p3[i] = p * u[i + 3]
+        units[i] = nb_log_units(u[i])
 
 
-cdef inline void multiply_on(nb_inf u, nb_inf p3, nb_outf p4, nb_outf p5, nb_outf p6, nb_outf p7) noexcept nogil:
-    """Products of 5 .. 8 deviates."""
-    cdef int i
-    cdef float p
-    for i in range(LANES):
-        p = p3[i] * u[i + 4]
-        p4[i] = p
-        p = p * u[i + 5]
-        p5[i] = p
-        p = p * u[i + 6]
-        p6[i] = p
-        p7[i] = p * u[i + 7]
+cdef inline void add_up(uint32_t *path) noexcept nogil:
+    """path[1:LANES+1] from units to their sums."""
+    cdef int _piece, _i
+    cdef uint32_t sum = path[0]
+    for _piece in range(LANES // 8):
+        for _i in range(8):  # unrolled
+            path += 1
+            sum += path[0]
+            path[0] = sum
 
 
 cdef inline void append_deviates(Stream *s) noexcept nogil:
     """LANES deviates more; there must be room."""
-    cdef int i = s.end - (PRODUCTS - 1) if s.end >= PRODUCTS else 0
     while s.shuffled < LANES:
-        shuffle(s)
-    convert_numbers(s.drawn, &s.u[0][s.end])
-    multiply(&s.u[0][i], &s.u[1][i], &s.u[2][i], &s.u[3][i])
+        shuffle(s, STEPS)
+    convert_numbers(s.drawn, &s.u[s.end])
+    logarithms(&s.u[s.end], &s.path[s.end + 1])
+    add_up(&s.path[s.end])
     s.end += LANES
     congruential(s.lane, s.stride, s.number, s.number_entry)
     s.shuffled = 0
 
 
-cdef inline void long_products(Stream *s, int place) noexcept nogil:
-    """See that products of 5 .. 8 deviates from `place` are there; many pixels never ask for them.
-
-    LANES + 7 deviates have to follow `place`.
-    """
-    cdef int i = place
-    if place >= s.multiplied:
-        multiply_on(&s.u[0][i], &s.u[3][i], &s.u[4][i], &s.u[5][i], &s.u[6][i], &s.u[7][i])
-        s.multiplied = place + LANES
-
-
 cdef inline void forget(Stream *s, int places) noexcept nogil:
-    """Drop the first deviates of u."""
-    cdef int k
-    for k in range(PRODUCTS):
-        memmove(&s.u[k][0], &s.u[k][places], (s.end - places) * sizeof(float))
+    """Drop the first deviates."""
+    cdef int i
+    cdef uint32_t dropped = s.path[places] - ORIGIN
     s.end -= places
-    s.multiplied -= places
+    memmove(&s.u[0], &s.u[places], s.end * sizeof(float))
+    memmove(&s.path[0], &s.path[places], (s.end + 1) * sizeof(uint32_t))
+    for i in range(s.end + 1):
+        s.path[i] -= dropped
 
 
 cdef inline void begin_stream(Stream *s, nb_ran1 shared, int64_t seed) noexcept nogil:
@@ -146,13 +131,14 @@ cdef inline void begin_stream(Stream *s, nb_ran1 shared, int64_t seed) noexcept 
     cdef uint64_t stride = 1
     cdef bint regular = False
     s.end = 0
-    s.multiplied = 0
+    s.path[0] = ORIGIN
     while not regular:
         regular = 0 < seed < NB_RAN1_MODULUS and shared.last > 0
         for i in range(NB_RAN1_ENTRIES):
             regular = regular and shared.table[i] > 0
         if not regular:
-            s.u[0][s.end] = nb_ran1_next(&shared, &seed)
+            s.u[s.end] = nb_ran1_next(&shared, &seed)
+            s.path[s.end + 1] = s.path[s.end] + nb_log_units(s.u[s.end])
             s.end += 1
     x = seed
     for i in range(LANES):

@@ -11,34 +11,65 @@ from libc.math cimport M_PI, log, sqrt, tan
 from libc.string cimport memmove, memset
 
 from nanobragg_py.kernels.deviates cimport *
-from nanobragg_py.kernels.nb cimport nb_in, nb_inf, nb_out, nb_outf
+from nanobragg_py.kernels.nb cimport nb_in, nb_inf, nb_ini, nb_out, nb_outf, nb_outi
 
 cdef extern from *:
     """
+    #ifdef __SSE2__
+    #include <emmintrin.h>
+    #endif
     /* relative: far above the errors of nb_log, nb_tan_pi and square roots, far below 2^-24 */
     #define NB_DOUBT (1.0 / (1LL << 40))
     /* absolute, of ln Gamma: Lanczos's formula and Stirling's series differ by 1.6e-10 from 13 on */
     #define NB_DOUBT_GAMMA 4e-10
     /* relative, of ln Gamma from its value at mean+1 (weigh_large): 2^-37 was found */
     #define NB_DOUBT_SERIES (1.0 / (1LL << 36))
-    /* relative: ten times the error of nb_exp_rough */
-    #define NB_DOUBT_LIMIT 4e-6f
+    /* of sums of nb_log_units: MANY times their error, and what the reference rounds */
+    #define NB_DOUBT_UNITS 32
     /* absolute: ten times the error of nb_log_rough */
     #define NB_DOUBT_GAP 1e-4f
+
+    /* Bit i: whether pixel i of 16 may count something if those before it count nothing: whether step i of the path is
+     * shorter than its way and twice the doubt. By hand, as compilers make a poor job of gathering bits. */
+    static inline unsigned int nb_loud(const unsigned int *path, const int *way)
+    {
+    #ifdef __SSE2__
+        const __m128i doubt = _mm_set1_epi32(2 * NB_DOUBT_UNITS);
+        __m128i short_[4];
+        int i;
+        for (i = 0; i < 4; i++)
+            short_[i] = _mm_cmpgt_epi32(
+                _mm_add_epi32(_mm_loadu_si128((const __m128i *)(way + 4 * i)), doubt),
+                _mm_sub_epi32(_mm_loadu_si128((const __m128i *)(path + 4 * i + 1)),
+                              _mm_loadu_si128((const __m128i *)(path + 4 * i))));
+        return (unsigned int)_mm_movemask_epi8(_mm_packs_epi16(_mm_packs_epi32(short_[0], short_[1]),
+                                                               _mm_packs_epi32(short_[2], short_[3])));
+    #else
+        unsigned int i, mask = 0;
+        for (i = 0; i < 16; i++)
+            mask |= (unsigned int)((int)(path[i + 1] - path[i]) < way[i] + 2 * NB_DOUBT_UNITS) << i;
+        return mask;
+    #endif
+    }
     """
+    uint32_t nb_loud(const uint32_t *path, const int *way) noexcept nogil
     int nb_lowest_bit "__builtin_ctz"(uint32_t n) noexcept nogil
     double DOUBT "NB_DOUBT"
     double DOUBT_GAMMA "NB_DOUBT_GAMMA"
     double DOUBT_SERIES "NB_DOUBT_SERIES"
-    float DOUBT_LIMIT "NB_DOUBT_LIMIT"
+    int32_t DOUBT_UNITS "NB_DOUBT_UNITS"
     float DOUBT_GAP "NB_DOUBT_GAP"
 
 cdef enum:
     BLOCK = 256   # pixels whose constants are worked out together
     PAD = 8       # vector loops run to a multiple of this
     PAIRS = 32    # pairs of deviates worked out together at most
-    AHEAD = 2 * PAIRS + 32  # deviates in stock when a pixel's turn comes
+    AHEAD = 2 * PAIRS  # deviates in stock when a pixel's turn comes; more than RUN + MANY
     TABLE = 4096  # ln Gamma is looked up below this
+    RUN = 16      # pixels that are tried at a time for counting nothing
+    MANY = 40     # counts that short sums of logarithms settle
+    DARK = 40000  # Poidev.way of a mean of 0.21: below, RUN pixels are worth a try
+    BRIGHT = 1 << 29  # Poidev.way of means of 12 and more
     MIDDLE = 3500  # the mean from which on counts may well leave the table
 
 
@@ -63,11 +94,10 @@ cdef struct Poidev:
     float high[PAIRS]
     float low[PAIRS]
     float gamma[TABLE + 1]      # ln Gamma(k), nan where nobody has asked yet
-    float count[BLOCK]          # the block's result
+    float count[BLOCK + RUN]    # the block's result
     uint32_t bit[32]            # 1 << i
     # constants of a block of pixels
-    float limit[BLOCK]          # a little more than exp(-mean); -1 for means of 12 and more
-    float quiet[BLOCK]          # a deviate below this counts nothing; 0 where that is not to be expected
+    int way[BLOCK + RUN]        # how far a pixel's deviates have to go along stream.path, less DOUBT_UNITS; or BRIGHT
     # the pixels with means from 12 to 1e6
     int where[BLOCK + PAD]      # in the block
     float mean[BLOCK + PAD]
@@ -112,16 +142,15 @@ cdef inline int refill(Poidev *s, int place) noexcept nogil:
 
 # ---- constants of a block of pixels --------------------------------------------------------------------------------
 
-cdef inline int exponentials(int n, nb_inf mean, nb_outf limit, nb_outf quiet) noexcept nogil:
-    """Poidev.limit and Poidev.quiet. Returns how many means are 12 or more."""
+cdef inline int find_ways(int n, nb_inf mean, nb_outi way) noexcept nogil:
+    """Poidev.way. Returns how many means are 12 or more, or no numbers."""
     cdef int i, bright = 0
     cdef float x
     for i in range(n):
-        x = mean[i] if mean[i] < <float>12.0 else <float>12.0  # also where it is not a number
+        x = mean[i] if mean[i] < <float>12.0 else <float>12.0
         x = x if x > <float>0.0 else <float>0.0
-        x = nb_exp_rough(-x) * (<float>1.0 + <float>0.5 * DOUBT_LIMIT)
-        limit[i] = x if mean[i] < <float>12.0 else <float>-1.0
-        quiet[i] = x * (<float>1.0 - DOUBT_LIMIT) if x > <float>0.7 else <float>0.0
+        x = x * <float>(1.4426950408889634 * 131072.0) - <float>DOUBT_UNITS  # -log2(exp(-mean)) in nb_log_units
+        way[i] = <int>x if mean[i] < <float>12.0 else BRIGHT
         bright += not mean[i] < <float>12.0
     return bright
 
@@ -182,12 +211,12 @@ cdef inline void rejection_constants(Poidev *s, int n) noexcept nogil:
         s.noise[i] = <float>0.005 + s.noise[i] * <float>(3.5 / (1 << 23))
 
 
-cdef inline uint32_t bright_mask(nb_inf limit, nb_inf mean, nb_inu bit) noexcept nogil:
+cdef inline uint32_t bright_mask(nb_ini way, nb_inf mean, nb_inu bit) noexcept nogil:
     """Which of 32 pixels `poidev` treats by rejection."""
     cdef int i
     cdef uint32_t mask = 0
     for i in range(32):
-        mask |= bit[i] & -<uint32_t>((limit[i] < <float>0.0) & (not mean[i] > <float>1.0e6))
+        mask |= bit[i] & -<uint32_t>((way[i] == BRIGHT) & (not mean[i] > <float>1.0e6))
     return mask
 
 
@@ -196,7 +225,7 @@ cdef inline int list_bright(Poidev *s, int begin, int n, const float *mean) noex
     cdef int i, j = 0
     cdef uint32_t mask
     while begin + 32 <= n:
-        mask = bright_mask(&s.limit[begin], mean + begin, s.bit)
+        mask = bright_mask(&s.way[begin], mean + begin, s.bit)
         while mask != 0:
             i = begin + nb_lowest_bit(mask)
             s.where[j] = i
@@ -207,7 +236,7 @@ cdef inline int list_bright(Poidev *s, int begin, int n, const float *mean) noex
     for i in range(begin, n):
         s.where[j] = i
         s.mean[j] = mean[i]
-        j += (s.limit[i] < <float>0.0) & (not mean[i] > <float>1.0e6)
+        j += (s.way[i] == BRIGHT) & (not mean[i] > <float>1.0e6)
     return j
 
 
@@ -238,7 +267,7 @@ cdef inline void rough_logarithms(int n, nb_inf v, nb_inf y, nb_outf l) noexcept
 cdef inline void trials(Poidev *s, int place, int pairs) noexcept nogil:
     """s.trial for pairs of deviates from `place`."""
     cdef int i
-    split(pairs, &s.stream.u[0][place], s.even, s.odd)
+    split(pairs, &s.stream.u[place], s.even, s.odd)
     tangents(pairs, s.even, s.high, s.low)
     for i in range(pairs):
         if s.high[i] != s.low[i]:
@@ -271,7 +300,7 @@ cdef inline void normals(Poidev *s, int place, int pairs) noexcept nogil:
     """s.polar for pairs of deviates from `place`."""
     cdef int i
     cdef float q
-    split(pairs, &s.stream.u[0][place], s.even, s.odd)
+    split(pairs, &s.stream.u[place], s.even, s.odd)
     polar_factors(pairs, s.even, s.odd, s.high, s.low)
     for i in range(pairs):
         if s.high[i] != s.low[i]:

@@ -38,18 +38,6 @@ NB_FN double nb_from_bits(nb_u64 n)
 #endif
 }
 
-/* The bits of a float32. Positive numbers are ordered as their bits are, and whole numbers are quicker to compare. */
-NB_FN int nb_float_bits(float x)
-{
-#ifdef __CUDACC__
-    return __float_as_int(x);
-#else
-    int n;
-    memcpy(&n, &x, sizeof n);
-    return n;
-#endif
-}
-
 /* exp(x) for |x| < 700: a power of two times the Taylor series for |r| < ln(2)/2. Relative error below 4e-16. */
 NB_FN double nb_exp(double x)
 {
@@ -110,25 +98,6 @@ NB_FN double nb_tan_pi(double u)
     return (r < 0.0 ? -top : top) / bottom;
 }
 
-/* exp(x) for -80 < x < 80, relative error below 4e-7. */
-NB_FN float nb_exp_rough(float x)
-{
-    float z = x * 1.44269504f + 12582912.0f, n = z - 12582912.0f, r, p;
-    int bits, scale;
-    r = (x - n * 0.693359375f) + n * 2.12194440e-4f;
-    p = 0.0013888889f;
-    p = 0.008333334f + r * p;
-    p = 0.041666668f + r * p;
-    p = 0.16666667f + r * p;
-    p = 0.5f + r * p;
-    p = 1.0f + r * (1.0f + r * p);
-    memcpy(&bits, &p, sizeof bits);
-    memcpy(&scale, &z, sizeof scale);
-    bits += (int)((unsigned int)scale << 23); /* the low bits of z hold n */
-    memcpy(&p, &bits, sizeof p);
-    return p;
-}
-
 /* ln(x) for positive normal x, absolute error below 1e-5. */
 NB_FN float nb_log_rough(float x)
 {
@@ -142,6 +111,22 @@ NB_FN float nb_log_rough(float x)
     s = (m - 1.0f) / (m + 1.0f);
     w = s * s;
     return n * 0.69314718f + s * (2.0f + w * (0.6666667f + w * (0.4f + w * 0.2857143f)));
+}
+
+/* -log2(u) in units of 2^-17, within 0.7 units, for 2^-31 <= u <= 1; what is less counts as 2^-31. */
+NB_FN unsigned int nb_log_units(float u)
+{
+    unsigned int bits, biased;
+    float m, s, w;
+    u = u > 4.6566129e-10f ? u : 4.6566129e-10f;
+    memcpy(&bits, &u, sizeof bits);
+    biased = (bits + 0x004afb0du) >> 23;
+    bits -= (biased - 127u) << 23;
+    memcpy(&m, &bits, sizeof m);
+    s = (m - 1.0f) / (m + 1.0f);
+    w = s * s;
+    s = s * (2.8853901f + w * (0.96179669f + w * (0.57707802f + w * 0.41219859f)));
+    return (126u - biased) * 131072u + (unsigned int)(int)(131072.5f - 131072.0f * s);
 }
 
 #endif

@@ -7,10 +7,9 @@
 /* I*scale + adc, clipped to 0..65535, plus 0.5, rounded to float32 (as the reference does) and cut. NaN becomes 0. */
 NB_FN unsigned short nb_smv_pixel(float photons, double scale, double adc)
 {
-    double value = photons * scale + adc;
-    value = value > 65535.0 ? 65535.0 : value;
-    value = value > 0.0 ? value : 0.0;
-    return (unsigned short)(int)(float)(value + 0.5);
+    float value = (float)(photons * scale + adc + 0.5);
+    value = value > 0.0f ? value : 0.0f; /* clipping float32 is cheaper, and comes to the same */
+    return (unsigned short)(int)(value < 65535.5f ? value : 65535.5f);
 }
 
 /* A count plus adc as a pixel, clipped at 65535 and cut; *clipped: whether it was. */

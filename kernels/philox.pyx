@@ -33,7 +33,6 @@ cdef extern from "nb_poisson.h" nogil:
     void nb_philox(uint32_t *x, uint32_t low, uint32_t high)
     double nb_uniform(uint32_t high, uint32_t low)
     double nb_exp(double x)
-    float nb_exp_rough(float x)
     double nb_poisson_small(double mean, uint32_t word, uint64_t pixel, uint32_t low, uint32_t high)
     nb_ptrs nb_ptrs_of(double mean)
     double nb_ptrs_u(uint32_t x0, uint32_t x1)
@@ -47,10 +46,35 @@ cdef extern from "nb_poisson.h" nogil:
 
 cdef extern from *:
     """
+    #ifdef __AVX512F__
+    #include <immintrin.h>
+    #endif
     typedef unsigned int *__restrict nb_outu;
     typedef const unsigned int *__restrict nb_inu;
     typedef unsigned short *__restrict nb_outh;
+
+    /* where: the places of the n pixels (a multiple of 16) that are of a kind; returns how many. Room for 16 more. */
+    static inline int nb_list_kind(int n, const int *kind, int wanted, int *where)
+    {
+        int i, listed = 0;
+    #ifdef __AVX512F__
+        __m512i place = _mm512_set_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0);
+        for (i = 0; i < n; i += 16) {
+            __mmask16 mask = _mm512_cmpeq_epi32_mask(_mm512_loadu_si512(kind + i), _mm512_set1_epi32(wanted));
+            _mm512_storeu_si512(where + listed, _mm512_maskz_compress_epi32(mask, place));
+            listed += __builtin_popcount(mask);
+            place = _mm512_add_epi32(place, _mm512_set1_epi32(16));
+        }
+    #else
+        for (i = 0; i < n; i++) {
+            where[listed] = i;
+            listed += kind[i] == wanted;
+        }
+    #endif
+        return listed;
+    }
     """
+    int nb_list_kind(int n, const int *kind, int wanted, int *where) noexcept nogil
     ctypedef uint32_t *nb_outu
     ctypedef const uint32_t *nb_inu
     ctypedef unsigned short *nb_outh
@@ -77,7 +101,7 @@ cdef struct Scratch:
     int kind[CHUNK]
     int count[CHUNK]            # photons, 2^30 at most
     # of the pixels listed
-    int where[CHUNK + 1]
+    int where[CHUNK + PAD]
     double mean[CHUNK]
     double u[CHUNK]
     double term[CHUNK]          # the probability of k photons
@@ -89,21 +113,6 @@ cdef struct Scratch:
 
 cdef inline int padded(int n) noexcept nogil:
     return (n + PAD - 1) & -PAD
-
-
-cdef inline int list_kind(int n, nb_ini kind, int wanted, nb_outi where) noexcept nogil:
-    """where: the places of a kind of pixel; returns how many. kind has ZERO up to a multiple of PAD."""
-    cdef int i, begin = 0, seen, listed = 0
-    while begin < n:
-        seen = 0
-        for i in range(PAD):
-            seen |= kind[begin + i] == wanted
-        if seen:
-            for i in range(begin, begin + PAD):
-                where[listed] = i
-                listed += kind[i] == wanted
-        begin += PAD
-    return listed
 
 
 # ---- random words --------------------------------------------------------------------------------------------------
@@ -148,27 +157,22 @@ cdef void group_words(Scratch *s, int n, uint64_t pixel, uint32_t low, uint32_t 
 
 # ---- faint pixels --------------------------------------------------------------------------------------------------
 
-cdef void confine(int n, nb_inf image, nb_outf mean) noexcept nogil:
-    """Means between 0 and that of the first BRIGHT pixel; 0 for what is not a number."""
-    cdef int i
-    cdef float m
-    for i in range(n):
-        m = image[i] if image[i] > <float>0.0 else <float>0.0
-        mean[i] = m if m < <float>NB_POISSON_PTRS else <float>NB_POISSON_PTRS
+cdef int settle(int n, nb_inf image, nb_ini word, nb_outf mean, nb_outi kind) noexcept nogil:
+    """mean: between 0 (also for what is no number) and that of the first BRIGHT pixel. kind: of every pixel; returns
+    all kinds found, combined by `or`.
 
-
-cdef int settle(int n, nb_inf mean, nb_ini word, nb_outi kind) noexcept nogil:
-    """kind: of every pixel, from confined means; returns 0 where all are settled.
-
-    A word that lies below exp(-mean) means no photon. float32 tells so for all but one in 10^5 of those. Confining is a
-    loop of its own: in one the compiler sees what follows from a mean of 0, and makes branches of it.
+    A word below exp(-mean) means no photon. So does one below the first terms of the series, which are never larger and
+    settle most pixels that can be settled; the rest of them count none when they are drawn. The margin is for rounding.
     """
     cdef int i, k, open = 0
-    cdef float limit
+    cdef float m, limit
     for i in range(n):
-        limit = nb_exp_rough(-mean[i]) * <float>(NB_POISSON_WORD * (1.0 - 1e-5)) - <float>2.0
-        k = <float>word[i] >= limit
-        k = BRIGHT if mean[i] >= <float>NB_POISSON_PTRS else k
+        m = image[i] if image[i] > <float>0.0 else <float>0.0
+        m = m if m < <float>NB_POISSON_PTRS else <float>NB_POISSON_PTRS
+        limit = <float>1.0 - m * (<float>1.0 - m * (<float>0.5 - m * <float>(1.0 / 6.0)))
+        k = <float>word[i] >= limit * <float>(NB_POISSON_WORD * (1.0 - 1e-6)) - <float>2.0
+        k = BRIGHT if m >= <float>NB_POISSON_PTRS else k
+        mean[i] = m
         kind[i] = k
         open |= k
     return open
@@ -226,7 +230,7 @@ cdef inline void first_terms(int n, nb_in mean, nb_out term, nb_out sum, nb_out 
 cdef void draw_faint(Scratch *s, int n, nb_inf mean, nb_ini word, uint64_t pixel, uint32_t low,
                      uint32_t high) noexcept nogil:
     """s.count of the pixels that are OPEN, from confined means (one of 0 counts nothing). See nb_poisson_small."""
-    cdef int i, j, k = 0, listed = list_kind(n, s.kind, OPEN, s.where), m = padded(listed)
+    cdef int i, j, k = 0, listed = nb_list_kind(padded(n), s.kind, OPEN, s.where), m = padded(listed)
     for j in range(listed):
         i = s.where[j]
         s.mean[j] = mean[i]
@@ -297,12 +301,13 @@ cdef double draw_row(int n, const float *image, double adc, uint64_t pixel, uint
         word = &s.word[(pixel + begin) % NB_PHILOX_SHARE]
         group_words(&s, length, pixel + begin, low, high)
         memset(s.kind, 0, sizeof(s.kind))
-        confine(length, image + begin, s.confined)
-        open = settle(length, s.confined, word, s.kind)
+        open = settle(length, image + begin, word, s.confined, s.kind)
         memset(s.count, 0, sizeof(s.count))
-        if open > 0:
+        if open & OPEN:
             draw_faint(&s, length, s.confined, word, pixel + begin, low, high)
+        if open & BRIGHT:
             photons += draw_bright(&s, length, image + begin, pixel + begin, low, high)
+        if open > 0:
             photons += total(length, s.count)
         if whole:
             overloads[0] += convert_whole(length, <int>adc, s.count, out + begin)

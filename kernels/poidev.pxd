@@ -12,14 +12,14 @@ from nanobragg_py.kernels.foresight cimport *
 
 # ---- means below 12 ------------------------------------------------------------------------------------------------
 
-cdef inline int count_deviates(Poidev *s, int place, int k, float limit, float *count) noexcept nogil:
-    """Count deviates until their product is not above `limit`, k being known to pass; returns the place behind them."""
-    cdef float product = s.stream.u[k - 1][place] if k > 0 else 1.0
-    place += k
+cdef inline int count_deviates(Poidev *s, int place, float limit, float *count) noexcept nogil:
+    """Count deviates until their product is not above `limit`; returns the place behind them."""
+    cdef float product = 1.0
+    cdef int k = 0
     while True:
         if place >= s.stream.end:
             place = refill(s, place)
-        product *= s.stream.u[0][place]
+        product *= s.stream.u[place]
         place += 1
         if not product > limit:
             break
@@ -28,25 +28,50 @@ cdef inline int count_deviates(Poidev *s, int place, int k, float limit, float *
     return place
 
 
-cdef inline int above(const Stream *t, int product, int place, float limit) noexcept nogil:
-    return nb_float_bits(t.u[product][place]) > nb_float_bits(limit)
+cdef inline uint32_t short_of(const uint32_t *path, uint32_t target) noexcept nogil:
+    """How many of the next eight places lie before the target: branches would be foretold wrongly."""
+    return (((path[0] < target) + (path[1] < target)) + ((path[2] < target) + (path[3] < target))
+            + (((path[4] < target) + (path[5] < target)) + ((path[6] < target) + (path[7] < target))))
 
 
-cdef inline int faint(Poidev *s, int place, float upper, float mean, float *count) noexcept nogil:
-    """`count_deviates` for the limit exp(-mean), which is a little less than `upper`."""
-    cdef Stream *t = &s.stream
+cdef inline int dark_run(Poidev *s, int place, int *i) noexcept nogil:
+    """Counts of 0 from pixel i on, up to the next that may count something, RUN at most; moves i on."""
     cdef int k
-    # the products fall, so the number of those above the limit is the place of the first that is not
-    k = (above(t, 0, place, upper) + above(t, 1, place, upper)) + (above(t, 2, place, upper)
-                                                                   + above(t, 3, place, upper))
-    if upper < <float>0.3:
-        long_products(t, place)
-        k += (above(t, 4, place, upper) + above(t, 5, place, upper)) + (above(t, 6, place, upper)
-                                                                        + above(t, 7, place, upper))
-    if k == (PRODUCTS if upper < <float>0.3 else 4) or not t.u[k][place] < upper * (<float>1.0 - DOUBT_LIMIT):
-        return count_deviates(s, place, k, <float>exp(-<double>mean) if mean > 0.0 else 1.0, count)
-    count[0] = k
-    return place + k + 1
+    memset(&s.count[i[0]], 0, RUN * sizeof(float))
+    k = nb_lowest_bit(nb_loud(&s.stream.path[place], &s.way[i[0]]) | 1 << RUN)
+    i[0] += k
+    return place + k
+
+
+cdef inline int faint_run(Poidev *s, int first, int *i, const float *mean) noexcept nogil:
+    """Counts from pixel i on, whose mean is below 12, up to one that is DARK or BRIGHT or lacks deviates; moves i on.
+
+    As `count_deviates` for the limit exp(-mean), but by logarithms: products are above it while the path is short of a
+    target, unless this is missed by the doubt or less.
+    """
+    cdef Py_ssize_t place = first, last = s.stream.end - AHEAD, pixel = i[0], k
+    cdef const uint32_t *path
+    cdef uint32_t target
+    while True:
+        shuffle(&s.stream, STEPS)
+        path = &s.stream.path[place]
+        target = path[0] + <uint32_t>s.way[pixel]
+        k = short_of(path + 1, target)
+        if k == 8:
+            while path[k + 1] < target and k < MANY:
+                k += 1
+        if path[k + 1] < target + 2 * <uint32_t>DOUBT_UNITS:
+            place = count_deviates(s, <int>place, <float>exp(-<double>mean[pixel]) if mean[pixel] > 0.0 else 1.0,
+                                   &s.count[pixel])
+            last = 0  # the places may have moved
+        else:
+            s.count[pixel] = k
+            place += k + 1
+        pixel += 1
+        if place > last or s.way[pixel] < DARK or s.way[pixel] == BRIGHT:
+            break
+    i[0] = <int>pixel
+    return <int>place
 
 
 # ---- means from 12 to 1e6 ------------------------------------------------------------------------------------------
@@ -94,7 +119,7 @@ cdef inline int rejected(Poidev *s, int place, int j, int pairs, float *count) n
                 continue
         else:
             k = floorf(k)
-        if not s.stream.u[0][place - 1] > nb_acceptance(k, y, log_mean, norm):
+        if not s.stream.u[place - 1] > nb_acceptance(k, y, log_mean, norm):
             break
     count[0] = k
     return place
@@ -162,7 +187,7 @@ cdef inline int reject_run(Poidev *s, int place, int j, int last, int pairs) noe
     while j < last:
         while s.stream.end - place < AHEAD:
             place = refill(s, place)
-        shuffle(&s.stream)
+        shuffle(&s.stream, STEPS)
         large = s.mean[j] > <float>MIDDLE
         known = False
         if j + 1 < last and large == (s.mean[j + 1] > <float>MIDDLE):
@@ -215,9 +240,9 @@ cdef inline int normal(Poidev *s, int place, int pairs, float mean, float *count
             place += 2
             if factor != 0.0:
                 break
-        s.spare = <float>(2.0 * s.stream.u[0][place - 2] - 1.0) * factor
+        s.spare = <float>(2.0 * s.stream.u[place - 2] - 1.0) * factor
         s.spare_ready = True
-        deviate = <float>(2.0 * s.stream.u[0][place - 1] - 1.0) * factor
+        deviate = <float>(2.0 * s.stream.u[place - 1] - 1.0) * factor
     count[0] = <float>(mean + sqrt(<double>mean) * deviate)
     return place
 
@@ -234,7 +259,7 @@ cdef inline int first_pixels(Poidev *s, int n, const float *mean) noexcept nogil
         while s.stream.end - s.place < AHEAD:
             s.place = refill(s, s.place)
         if mean[i] == -1.0:
-            s.place = count_deviates(s, s.place, 0, 0.0, &s.count[i])
+            s.place = count_deviates(s, s.place, 0.0, &s.count[i])
         elif mean[i] > 1.0e6:
             s.place = normal(s, s.place, PAIRS, mean[i], &s.count[i])
         else:
@@ -245,11 +270,13 @@ cdef inline int first_pixels(Poidev *s, int n, const float *mean) noexcept nogil
 
 cdef inline void draw(Poidev *s, int n, const float *mean) noexcept nogil:
     """s.count[:n]: Poisson deviates of the means, n <= BLOCK."""
-    cdef int i = 0, j = 0, k, stop, pairs, bright, listed = 0, place
+    cdef int i = 0, j = 0, k, pairs, bright, listed = 0, place
     if s.fresh:
         i = first_pixels(s, n, mean)
     place = s.place
-    bright = exponentials(n, mean, s.limit, s.quiet)
+    bright = find_ways(n, mean, s.way)
+    for k in range(n, n + RUN):
+        s.way[k] = BRIGHT
     pairs = PAIRS if bright > n // 4 else PAIRS // 4
     if bright > 0:
         listed = list_bright(s, i, n, mean)
@@ -257,17 +284,14 @@ cdef inline void draw(Poidev *s, int n, const float *mean) noexcept nogil:
     while i < n:
         while s.stream.end - place < AHEAD:
             place = refill(s, place)
-        shuffle(&s.stream)
-        stop = i + STEPS if i + STEPS < n else n
-        while i < stop and s.stream.u[0][place] < s.quiet[i]:
-            s.count[i] = 0.0
-            place += 1
-            i += 1
-        if i == stop:
-            continue
-        if s.limit[i] >= <float>0.0:
-            place = faint(s, place, s.limit[i], mean[i], &s.count[i])
-            i += 1
+        if s.way[i] < DARK:
+            k = i + RUN
+            place = dark_run(s, place, &i)
+            shuffle(&s.stream, RUN)
+            if i == k or s.way[i] == BRIGHT:
+                continue
+        if s.way[i] < BRIGHT:
+            place = faint_run(s, place, &i, mean)
         elif mean[i] > <float>1.0e6:
             place = normal(s, place, pairs, mean[i], &s.count[i])
             i += 1

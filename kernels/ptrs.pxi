@@ -89,10 +89,8 @@ cdef double take_bright(int n, nb_ini kind, nb_in value, nb_outi count) noexcept
 
 cdef double draw_bright(Scratch *s, int n, nb_inf image, uint64_t pixel, uint32_t low, uint32_t high) noexcept nogil:
     """s.count of the pixels that are BRIGHT; returns the sum of what exceeds TOP."""
-    cdef int i, j, found = list_kind(n, s.kind, BRIGHT, s.where), listed = 0
+    cdef int i, j, found = nb_list_kind(padded(n), s.kind, BRIGHT, s.where), listed = 0
     cdef uint32_t draw = 0
-    if found == 0:
-        return 0.0
     for j in range(found):
         i = s.where[j]
         s.mean[listed] = image[i]

@@ -1,6 +1,6 @@
 """The headers of random numbers as Cython sees them."""
 
-from libc.stdint cimport int32_t, int64_t
+from libc.stdint cimport int32_t, int64_t, uint32_t
 
 cdef extern from "nb_random.h" nogil:
     enum:
@@ -22,9 +22,8 @@ cdef extern from "nb_random.h" nogil:
     float nb_acceptance(float count, float y, float log_mean, float norm)
 
 cdef extern from "nb_elementary.h" nogil:
-    int nb_float_bits(float x)
     double nb_exp(double x)
     double nb_log(double x)
     double nb_tan_pi(double u)
-    float nb_exp_rough(float x)
     float nb_log_rough(float x)
+    uint32_t nb_log_units(float u)

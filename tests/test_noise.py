@@ -37,6 +37,7 @@ SPECIAL = [
 MEANS = {
     "nothing": np.zeros(3000),
     "dark": rng.uniform(0, 0.05, 3000),
+    "about the end of the dark": rng.uniform(0.15, 0.3, 3000),
     "faint": rng.uniform(0, 5, 3000),
     "below 12": rng.uniform(5, 12, 2000),
     "about 12": rng.uniform(11.5, 13, 1500),
