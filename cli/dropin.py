@@ -13,6 +13,8 @@ from ..options import Options
 from .parser import parse, prescan, warning_sentences
 
 INTERRUPTED = 130
+#: threads that are started before there is work for them
+EARLY_THREADS = 8
 
 
 def main(argv):
@@ -97,16 +99,16 @@ def run(argv):
 def prepare(options):
     """What comes before the first file is read that may be large, or written."""
     check_outputs(options)
-    import_loops()
+    import_loops(options.threads)
 
 
-def import_loops():
+def import_loops(threads):
     """Import the compiled loops without `collections`, which would take two milliseconds.
 
     Cython's memoryviews ask for it to be known as sequences, which nothing here needs, and do without it when it is not
     to be had.
     """
-    from ..backends import cpu_renderer, level_module
+    from ..backends import cpu_renderer, level_module, thread_count
 
     # OpenMP's threads wait for each other in a busy loop, by default for so long that on a machine with other work the
     # one that is waited for does not get a processor. The library reads this when it is loaded, with the loops.
@@ -116,11 +118,13 @@ def import_loops():
     if wanted:
         sys.modules["collections.abc"] = None
     try:
-        cpu_renderer()
+        renderer, _ = cpu_renderer()
         level_module("noise")
     finally:
         if wanted:
             del sys.modules["collections.abc"]
+    # some of them: on a large machine all would take longer than a small image
+    renderer.start_threads(min(thread_count(threads), EARLY_THREADS))
 
 
 def read_headers(argv, options):

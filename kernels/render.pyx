@@ -321,6 +321,18 @@ def render(Job job, float[:, ::1] image, int threads=1, progress=None, override=
     return sum, squares, pixels, top, find_first(&best, image, <float>top) if top > 0.0 else None, angle, outside, clock
 
 
+def start_threads(int threads):
+    """Have OpenMP create its threads now, so that they are awake, and on processors of their own, when there is work.
+
+    The scheduler puts a thread that wakes on an idle processor, but a new one may wait beside its parent for as long as
+    a small image takes.
+    """
+    cdef int i
+    if threads > 1:
+        for i in prange(threads, nogil=True, num_threads=threads):
+            nb_now()
+
+
 cdef tuple find_first(const Portion *item, float[:, ::1] image, float value):
     """(slow, fast) of the first pixel of a portion that has a value."""
     cdef int slow, fast
