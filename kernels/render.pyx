@@ -327,9 +327,9 @@ def start_threads(int threads):
     The scheduler puts a thread that wakes on an idle processor, but a new one may wait beside its parent for as long as
     a small image takes.
     """
-    cdef int i
+    cdef int _thread
     if threads > 1:
-        for i in prange(threads, nogil=True, num_threads=threads):
+        for _thread in prange(threads, nogil=True, num_threads=threads):
             nb_now()
 
 
