@@ -108,8 +108,9 @@ cdef void finish(const nb_job *p, int n, const unsigned short *mask, const Scrat
     if mask != NULL:
         for i in range(n):
             acc[i] = acc[i] if mask[i] else 0.0
-            seen[i] = omega[i] if mask[i] else 0.0
-        omega = seen
+            seen[i] = polar[i] * omega[i] if mask[i] else 0.0
+        polar = seen
+        omega = w.ones
     f2 = f2 * p.scale
     background = background * p.scale
     if replaced < 0:

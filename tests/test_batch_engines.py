@@ -11,7 +11,7 @@ from test_batch_runs import JOB, LONG, PROGRAM, batch, contents
 from nanobragg_py import NanoBraggError
 from nanobragg_py.batch import Output, rank_of_environment, run, run_dask, verify
 
-pytest.importorskip("h5py")
+pytest.importorskip("h5py", reason="h5py is not installed")
 
 # ---- ranks ---------------------------------------------------------------------------------------------------------
 
@@ -90,7 +90,7 @@ def test_ranks_at_the_same_time(tmp_path):
 
 @pytest.fixture
 def distributed():
-    return pytest.importorskip("distributed")
+    return pytest.importorskip("distributed", reason="distributed is not installed")
 
 
 def test_workers_of_dask_die_and_join(distributed, tmp_path):

@@ -9,7 +9,7 @@ import sys
 import pytest
 from transcripts import ROOT, replay
 
-pytest.importorskip("h5py")
+pytest.importorskip("h5py", reason="h5py is not installed")
 
 PAGE = ROOT / "docs" / "batch.md"
 
@@ -33,7 +33,7 @@ def test_the_data_set_is_that_of_the_example():
 
 
 def test_torch(tmp_path):
-    pytest.importorskip("torch")
+    pytest.importorskip("torch", reason="torch is not installed")
     shutil.copy(ROOT / "golden/inputs/cro_1orc_2A.hkl", tmp_path)
     stills = (ROOT / "examples/batch/stills.toml").read_text()
     (tmp_path / "stills.toml").write_text(stills.replace("repeat = 1000", "repeat = 10"))
