@@ -38,7 +38,7 @@ bench: setup
 	$(BIN)/python benchmarks/run.py --scaling --json benchmarks.json --plot benchmarks.png
 
 docs: setup
-	$(BIN)/python -m nanobragg_py.cli.flags_doc docs/flags.md
+	$(BIN)/python -m nanobragg_py.flags.page docs/flags.md
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info

@@ -10,7 +10,7 @@ from Cython.Build import cythonize
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
 
-OPTIMISE = ["-O3"]
+OPTIMISE = ["-O3", "-g0"]
 # Without these two gcc will not vectorise loops that convert to integers, compare or take roots: they promise that
 # nobody looks at errno or at floating-point exception flags. Values are not changed (as -ffast-math would).
 # The third keeps loops that clear an array in vectors: as a call of memset they cost more than a tile is worth.
@@ -20,7 +20,7 @@ CLIPPING = ["-fno-thread-jumps"]
 # What must agree with the reference bit for bit is not fused into multiply-adds.
 EXACT = ["-ffp-contract=off"]
 
-# One source, several instruction-set levels; nanobragg_py.backends picks one at import. "base" is whatever the
+# One source, several instruction-set levels; nanobragg_py.render.backends picks one at import. "base" is whatever the
 # compiler takes for the least of its machines, and the only one where there is no x86-64.
 LEVELS = {"base": []}
 if platform.machine().lower() in ("x86_64", "amd64"):
@@ -28,36 +28,46 @@ if platform.machine().lower() in ("x86_64", "amd64"):
     LEVELS["v4"] = ["-march=x86-64-v4", "-mprefer-vector-width=512"]
 
 
+def source_of(name):
+    """The .pyx file of a module of the package: kernels/ stands beside nanobragg_py/, all else is in it."""
+    path = name.replace(".", "/") + ".pyx"
+    return path if path.startswith("kernels/") else f"nanobragg_py/{path}"
+
+
 def module(name, *flags, source=None, macros=()):
     return Extension(
         f"nanobragg_py.{name}",
-        [source or name.replace(".", "/") + ".pyx"],
+        [source or source_of(name)],
         extra_compile_args=OPTIMISE + list(flags),
         define_macros=list(macros),
-        include_dirs=["kernels"],
+        include_dirs=["kernels/formulas", "kernels/noise"],
     )
 
 
 EXTENSIONS = [
-    module("kernels.buffers"),
-    module("kernels.job"),
-    module("kernels.hkltext"),
-    module("kernels.imagefile", *EXACT, *CLIPPING, "-fno-trapping-math"),
-    module("kernels.random", *EXACT),
-    module("kernels.sequential", *EXACT),
-    module("cli.parser"),
+    module("flags.parser"),
+    module("kernels.memory.buffers"),
+    module("kernels.loops.job"),
+    module("kernels.loops.sequential", *EXACT),
+    module("kernels.files.hkltext"),
+    module("kernels.files.imagefile", *EXACT, *CLIPPING, "-fno-trapping-math"),
+    module("kernels.noise.random", *EXACT),
 ]
 # The level modules of a name share one source; only the name of the module's initialiser differs.
 BY_LEVEL = [
     module(
-        f"kernels.{name}_{level}",
+        f"kernels.{room}.{name}_{level}",
         *exact,
         *LOOPS,
         *flags,
-        source=f"kernels/{name}.pyx",
+        source=f"kernels/{room}/{name}.pyx",
         macros=[(f"PyInit_{name}", f"PyInit_{name}_{level}")],
     )
-    for name, exact in (("render", []), ("noise", EXACT), ("philox", EXACT + CLIPPING))
+    for room, name, exact in (
+        ("loops", "render", []),
+        ("noise", "poisson", EXACT),
+        ("noise", "philox", EXACT + CLIPPING),
+    )
     for level, flags in LEVELS.items()
 ]
 
@@ -80,6 +90,7 @@ class BuildExtensions(build_ext):
             kept.append(extension)
         self.extensions[:] = kept
         self.translate()
+        self.parallel = self.parallel or os.cpu_count()
         super().build_extensions()
 
     def translate(self):
@@ -87,29 +98,25 @@ class BuildExtensions(build_ext):
         tree = os.path.abspath(os.path.join("build", "tree"))
         package = os.path.join(tree, "nanobragg_py")
         os.makedirs(package, exist_ok=True)
-        for name in ("kernels", "cli"):
+        for name, folder in (("kernels", "kernels"), *((room, f"nanobragg_py/{room}") for room in ("flags",))):
             link = os.path.join(package, name)
             if not os.path.islink(link):
-                os.symlink(os.path.abspath(name), link)
+                os.symlink(os.path.abspath(folder), link)
         with open(os.path.join(package, "__init__.py"), "w"):
             pass
         sources = {}
         for extension in self.extensions:
             (source,) = extension.sources
-            name = "nanobragg_py." + os.path.splitext(source)[0].replace("/", ".")
-            sources[source] = Extension(name, [os.path.join(package, source)])
+            inside = source.removeprefix("nanobragg_py/")
+            name = "nanobragg_py." + os.path.splitext(inside)[0].replace("/", ".")
+            sources[source] = Extension(name, [os.path.join(package, inside)])
         translated = cythonize(
             list(sources.values()), include_path=[tree], language_level=3, compiler_directives={"embedsignature": True}
         )
         c_files = {source: done.sources for source, done in zip(sources, translated, strict=True)}
         for extension in self.extensions:
-            extension.depends = [*glob.glob("kernels/*.h")]
+            extension.depends = glob.glob("kernels/*/*.h")
             extension.sources = list(c_files[extension.sources[0]])
-
-    def build_extension(self, extension):
-        shared, self.build_temp = self.build_temp, os.path.join(self.build_temp, extension.name)
-        super().build_extension(extension)
-        self.build_temp = shared
 
     def accepts(self, flags, link=()):
         """True when a trivial program compiles (and links, if link flags are given) with these flags."""

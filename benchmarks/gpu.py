@@ -8,9 +8,9 @@ from time import perf_counter
 
 import numpy as np
 
-from nanobragg_py.backends import renderer_of
-from nanobragg_py.load import load_args
-from nanobragg_py.simulate import simulate
+from nanobragg_py.experiment.load import load_args
+from nanobragg_py.render.backends import renderer_of
+from nanobragg_py.render.simulate import simulate
 
 CRYSTAL = "-default_F 100 -cell 100 100 100 90 90 90 -lambda 1 -distance 100 -pixel 0.1 -N 5 -nointerpolate"
 #: the workloads of benchmarks/run.py that a GPU is for, and two that fill a large one

@@ -5,7 +5,7 @@ python benchmarks/gpu_cost.py prints the table of docs/gpu.md. No GPU is needed;
 
 import cuda_tools
 
-from nanobragg_py.gpu.modules import THREADS, all_variants, options, source
+from nanobragg_py.render.gpu.modules import THREADS, all_variants, options, source
 
 #: what NVIDIA's data sheets and programming guide say: FP64 and FP32 (not tensor cores), 1e12 floating-point operations
 #: a second, of which a fused multiply-add is two; multiprocessors and their clock (boost), GHz

@@ -1,1 +1,1 @@
-"""The command line: the flag table, its parser, the usage text, and the programs."""
+"""The programs: nanoBragg, and nanobragg-py with its tools."""

@@ -9,8 +9,8 @@ import sys
 from time import perf_counter
 
 from ..errors import NanoBraggError, UsageError
-from ..options import Options
-from .parser import parse, prescan, warning_sentences
+from ..flags.options import Options
+from ..flags.parser import parse, prescan, warning_sentences
 
 INTERRUPTED = 130
 #: threads that are started before there is work for them
@@ -22,7 +22,7 @@ def main(argv):
     try:
         return run(argv[1:])
     except UsageError as error:
-        from .usage import usage_text
+        from ..flags.usage import usage_text
 
         say(usage_text().splitlines())
         complain(f"ERROR: {error}")
@@ -48,7 +48,7 @@ def run(argv):
     events = []
     parse(argv, options, events)
     if options.show_help:
-        from .usage import usage_text
+        from ..flags.usage import usage_text
 
         say(usage_text().splitlines())
         return 0
@@ -61,14 +61,14 @@ def run(argv):
         warn(sentence)
 
     # after the options, so that -help and a mistyped flag cost nothing
-    from .. import report
-    from ..load import load
-    from ..simulate import simulate
+    from ..experiment.load import load
+    from ..files import report
+    from ..render.simulate import simulate
 
     loaded = load(options, opening, mask, say=say, complain=warn, prepare=prepare)
     experiment, table = loaded.experiment, loaded.table
     if options.trace_pixel is not None:
-        from ..trace import check_traceable
+        from ..inspect.trace import check_traceable
 
         check_traceable(experiment, *options.trace_pixel)
     clock.mark("setup")
@@ -108,7 +108,7 @@ def import_loops(threads):
     Cython's memoryviews ask for it to be known as sequences, which nothing here needs, and do without it when it is not
     to be had.
     """
-    from ..backends import cpu_renderer, level_module, thread_count
+    from ..render.backends import cpu_renderer, level_module, thread_count
 
     # OpenMP's threads wait for each other in a busy loop, by default for so long that on a machine with other work the
     # one that is waited for does not get a processor. The library reads this when it is loaded, with the loops.
@@ -119,7 +119,7 @@ def import_loops(threads):
         sys.modules["collections.abc"] = None
     try:
         renderer, _ = cpu_renderer()
-        level_module("noise")
+        level_module("noise.poisson")
     finally:
         if wanted:
             del sys.modules["collections.abc"]
@@ -132,7 +132,7 @@ def read_headers(argv, options):
     mask_file, img_file = prescan(argv)
     if mask_file is None and img_file is None:
         return None, ()
-    from ..load import read_headers
+    from ..experiment.load import read_headers
 
     return read_headers(mask_file, img_file, options, warn)
 
@@ -141,7 +141,7 @@ def render(simulate, experiment, table, options, meter):
     """The image, its statistics, and the backend that rendered: the one that the options name, or "auto" took."""
     backend = options.backend
     if backend == "auto":
-        from ..backends import choose_backend
+        from ..render.backends import choose_backend
 
         backend, sentence = choose_backend(experiment, options.threads, options.compat, options.device)
         complain(sentence)
@@ -162,14 +162,14 @@ def device_of(options, backend):
     """What still has the image on a GPU, or None."""
     if backend == "cpu":
         return None
-    from ..backends import renderer_of
+    from ..render.backends import renderer_of
 
     return renderer_of(backend, options.device, options.precision)
 
 
 def check_outputs(options):
     """Find out before the work whether its results can be written."""
-    from ..io.atomic import check_writable
+    from ..files.atomic import check_writable
 
     check_writable(options.float_file, "give another name with -floatfile")
     check_writable(options.int_file, "give another name with -intfile")
@@ -184,11 +184,11 @@ def check_outputs(options):
 
 def write_outputs(experiment, options, image, statistics, random, noise_seed, clock, device):
     """The four images in the reference's order, each with its lines before it."""
-    from .. import report
-    from ..io.atomic import write_file
-    from ..io.pgm import write_pgm
-    from ..io.smv import write_scaled_smv
-    from ..kernels.imagefile import smv_pixels
+    from ..files import report
+    from ..files.atomic import write_file
+    from ..files.pgm import write_pgm
+    from ..files.smv import write_scaled_smv
+    from ..kernels.files.imagefile import smv_pixels
 
     detector = experiment.detector
     pixels = detector.fpixels * detector.spixels
@@ -223,10 +223,10 @@ def write_outputs(experiment, options, image, statistics, random, noise_seed, cl
 
 
 def write_noise(experiment, options, image, random, seed, device):
-    from .. import report
-    from ..io.atomic import OutputFile
-    from ..io.blocks import row_blocks
-    from ..noise import noise_maker
+    from ..files import report
+    from ..files.atomic import OutputFile
+    from ..files.blocks import row_blocks
+    from ..render.noise import noise_maker
 
     detector = experiment.detector
     noise = noise_maker(options.noise_rng, random, seed, options.threads)
@@ -281,9 +281,9 @@ def interpolation_warnings(statistics):
 
 def printout_lines(experiment, table, options, image):
     """What -printout says of pixels: the values at each one's last step, in image order."""
-    from .. import report
-    from ..kernels.job import Job
-    from ..kernels.sequential import Sequential
+    from ..files import report
+    from ..kernels.loops.job import Job
+    from ..kernels.loops.sequential import Sequential
 
     defects = options.compat == "c"
     loop = Sequential(Job(experiment, table, stale_phi=defects), defects=defects)
@@ -323,7 +323,7 @@ def printout_lines(experiment, table, options, image):
 
 def trace_lines(experiment, table, options, image, argv):
     """What -trace_pixel says, after everything else: the text of `nanobragg-py trace`."""
-    from ..trace import trace_pixel
+    from ..inspect.trace import trace_pixel
 
     if options.backend != "cpu" or options.precision != "double":
         image = None  # the trace is in double precision, and so is the pixel that it is compared with
@@ -348,7 +348,7 @@ class Lines:
     """The reference's progress lines, each printed when its pixel is done."""
 
     def __init__(self, experiment):
-        from ..report import progress_lines
+        from ..files.report import progress_lines
 
         self.due = progress_lines(experiment.detector.roi)
         self.next = 0

@@ -3,8 +3,8 @@
 import sys
 
 from .. import __version__
-from ..backends import LEVELS, cpu_renderer, thread_count
 from ..errors import NanoBraggError
+from ..render.backends import LEVELS, cpu_renderer, thread_count
 
 
 def version_lines():

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 from matplotlib import colors, pyplot
 
-from nanobragg_py.load import load_args
-from nanobragg_py.simulate import simulate
-from nanobragg_py.trace import trace_pixel
+from nanobragg_py.experiment.load import load_args
+from nanobragg_py.inspect.trace import trace_pixel
+from nanobragg_py.render.simulate import simulate
 
 HERE = Path(__file__).resolve().parent
 INPUTS = HERE.parent / "golden" / "inputs"

@@ -8,16 +8,16 @@ __version__ = "0.1.0"
 
 #: public names and the modules they come from
 _PUBLIC = {
-    "Beam": "parts",
-    "Crystal": "parts",
-    "Detector": "parts",
+    "Beam": "experiment.parts",
+    "Crystal": "experiment.parts",
+    "Detector": "experiment.parts",
     "Experiment": "api",
     "FieldError": "errors",
     "NanoBraggError": "errors",
-    "Sampling": "parts",
-    "Statistics": "simulate",
-    "StructureFactors": "experiment",
-    "add_noise": "render",
+    "Sampling": "experiment.parts",
+    "Statistics": "render.simulate",
+    "StructureFactors": "experiment.resolved",
+    "add_noise": "render.images",
     "axis_rotation": "orientation",
     "b_matrix": "orientation",
     "cell_of": "orientation",
@@ -35,7 +35,11 @@ if TYPE_CHECKING:
     from .api import Experiment as Experiment
     from .errors import FieldError as FieldError
     from .errors import NanoBraggError as NanoBraggError
-    from .experiment import StructureFactors as StructureFactors
+    from .experiment.parts import Beam as Beam
+    from .experiment.parts import Crystal as Crystal
+    from .experiment.parts import Detector as Detector
+    from .experiment.parts import Sampling as Sampling
+    from .experiment.resolved import StructureFactors as StructureFactors
     from .orientation import axis_rotation as axis_rotation
     from .orientation import b_matrix as b_matrix
     from .orientation import cell_of as cell_of
@@ -43,12 +47,8 @@ if TYPE_CHECKING:
     from .orientation import random_rotations as random_rotations
     from .orientation import rotation_to_missets as rotation_to_missets
     from .orientation import split_UB as split_UB
-    from .parts import Beam as Beam
-    from .parts import Crystal as Crystal
-    from .parts import Detector as Detector
-    from .parts import Sampling as Sampling
-    from .render import add_noise as add_noise
-    from .simulate import Statistics as Statistics
+    from .render.images import add_noise as add_noise
+    from .render.simulate import Statistics as Statistics
 
 
 def __getattr__(name):

@@ -1,7 +1,8 @@
 """The library: an experiment as a value, and the image it gives as an array.
 
-Everything is a thin layer over the functions that serve the command line: `nanobragg_py.options_map` states the parts
-as options, `nanobragg_py.resolve` works out what follows from them, `nanobragg_py.simulate` renders.
+Everything is a thin layer over the functions that serve the command line: `nanobragg_py.experiment.options_map` states
+the parts as options, `nanobragg_py.experiment.resolve` works out what follows from them, `nanobragg_py.render.simulate`
+renders.
 """
 
 from __future__ import annotations
@@ -12,16 +13,16 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from .errors import FieldError, NanoBraggError
-from .experiment import StructureFactors
-from .options_map import field_message, from_options, to_options
-from .parts import Beam, Crystal, Detector, Sampling
+from .experiment.options_map import field_message, from_options, to_options
+from .experiment.parts import Beam, Crystal, Detector, Sampling
+from .experiment.resolved import StructureFactors
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import ArrayLike
 
-    from .experiment import Experiment as Resolved
-    from .simulate import Statistics
+    from .experiment.resolved import ResolvedExperiment
+    from .render.simulate import Statistics
 
 PARTS = {
     "beam": Beam,
@@ -37,8 +38,8 @@ class Experiment:
     """One image: crystal, beam, detector, sampling and structure factors. Frozen, comparable, picklable.
 
     Everything that follows from the fields is worked out, and checked, when an experiment is made. `resolved` is the
-    outcome: a `nanobragg_py.experiment.Experiment` in SI units, with reciprocal vectors, the detector's place, numbers
-    of steps and the like. `warnings` are the sentences the command line would print about it.
+    outcome: a `nanobragg_py.experiment.resolved.Experiment` in SI units, with reciprocal vectors, the detector's place,
+    numbers of steps and the like. `warnings` are the sentences the command line would print about it.
 
     Raises FieldError (a NanoBraggError and a ValueError) that names the field for what makes no image.
     """
@@ -48,7 +49,7 @@ class Experiment:
     detector: Detector = dataclasses.field(default_factory=Detector)
     sampling: Sampling = dataclasses.field(default_factory=Sampling)
     structure_factors: StructureFactors = dataclasses.field(default_factory=StructureFactors)
-    resolved: Resolved = dataclasses.field(init=False, repr=False, compare=False)
+    resolved: ResolvedExperiment = dataclasses.field(init=False, repr=False, compare=False)
     warnings: tuple[str, ...] = dataclasses.field(init=False, repr=False, compare=False)
 
     def __post_init__(self):
@@ -61,14 +62,14 @@ class Experiment:
 
     def _resolve(self):
         """What follows from the fields: the kernels' experiment, and the sentences to tell of."""
-        from .kernels.random import Ran1
-        from .resolve import resolve_experiment, resolve_setup
+        from .experiment.resolve import resolve_experiment, resolve_setup
+        from .kernels.noise.random import Ran1
 
         factors = self.structure_factors
         options = to_options(self.beam, self.detector, self.crystal, self.sampling, factors.default_F)
         matrix, mask, sources = self.crystal.matrix, self.detector.mask, self.beam.sources
         if matrix is not None:
-            from .to_args import file_matrix
+            from .experiment.to_args import file_matrix
 
             options.matrix_file = "crystal.matrix"
             matrix = file_matrix(matrix, self.beam.wavelength)
@@ -111,7 +112,7 @@ class Experiment:
 
         Raises NanoBraggError for files that cannot be read, FieldError for values that `Beam` and the like do not take.
         """
-        from .load import load_args, read_matrix, read_sources
+        from .experiment.load import load_args, read_matrix, read_sources
 
         if isinstance(args, str):
             import shlex
@@ -202,7 +203,7 @@ class Experiment:
         on_device: bool = False,
     ) -> tuple[np.ndarray, Statistics]:
         """The image, as of `render`, and its `Statistics`."""
-        from .render import render
+        from .render.images import render
 
         return render(self, backend, threads, out, progress, compat, device, precision, on_device)
 
@@ -210,7 +211,7 @@ class Experiment:
         self, image: ArrayLike, seed: int = 1, stream: str = "ran1", adc: float = 40.0, threads: int = 0
     ) -> np.ndarray:
         """Photon noise on an image of this experiment, within its region of interest; see `nanobragg_py.add_noise`."""
-        from .render import add_noise
+        from .render.images import add_noise
 
         return add_noise(image, seed, stream, adc, self.resolved.detector.roi, threads)
 
@@ -221,7 +222,7 @@ class Experiment:
         clipped to 0..65535. scale: None: such that the largest value becomes 55000, as the program does.
         Raises NanoBraggError when the file cannot be written; nothing half-written stays behind.
         """
-        from .render import to_smv
+        from .render.images import to_smv
 
         to_smv(self, path, image, scale, adc)
 
@@ -234,7 +235,7 @@ class Experiment:
         names in the command line begin with it. None: FieldError if there is a need for one. Images are the same up to
         the last bit of numbers that the program's units cannot state exactly.
         """
-        from .to_args import to_args
+        from .experiment.to_args import to_args
 
         return to_args(self, folder)
 
@@ -243,7 +244,7 @@ class Experiment:
 
         tables: what to do with structure factors and mask: "embed" (compressed, as text) or "omit".
         """
-        from .serialize import to_dict
+        from .experiment.serialize import to_dict
 
         return to_dict(self, tables)
 
@@ -253,7 +254,7 @@ class Experiment:
 
         folder: what relative file names in it are relative to. Raises FieldError that names an unknown key.
         """
-        from .serialize import from_dict
+        from .experiment.serialize import from_dict
 
         return from_dict(cls, values, folder)
 
@@ -262,14 +263,14 @@ class Experiment:
 
         tables: "files": structure factors and mask go into .npy files beside it, named in it; "embed"; "omit".
         """
-        from .serialize import write
+        from .experiment.serialize import write
 
         write(self, path, tables)
 
     @classmethod
     def read(cls, path: str | os.PathLike) -> Experiment:
         """The experiment of a TOML or JSON file; NanoBraggError, naming file and key, for what is wrong in it."""
-        from .serialize import read
+        from .experiment.serialize import read
 
         return read(cls, path)
 

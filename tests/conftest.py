@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from nanobragg_py import golden
+from nanobragg_py.inspect import golden
 
 # Tests are run in the checkout, whose package has no compiled modules when what is tested is installed: programs that
 # tests start must not find it in their working directory.
@@ -56,7 +56,7 @@ def runner(program, tmp_path):
 
 
 def pytest_report_header():
-    from nanobragg_py.backends import cpu_renderer
+    from nanobragg_py.render.backends import cpu_renderer
 
     module, level = cpu_renderer()
     threads = "threads" if module.PARALLEL else "no threads"

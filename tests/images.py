@@ -8,11 +8,11 @@ import shlex
 import numpy as np
 
 from nanobragg_py.cli.main import main
-from nanobragg_py.formats.flags import flags_geometry
-from nanobragg_py.io.atomic import write_file
-from nanobragg_py.load import load_args
-from nanobragg_py.report import smv_header
-from nanobragg_py.simulate import simulate
+from nanobragg_py.experiment.from_flags import flags_geometry
+from nanobragg_py.experiment.load import load_args
+from nanobragg_py.files.atomic import write_file
+from nanobragg_py.files.report import smv_header
+from nanobragg_py.render.simulate import simulate
 
 #: an off-centre beam, a detector that is not square, a rotation that does not begin at 0
 FLAGS = shlex.split(

@@ -8,7 +8,7 @@ import math
 
 import numpy as np
 
-from nanobragg_py.experiment import R_E_SQR
+from nanobragg_py.constants import R_E_SQR
 
 
 def unit(v):

@@ -1,4 +1,4 @@
-"""What the tests of nanobragg_py.resolve share: a crystal that needs no more options, and an independent generator."""
+"""What the tests of experiment.resolve share: a crystal that needs no more options, and an independent generator."""
 
 import math
 import struct
@@ -6,8 +6,8 @@ from math import cos, pi, sin
 
 import numpy as np
 
-from nanobragg_py.options import Options
-from nanobragg_py.resolve import resolve, resolve_setup
+from nanobragg_py.experiment.resolve import resolve, resolve_setup
+from nanobragg_py.flags.options import Options
 
 
 def single(x):

@@ -15,9 +15,9 @@ from random_experiments import Experiments
 from random_lines import Lines, write_inputs
 
 from nanobragg_py import Experiment, FieldError, NanoBraggError, StructureFactors
-from nanobragg_py.golden import compare_pixels
-from nanobragg_py.load import load_args
-from nanobragg_py.simulate import simulate
+from nanobragg_py.experiment.load import load_args
+from nanobragg_py.inspect.golden import compare_pixels
+from nanobragg_py.render.simulate import simulate
 
 COUNT = int(os.environ.get("NANOBRAGG_RANDOM_EXPERIMENTS", "60"))
 REFERENCES = {"spec": "NANOBRAGG_C_FIXED", "c": "NANOBRAGG_C"}

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from nanobragg_py import Crystal, Detector, Experiment, FieldError, NanoBraggError, StructureFactors
-from nanobragg_py.serialize import field_value, to_toml
+from nanobragg_py.experiment.serialize import field_value, to_toml
 
 CELL = "[crystal]\nlengths = [50, 60, 70]\n"
 FLAT = "[structure_factors]\ndefault_F = 100\n"

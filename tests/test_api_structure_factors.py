@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from nanobragg_py import FieldError, NanoBraggError, StructureFactors
-from nanobragg_py import structure_factors as sf
+from nanobragg_py.experiment import reflections as sf
 
 gemmi = pytest.importorskip("gemmi", reason="gemmi is not installed")
 
@@ -265,7 +265,7 @@ def test_xds_anomalous(tmp_path):
 
 
 def test_text_and_dump_are_told_apart(tmp_path):
-    from nanobragg_py.io.hkl import write_dump
+    from nanobragg_py.files.hkl import write_dump
 
     (tmp_path / "a.hkl").write_text("1 2 3 10\n-1 0 2 5.5\n")
     text = StructureFactors.read(tmp_path / "a.hkl", 2.0)

@@ -16,7 +16,7 @@ import pytest
 from nanobragg_py import NanoBraggError
 from nanobragg_py.batch import Output, estimate, iter_images, manifest, run, verify
 from nanobragg_py.batch.local import divide, processors
-from nanobragg_py.formats.image import read_image
+from nanobragg_py.files.image import read_image
 
 h5py = pytest.importorskip("h5py")
 

@@ -13,7 +13,8 @@ import pytest
 from transcripts import replay
 
 from nanobragg_py.cli.main import compare_main, main
-from nanobragg_py.compare import (
+from nanobragg_py.errors import NanoBraggError
+from nanobragg_py.inspect.compare import (
     Limits,
     brightest_spots,
     correlation,
@@ -22,8 +23,7 @@ from nanobragg_py.compare import (
     shortcomings,
     spot_displacements,
 )
-from nanobragg_py.compare_runs import plan_run
-from nanobragg_py.errors import NanoBraggError
+from nanobragg_py.inspect.compare_runs import plan_run
 
 GOLDEN = Path(__file__).parent.parent / "golden"
 REFERENCE = os.environ.get("NANOBRAGG_C")
@@ -422,7 +422,7 @@ def test_picture(tmp_path):
     pytest.importorskip("matplotlib", reason="pictures need the extra [plot]")
     from matplotlib.image import imread
 
-    from nanobragg_py.compare_picture import write_picture
+    from nanobragg_py.inspect.compare_picture import write_picture
 
     reference = spots(CENTRES)
     image = reference.copy()
@@ -437,7 +437,7 @@ def test_picture(tmp_path):
 
 
 def test_blocks_keep_the_extremes():
-    from nanobragg_py.compare_picture import blocks
+    from nanobragg_py.inspect.compare_picture import blocks
 
     image = np.zeros((5, 7))
     image[1, 1], image[4, 6], image[0, 0] = 3.0, 5.0, -9.0

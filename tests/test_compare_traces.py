@@ -9,9 +9,9 @@ import pytest
 
 from nanobragg_py.cli.main import main
 from nanobragg_py.errors import NanoBraggError
-from nanobragg_py.load import load_args
-from nanobragg_py.trace import trace_pixel
-from nanobragg_py.trace_compare import compare_traces, read_trace
+from nanobragg_py.experiment.load import load_args
+from nanobragg_py.inspect.trace import trace_pixel
+from nanobragg_py.inspect.trace_compare import compare_traces, read_trace
 
 INPUTS = Path(__file__).parent.parent / "golden" / "inputs"
 FLAGS = shlex.split(

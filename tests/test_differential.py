@@ -12,7 +12,7 @@ import shlex
 import pytest
 from random_lines import Lines, write_inputs
 
-from nanobragg_py import golden
+from nanobragg_py.inspect import golden
 
 COUNT = int(os.environ.get("NANOBRAGG_RANDOM_LINES", "100"))
 MODES = {"c": ("NANOBRAGG_C", ["-compat", "c"]), "default": ("NANOBRAGG_C_FIXED", [])}

@@ -73,7 +73,7 @@ def test_python_and_job_of_the_readme(tmp_path, monkeypatch):
 
 
 def test_paths_in_code_spans_exist():
-    """`kernels/job.pyx` and the like in the pages for developers."""
+    """`kernels/loops/job.pyx` and the like in the pages for developers."""
     folders = "|".join(path.name for path in ROOT.iterdir() if path.is_dir() and path.name[0] != ".")
     for page in (ROOT / "docs/architecture.md", ROOT / "CONTRIBUTING.md"):
         for name in re.findall(rf"(?:^|[\s(`])((?:{folders})/[\w./]*\w)", prose(page)):

@@ -11,12 +11,12 @@ from random_lines import Lines, write_inputs
 from transcripts import replay
 
 from nanobragg_py.cli.main import main
-from nanobragg_py.cli.parser import parse
 from nanobragg_py.cli.tools.explain import text_lines
 from nanobragg_py.errors import NanoBraggError
-from nanobragg_py.explain import explain
-from nanobragg_py.load import load_args
-from nanobragg_py.options import DEFAULTS
+from nanobragg_py.experiment.load import load_args
+from nanobragg_py.flags.options import DEFAULTS
+from nanobragg_py.flags.parser import parse
+from nanobragg_py.inspect.explain import explain
 
 GOLDEN = Path(__file__).parent.parent / "golden"
 CASES = json.loads((GOLDEN / "cases.json").read_text())

@@ -7,7 +7,7 @@ from fabio.compression import compByteOffset, decByteOffset
 from images import CONVENTIONS, geometry
 
 from nanobragg_py.errors import NanoBraggError
-from nanobragg_py.formats import cbf
+from nanobragg_py.files import cbf
 
 #: steps of every size, on both sides of every limit
 EDGES = [0, 127, -1, -128, 128, 32767, -1, -32768, 0, 32768, 2**31 - 1, -(2**31), 2**31 - 1, 0, 1, 1]

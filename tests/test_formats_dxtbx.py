@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from images import CONVENTIONS, FLAGS, geometry, render, sweep, tool
 
-from nanobragg_py.formats.image import read_image
+from nanobragg_py.files.image import read_image
 
 INPUTS = Path(__file__).resolve().parent.parent / "golden" / "inputs"
 PYTHON = os.environ.get("NANOBRAGG_DXTBX")

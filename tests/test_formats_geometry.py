@@ -5,12 +5,13 @@ import pytest
 from images import CONVENTIONS, FLAGS, geometry, render
 
 from nanobragg_py.errors import NanoBraggError
-from nanobragg_py.formats.describe import spacing
-from nanobragg_py.formats.geometry import check_series, frame_rotation, header_geometry
-from nanobragg_py.io.smv import read_smv
-from nanobragg_py.kernels.job import Job
-from nanobragg_py.kernels.sequential import Sequential
-from nanobragg_py.load import load_args
+from nanobragg_py.experiment.header_geometry import header_geometry
+from nanobragg_py.experiment.load import load_args
+from nanobragg_py.files.geometry import check_series, frame_rotation
+from nanobragg_py.files.smv import read_smv
+from nanobragg_py.inspect.describe import spacing
+from nanobragg_py.kernels.loops.job import Job
+from nanobragg_py.kernels.loops.sequential import Sequential
 
 
 def in_space(described):

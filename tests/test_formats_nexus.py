@@ -9,7 +9,7 @@ import pytest
 from images import CONVENTIONS, geometry
 
 from nanobragg_py.errors import NanoBraggError
-from nanobragg_py.formats.nexus import COMPRESSIONS, write_nexus
+from nanobragg_py.files.nexus import COMPRESSIONS, write_nexus
 
 #: what the NXmx definition (2022.07) and the gold standard ask for: path -> NX_class, or None for a field
 REQUIRED = {

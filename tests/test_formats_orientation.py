@@ -7,12 +7,12 @@ import pytest
 from images import FLAGS, geometry
 
 from nanobragg_py.errors import NanoBraggError
-from nanobragg_py.formats import dials_expt, mosflm, xds
-from nanobragg_py.formats.geometry import convention_geometry
-from nanobragg_py.formats.oriented import OrientedCrystal
-from nanobragg_py.load import load_args
+from nanobragg_py.experiment.load import load_args
+from nanobragg_py.files import dials_expt, mosflm, xds
+from nanobragg_py.files.geometry import convention_geometry
+from nanobragg_py.files.oriented import OrientedCrystal
 from nanobragg_py.orientation import axis_rotation, b_matrix, random_rotations
-from nanobragg_py.simulate import simulate
+from nanobragg_py.render.simulate import simulate
 
 CELL = (40.0, 50.0, 60.0, 80.0, 95.0, 110.0)
 GIVEN = ("mosflm", "xds", "adxv", "dials", "tilted")

@@ -12,17 +12,17 @@ from images import FLAGS, geometry, render
 from PIL import Image as pillow
 
 from nanobragg_py.errors import NanoBraggError
-from nanobragg_py.formats.geometry import experiment_geometry as geometry_of
-from nanobragg_py.formats.image import read_image
-from nanobragg_py.formats.npy import write_npy
-from nanobragg_py.formats.picture import CENTRE, RING, SPOT, draw
-from nanobragg_py.formats.png import greyscale, reduce_to, write_png
-from nanobragg_py.formats.predictions import predict
-from nanobragg_py.formats.rings import ring_mask, round_spacings, spacing_map
-from nanobragg_py.formats.terminal import detect, terminal_bytes
-from nanobragg_py.formats.tiff import write_tiff
-from nanobragg_py.load import load_args
-from nanobragg_py.simulate import simulate
+from nanobragg_py.experiment.load import load_args
+from nanobragg_py.files.geometry import experiment_geometry as geometry_of
+from nanobragg_py.files.image import read_image
+from nanobragg_py.files.npy import write_npy
+from nanobragg_py.files.png import greyscale, reduce_to, write_png
+from nanobragg_py.files.tiff import write_tiff
+from nanobragg_py.inspect.picture import CENTRE, RING, SPOT, draw
+from nanobragg_py.inspect.predictions import predict
+from nanobragg_py.inspect.rings import ring_mask, round_spacings, spacing_map
+from nanobragg_py.inspect.terminal import detect, terminal_bytes
+from nanobragg_py.render.simulate import simulate
 
 
 @pytest.mark.parametrize("kind", [np.uint16, np.int32, np.float32])

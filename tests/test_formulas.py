@@ -16,10 +16,10 @@ import numpy as np
 import pytest
 
 from nanobragg_py import kernels
-from nanobragg_py.backends import LEVELS
-from nanobragg_py.kernels.job import processor_level
+from nanobragg_py.kernels.loops.job import processor_level
+from nanobragg_py.render.backends import LEVELS
 
-HEADERS = Path(kernels.__file__).parent
+KERNELS = Path(kernels.__file__).parent
 FLAGS = {"base": [], "v3": ["-march=x86-64-v3"], "v4": ["-march=x86-64-v4"]}
 AVAILABLE = LEVELS[: LEVELS.index(processor_level()) + 1]
 LONG = np.longdouble
@@ -62,7 +62,8 @@ def formulas(request, tmp_path_factory):
     target = tmp_path_factory.mktemp("formulas") / f"{request.param}.so"
     compiler = shlex.split(sysconfig.get_config_var("CC") or "cc")
     source = Path(__file__).parent / "formulas.c"
-    flags = ["-O3", "-fno-math-errno", "-fno-trapping-math", *FLAGS[request.param], "-shared", "-fPIC", f"-I{HEADERS}"]
+    flags = ["-O3", "-fno-math-errno", "-fno-trapping-math", *FLAGS[request.param], "-shared", "-fPIC"]
+    flags += [f"-I{KERNELS}/formulas", f"-I{KERNELS}/noise"]
     subprocess.run([*compiler, *flags, str(source), "-o", str(target), "-lm"], check=True)
     return Formulas(target)
 
@@ -412,8 +413,8 @@ DEFAULT_F = 7.5
 @pytest.fixture(scope="module")
 def padded():
     """A table with its pad in front, made by the package, of amplitudes that tell their index."""
-    from nanobragg_py.experiment import StructureFactors
-    from nanobragg_py.io.hkl import kernel_table
+    from nanobragg_py.experiment.resolved import StructureFactors
+    from nanobragg_py.files.hkl import kernel_table
 
     values = np.zeros(SHAPE)
     h, k, l = np.meshgrid(np.arange(-3, 5), np.arange(-2, 3), np.arange(1, 10), indexing="ij")
@@ -444,16 +445,16 @@ def test_table_element_inside_and_outside(formulas, padded):
 
 def test_nothing_outside_is_read_from_the_table_in_an_image(padded):
     """The pad in front of the table, where an array cannot look: an image whose every index lies outside the table."""
-    from nanobragg_py.load import load_args
-    from nanobragg_py.simulate import simulate
+    from nanobragg_py.experiment.load import load_args
+    from nanobragg_py.render.simulate import simulate
 
     line = (
         "-cell 50 50 50 90 90 90 -N 3 -oversample 1 -detpixels 20 -pixel 3 -distance 50 -default_F 7.5 -nointerpolate"
     )
     loaded = load_args(line.split())
     plain = np.array(simulate(loaded.experiment)[0])
-    from nanobragg_py.experiment import StructureFactors
-    from nanobragg_py.io.hkl import kernel_table
+    from nanobragg_py.experiment.resolved import StructureFactors
+    from nanobragg_py.files.hkl import kernel_table
 
     for bounds in ((90, 91, 90, 91, 90, 91), (-91, -90, 90, 91, -91, -90), (-90, -90, -90, -90, -90, -90)):
         shape = tuple(bounds[2 * i + 1] - bounds[2 * i] + 2 for i in range(3))

@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nanobragg_py import golden
-from nanobragg_py.backends import LEVELS
-from nanobragg_py.kernels.job import processor_level
+from nanobragg_py.inspect import golden
+from nanobragg_py.kernels.loops.job import processor_level
+from nanobragg_py.render.backends import LEVELS
 
 FOLDER = Path(__file__).parent.parent / "golden"
 CASES = json.loads((FOLDER / "cases.json").read_text())

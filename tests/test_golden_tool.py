@@ -12,7 +12,7 @@ from transcripts import replay
 
 from nanobragg_py.cli.main import main
 from nanobragg_py.errors import NanoBraggError
-from nanobragg_py.golden_set import inputs_folder, read_cases
+from nanobragg_py.inspect.golden_set import inputs_folder, read_cases
 
 GOLDEN = Path(__file__).parent.parent / "golden"
 BASE = "-N 5 -detpixels 16 -pixel 1 -oversample 1 -seed 1"

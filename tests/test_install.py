@@ -40,7 +40,7 @@ def unpacked(tmp_path_factory):
     place = tmp_path_factory.mktemp("sdist")
     copy = place / "copy"
     shutil.copytree(ROOT, copy, ignore=shutil.ignore_patterns(*NOT_OURS))
-    for path in [*(copy / "kernels").glob("*.c"), *(copy / "cli").glob("*.c")]:
+    for path in [*(copy / "kernels").glob("*/*.c"), *(copy / "nanobragg_py" / "flags").glob("*.c")]:
         path.unlink()
     run(sys.executable, "setup.py", "sdist", "--dist-dir", place, cwd=copy)
     (archive,) = place.glob("*.tar.gz")
@@ -82,8 +82,8 @@ def assert_renders(program, folder, reference):
 def test_source_archive_is_complete(unpacked):
     wanted = (
         sources("kernels", ".py", ".pyx", ".pxd", ".h", ".cu")
-        | sources("cli", ".py", ".pyx")
-        | sources("nanobragg_py", ".py", "py.typed")
+        | sources("cli", ".py")
+        | sources("nanobragg_py", ".py", ".pyx", "py.typed")
         | sources("tests", ".py", ".c", ".h")
         | sources("golden", ".npz", ".json", ".hkl", ".mat", ".img", ".txt", ".stol")
         | sources("docs", ".md")
@@ -107,9 +107,10 @@ def test_wheel_holds_one_package(wheel):
     assert sorted(expected - {*names}) == []
     suffix = sysconfig.get_config_var("EXT_SUFFIX")
     built = {name.removesuffix(suffix) for name in names if name.endswith(suffix)}
-    written = {name.removesuffix(".pyx") for folder in PACKAGES for name in sources(folder, ".pyx")}
-    by_level = {f"nanobragg_py/kernels/{name}" for name in ("render", "noise", "philox")}
-    assert {f"nanobragg_py/{name}" for name in written} - built == by_level
+    written = {name.removesuffix(".pyx") for name in sources("nanobragg_py", ".pyx")}
+    written |= {f"nanobragg_py/{name.removesuffix('.pyx')}" for name in sources("kernels", ".pyx")}
+    by_level = {f"nanobragg_py/kernels/{name}" for name in ("loops/render", "noise/poisson", "noise/philox")}
+    assert written - built == by_level
     assert {f"{name}_base" for name in by_level} <= built
 
 
@@ -128,7 +129,7 @@ def test_editable_install(unpacked, wheel, runner, tmp_path):
     with zipfile.ZipFile(wheel) as archive:
         for name in archive.namelist():
             if name.endswith(".so"):
-                target = copy / name.removeprefix("nanobragg_py/")
+                target = copy / (name.removeprefix("nanobragg_py/") if "/kernels/" in name else name)
                 target.write_bytes(archive.read(name))
     python, packages = environment(tmp_path / "fresh")
     # the build tools are those of this environment
@@ -141,8 +142,7 @@ def test_editable_install(unpacked, wheel, runner, tmp_path):
         PYTHONPATH=sysconfig.get_path("purelib"),
     )
     assert not (packages / "kernels").exists() and not (packages / "cli").exists()
-    where = run(
-        python, "-c", "import nanobragg_py.cli.parser as p, nanobragg_py.kernels.job; print(p.__file__)", cwd=tmp_path
-    )
-    assert Path(where.strip()).parent == copy / "cli"
+    code = "import nanobragg_py.flags.parser as p, nanobragg_py.kernels.loops.job; print(p.__file__)"
+    where = run(python, "-c", code, cwd=tmp_path)
+    assert Path(where.strip()).parent == copy / "nanobragg_py" / "flags"
     assert_renders(python.parent / "nanoBragg", tmp_path / "rendered", runner.result(*CRYSTAL))

@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 
 from nanobragg_py.errors import NanoBraggError
-from nanobragg_py.io.atomic import OutputFile, check_writable, write_file
-from nanobragg_py.kernels.buffers import Buffer
-from nanobragg_py.kernels.imagefile import exchange
+from nanobragg_py.files.atomic import OutputFile, check_writable, write_file
+from nanobragg_py.kernels.files.imagefile import exchange
+from nanobragg_py.kernels.memory.buffers import Buffer
 
 AS_ROOT = os.geteuid() == 0
 
@@ -101,7 +101,7 @@ def test_a_killed_program_leaves_no_target(tmp_path):
     path = tmp_path / "image.img"
     program = (
         "import os, signal\n"
-        "from nanobragg_py.io.atomic import OutputFile\n"
+        "from nanobragg_py.files.atomic import OutputFile\n"
         f"with OutputFile({os.fspath(path)!r}) as file:\n"
         "    file.write(b'half')\n"
         "    os.kill(os.getpid(), signal.SIGKILL)\n"
@@ -207,7 +207,7 @@ def test_file_size_limit_leaves_nothing(tmp_path):
     program = (
         "import resource, sys\n"
         "from nanobragg_py.errors import NanoBraggError\n"
-        "from nanobragg_py.io.atomic import write_file\n"
+        "from nanobragg_py.files.atomic import write_file\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, resource.RLIM_INFINITY))\n"
         "try:\n"
         f"    write_file({os.fspath(path)!r}, bytes(3_000_000))\n"
@@ -246,7 +246,7 @@ def test_redirected_standard_output_keeps_its_name(tmp_path, name):
         (tmp_path / "link").symlink_to(out)
         name = os.fspath(tmp_path / "link")
     with open(out, "wb") as stream:
-        program = f"from nanobragg_py.io.atomic import write_file; write_file({name!r}, b'image')"
+        program = f"from nanobragg_py.files.atomic import write_file; write_file({name!r}, b'image')"
         subprocess.run([sys.executable, "-c", program], stdout=stream, check=True)
         assert os.path.samestat(os.fstat(stream.fileno()), out.stat())
     assert out.read_bytes() == b"image"

@@ -5,7 +5,7 @@ import pickle
 import numpy as np
 import pytest
 
-from nanobragg_py.kernels.buffers import Buffer
+from nanobragg_py.kernels.memory.buffers import Buffer
 
 
 @pytest.mark.parametrize("format", "fdHBiq")

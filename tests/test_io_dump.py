@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from nanobragg_py.errors import NanoBraggError
-from nanobragg_py.experiment import StructureFactors
-from nanobragg_py.io.hkl import read_dump, read_hkl, write_dump
+from nanobragg_py.experiment.resolved import StructureFactors
+from nanobragg_py.files.hkl import read_dump, read_hkl, write_dump
 
 GOLDEN = Path(__file__).parent.parent / "golden"
 

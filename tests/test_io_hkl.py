@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 
 from nanobragg_py.errors import NanoBraggError
-from nanobragg_py.io.hkl import HklReport, NotEnoughIndices, kernel_table, read_hkl, table_pad
-from nanobragg_py.kernels.buffers import Buffer
+from nanobragg_py.files.hkl import HklReport, NotEnoughIndices, kernel_table, read_hkl, table_pad
+from nanobragg_py.kernels.memory.buffers import Buffer
 
 INPUTS = Path(__file__).parent.parent / "golden" / "inputs"
 
@@ -207,7 +207,7 @@ def test_decimal_point_of_the_locale_does_not_matter(tmp_path, name):
         "import locale\n"
         f"locale.setlocale(locale.LC_NUMERIC, {name!r})\n"
         "assert locale.localeconv()['decimal_point'] != '.'\n"
-        "from nanobragg_py.io.hkl import read_hkl\n"
+        "from nanobragg_py.files.hkl import read_hkl\n"
         f"print(repr(memoryview(read_hkl({os.fspath(tmp_path / 'P1.hkl')!r}).values)[0, 0, 0]))\n"
     )
     environment = {**os.environ, "LOCPATH": os.fspath(tmp_path)}

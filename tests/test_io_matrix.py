@@ -3,7 +3,7 @@
 import pytest
 
 from nanobragg_py.errors import NanoBraggError
-from nanobragg_py.io.matrix import read_matrix
+from nanobragg_py.files.matrix import read_matrix
 
 NUMBERS = (-0.01783, -0.00912, 0.01127, 0.01345, 0.02051, -0.00481, -0.01921, 0.00377, -0.01689)
 

@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 
 from nanobragg_py.errors import NanoBraggError
-from nanobragg_py.io.blocks import row_blocks
-from nanobragg_py.io.pgm import read_pgm, write_pgm
-from nanobragg_py.io.smv import read_smv, write_scaled_smv
-from nanobragg_py.kernels.buffers import Buffer
-from nanobragg_py.kernels.imagefile import pgm_pixels, smv_pixels
+from nanobragg_py.files.blocks import row_blocks
+from nanobragg_py.files.pgm import read_pgm, write_pgm
+from nanobragg_py.files.smv import read_smv, write_scaled_smv
+from nanobragg_py.kernels.files.imagefile import pgm_pixels, smv_pixels
+from nanobragg_py.kernels.memory.buffers import Buffer
 
 GOLDEN = Path(__file__).parent.parent / "golden"
 

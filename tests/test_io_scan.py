@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from nanobragg_py.io.scan import scan_number
+from nanobragg_py.files.scan import scan_number
 
 strtod = ctypes.CDLL(None).strtod
 strtod.restype = ctypes.c_double

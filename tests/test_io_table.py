@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from nanobragg_py.errors import NanoBraggError
-from nanobragg_py.io.table import read_sources, read_table
+from nanobragg_py.files.table import read_sources, read_table
 
 
 @pytest.fixture

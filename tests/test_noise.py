@@ -8,13 +8,13 @@ import numpy as np
 import plain_random
 import pytest
 
-from nanobragg_py import golden
-from nanobragg_py.backends import LEVELS
-from nanobragg_py.cli.parser import parse
 from nanobragg_py.errors import NanoBraggError
-from nanobragg_py.kernels.job import processor_level
-from nanobragg_py.kernels.random import Ran1
-from nanobragg_py.noise import noise_maker
+from nanobragg_py.flags.parser import parse
+from nanobragg_py.inspect import golden
+from nanobragg_py.kernels.loops.job import processor_level
+from nanobragg_py.kernels.noise.random import Ran1
+from nanobragg_py.render.backends import LEVELS
+from nanobragg_py.render.noise import noise_maker
 
 FOLDER = Path(__file__).parent.parent / "golden"
 NOISY = [case for case in json.loads((FOLDER / "cases.json").read_text()) if "noise" in case["tags"]]

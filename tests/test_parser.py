@@ -12,10 +12,12 @@ import sys
 
 import pytest
 
-from nanobragg_py.cli import flags, flags_doc, usage
-from nanobragg_py.cli.parser import matching_rules, nearest_flag, parse, prescan, unknown_flags, warning_sentences
 from nanobragg_py.errors import NanoBraggError
-from nanobragg_py.options import DEFAULTS, Options
+from nanobragg_py.flags import page as flags_doc
+from nanobragg_py.flags import rules as flags
+from nanobragg_py.flags import usage
+from nanobragg_py.flags.options import DEFAULTS, Options
+from nanobragg_py.flags.parser import matching_rules, nearest_flag, parse, prescan, unknown_flags, warning_sentences
 
 ROOT = os.path.join(os.path.dirname(__file__), "..")
 RTD = 180.0 * 0.31830988618379067154
@@ -765,14 +767,14 @@ def test_usage_shows_every_flag_in_100_columns():
 
 def test_flags_page_is_current():
     with open(os.path.join(ROOT, "docs", "flags.md"), encoding="utf-8") as file:
-        assert file.read() == flags_doc.page(), "run: python -m nanobragg_py.cli.flags_doc docs/flags.md"
+        assert file.read() == flags_doc.page(), "run: python -m nanobragg_py.flags.page docs/flags.md"
 
 
 def test_the_command_line_imports_little():
     code = """if True:
         import sys
         before = set(sys.modules)
-        import nanobragg_py.cli.parser, nanobragg_py.cli.usage
+        import nanobragg_py.flags.parser, nanobragg_py.flags.usage
         print(*set(sys.modules) - before)
     """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)

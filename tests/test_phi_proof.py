@@ -13,9 +13,9 @@ import pytest
 from plain import Plain, read_factors, rotation
 from transcripts import replay
 
-from nanobragg_py.load import load_args
-from nanobragg_py.simulate import simulate
-from nanobragg_py.trace import trace_pixel
+from nanobragg_py.experiment.load import load_args
+from nanobragg_py.inspect.trace import trace_pixel
+from nanobragg_py.render.simulate import simulate
 
 ROOT = Path(__file__).parent.parent
 INPUTS = ROOT / "golden" / "inputs"

@@ -7,11 +7,11 @@ import shlex
 import numpy as np
 import pytest
 
-from nanobragg_py.backends import LEVELS, level_module
-from nanobragg_py.kernels.job import processor_level
-from nanobragg_py.noise import noise_maker
+from nanobragg_py.kernels.loops.job import processor_level
+from nanobragg_py.render.backends import LEVELS, level_module
+from nanobragg_py.render.noise import noise_maker
 
-MODULE = level_module("philox")[0]
+MODULE = level_module("noise.philox")[0]
 AVAILABLE = LEVELS[: LEVELS.index(processor_level()) + 1]
 ADC = 40.0
 
@@ -160,7 +160,7 @@ def test_vector_loops_and_scalar_functions_agree(level, first, seed):
     image = mixed_image()
     fast = image.shape[1]
     expected = np.array([MODULE.poisson(float(m), first * fast + i, seed) for i, m in enumerate(image.ravel())])
-    out, photons, overloads = noisy(image, seed=seed, first=first, module=level_module("philox", level)[0])
+    out, photons, overloads = noisy(image, seed=seed, first=first, module=level_module("noise.philox", level)[0])
     pixels = np.minimum(expected + ADC, 65535.0).astype(np.uint16).reshape(image.shape)
     assert np.array_equal(out, pixels)
     assert overloads == np.count_nonzero(expected + ADC > 65535.0)

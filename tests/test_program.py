@@ -307,7 +307,7 @@ def test_odd_input_name(runner):
 @pytest.mark.parametrize("flag", ["-version", "--version"])
 def test_version(flag, runner):
     from nanobragg_py import __version__
-    from nanobragg_py.backends import cpu_renderer
+    from nanobragg_py.render.backends import cpu_renderer
 
     done = runner(flag)
     assert (done.returncode, done.stderr) == (0, "")

@@ -7,7 +7,7 @@ import plain_random
 import pytest
 
 from nanobragg_py.errors import NanoBraggError
-from nanobragg_py.kernels.random import Ran1
+from nanobragg_py.kernels.noise.random import Ran1
 
 # The sign is that of the generator's variable: what a user gives, negated. 2^31-1 gives zeros once and then starts as
 # seed 1 does; -2^31 does not fit into a C int, and its negative is itself there.

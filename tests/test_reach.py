@@ -2,11 +2,11 @@
 
 import pytest
 
-from nanobragg_py.kernels.buffers import Buffer
-from nanobragg_py.kernels.job import Job
-from nanobragg_py.kernels.sequential import Sequential, render_sequential
-from nanobragg_py.load import load_args
-from nanobragg_py.simulate import simulate
+from nanobragg_py.experiment.load import load_args
+from nanobragg_py.kernels.loops.job import Job
+from nanobragg_py.kernels.loops.sequential import Sequential, render_sequential
+from nanobragg_py.kernels.memory.buffers import Buffer
+from nanobragg_py.render.simulate import simulate
 
 GEOMETRIES = {
     "still": "",

@@ -12,12 +12,12 @@ import numpy as np
 import pytest
 from resolving import Ran1
 
-from nanobragg_py import report
-from nanobragg_py.cli.parser import parse
 from nanobragg_py.errors import NanoBraggError
-from nanobragg_py.io.matrix import read_matrix
-from nanobragg_py.io.table import read_sources
-from nanobragg_py.resolve import resolve
+from nanobragg_py.experiment.resolve import resolve
+from nanobragg_py.files import report
+from nanobragg_py.files.matrix import read_matrix
+from nanobragg_py.files.table import read_sources
+from nanobragg_py.flags.parser import parse
 
 GOLDEN = Path(__file__).parent.parent / "golden"
 REFERENCE = os.environ.get("NANOBRAGG_C")

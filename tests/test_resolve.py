@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from resolving import Ran1, experiment, options, setup, texts
 
-from nanobragg_py.options import Options
-from nanobragg_py.resolve import resolve
-from nanobragg_py.resolve.steps import ceil_to_int, fill_phi, fill_steps
+from nanobragg_py.experiment.resolve import resolve
+from nanobragg_py.experiment.resolve.steps import ceil_to_int, fill_phi, fill_steps
+from nanobragg_py.flags.options import Options
 
 DEGREE = 1 / (180.0 * 0.31830988618379067154)
 
@@ -204,7 +204,7 @@ def test_seeds_default_to_the_clock():
 
 
 def test_the_compiled_generator_agrees():
-    from nanobragg_py.kernels.random import Ran1 as Compiled
+    from nanobragg_py.kernels.noise.random import Ran1 as Compiled
 
     given = options(misset_mode="random", misset_seed=-7, mosaic_spread=0.3, mosaic_domains=20)
     (one, _), (other, _) = (resolve(given, generator()) for generator in (Ran1, Compiled))

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from resolving import Ran1, setup, texts
 
-from nanobragg_py.experiment import StructureFactors
-from nanobragg_py.resolve import resolve_experiment
-from nanobragg_py.resolve.crystal import misset_angles
+from nanobragg_py.experiment.resolve import resolve_experiment
+from nanobragg_py.experiment.resolve.crystal import misset_angles
+from nanobragg_py.experiment.resolved import StructureFactors
 
 
 def lattice(crystal):

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from resolving import setup, texts
 
-from nanobragg_py.options import Options
-from nanobragg_py.resolve import apply_header
+from nanobragg_py.experiment.resolve import apply_header
+from nanobragg_py.flags.options import Options
 
 X, Y, Z = np.eye(3)
 

@@ -7,7 +7,7 @@ import pytest
 from resolving import Ran1, experiment, options, setup
 
 from nanobragg_py.errors import NanoBraggError, UsageError
-from nanobragg_py.resolve import resolve_setup
+from nanobragg_py.experiment.resolve import resolve_setup
 
 
 @pytest.mark.parametrize(

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from nanobragg_py.load import load_args
-from nanobragg_py.simulate import simulate
+from nanobragg_py.experiment.load import load_args
+from nanobragg_py.render.simulate import simulate
 
 CASES = {
     "five cells": "-N 5",

@@ -4,8 +4,8 @@ import shlex
 
 import pytest
 
-from nanobragg_py.load import load_args
-from nanobragg_py.simulate import simulate
+from nanobragg_py.experiment.load import load_args
+from nanobragg_py.render.simulate import simulate
 
 CRYSTAL = "-cell 36 47 62 71 84 97 -misset 12 -25 40 -N 4 -distance 100 -default_F 20 -lambda 1"
 #: what is rendered: shapes of image and kinds of loop

@@ -7,10 +7,10 @@ import pytest
 from images import FLAGS, render, sweep, tool
 from transcripts import replay
 
-from nanobragg_py.formats.cbf import read_cbf
-from nanobragg_py.formats.geometry import header_geometry
-from nanobragg_py.formats.image import read_image
-from nanobragg_py.io.smv import read_smv
+from nanobragg_py.experiment.header_geometry import header_geometry
+from nanobragg_py.files.cbf import read_cbf
+from nanobragg_py.files.image import read_image
+from nanobragg_py.files.smv import read_smv
 
 READ = {
     "a.img": lambda path: fabio.open(path).data,

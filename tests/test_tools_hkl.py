@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from images import tool
 
-from nanobragg_py.formats.completeness import completeness
-from nanobragg_py.io.hkl import read_dump, read_hkl
+from nanobragg_py.experiment.structure_factors import amplitudes
+from nanobragg_py.files.hkl import read_dump, read_hkl
+from nanobragg_py.inspect.completeness import completeness
 from nanobragg_py.orientation import b_matrix
-from nanobragg_py.structure_factors import amplitudes
 
 CELL = (30.0, 30.0, 40.0)
 #: a detector whose corners reach 4.07 A

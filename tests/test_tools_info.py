@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from images import FLAGS, geometry, render, tool
 
-from nanobragg_py.formats.image import read_image
+from nanobragg_py.files.image import read_image
 
 
 def about(*words):

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from images import FLAGS, tool
 
-from nanobragg_py.formats.dials_expt import read_expt
-from nanobragg_py.load import load_args
+from nanobragg_py.experiment.load import load_args
+from nanobragg_py.files.dials_expt import read_expt
 from nanobragg_py.orientation import axis_rotation, b_matrix, random_rotations
 
 CELL = ["--cell", 40, 50, 60, 80, 95, 110]

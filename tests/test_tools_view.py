@@ -5,7 +5,7 @@ import pytest
 from images import FLAGS, render, tool
 from PIL import Image
 
-from nanobragg_py.formats.picture import CENTRE, RING, SPOT
+from nanobragg_py.inspect.picture import CENTRE, RING, SPOT
 
 
 def colours(path):

@@ -14,10 +14,10 @@ from transcripts import replay
 
 from nanobragg_py.cli.main import main
 from nanobragg_py.errors import NanoBraggError
-from nanobragg_py.load import load_args
-from nanobragg_py.simulate import simulate
-from nanobragg_py.trace import MAX_STEPS, SCHEMA, trace_pixel
-from nanobragg_py.trace_quantities import QUANTITIES
+from nanobragg_py.experiment.load import load_args
+from nanobragg_py.inspect.trace import MAX_STEPS, SCHEMA, trace_pixel
+from nanobragg_py.inspect.trace_quantities import QUANTITIES
+from nanobragg_py.render.simulate import simulate
 
 ROOT = Path(__file__).parent.parent
 INPUTS = ROOT / "golden" / "inputs"

@@ -64,7 +64,7 @@ def add_arguments(parser):
 
 
 def run(args):
-    from ...compare import Limits
+    from ...inspect.compare import Limits
 
     if args.spots < 0:
         raise NanoBraggError("--spots does not take a negative number; give how many spots to follow")
@@ -82,7 +82,7 @@ def run(args):
 
 def compare_images(args, limits):
     """Two float files, nothing run."""
-    from ...compare import image_metrics, read_floats, shortcomings
+    from ...inspect.compare import image_metrics, read_floats, shortcomings
 
     if args.flags:
         raise NanoBraggError("--images compares two files and runs nothing; leave out either it or what follows --")
@@ -101,7 +101,7 @@ def compare_images(args, limits):
 
 def compare_programs(args, limits):
     """Two programs on one command line."""
-    from ...compare_runs import compare_results, plan_run, run_program
+    from ...inspect.compare_runs import compare_results, plan_run, run_program
 
     ours = find_program(args.ours or os.path.join(os.path.dirname(sys.executable), "nanoBragg"), "--ours")
     named = args.reference or os.environ.get("NANOBRAGG_C")
@@ -197,7 +197,7 @@ def finish(folder, args, summary, metrics, failures, images):
     picture = None
     if metrics is not None and not args.no_picture:
         try:
-            from ...compare_picture import write_picture
+            from ...inspect.compare_picture import write_picture
 
             write_picture(folder / PICTURE, *images, metrics)
             picture = PICTURE

@@ -5,9 +5,9 @@ import os
 from math import inf
 
 from ...errors import NanoBraggError
-from ...io.atomic import check_writable, write_file
-from ...trace import value_text
-from ...trace_compare import GRADES, TOLERANCE, compare_traces, place, read_trace, worst
+from ...files.atomic import check_writable, write_file
+from ...inspect.trace import value_text
+from ...inspect.trace_compare import GRADES, TOLERANCE, compare_traces, place, read_trace, worst
 
 DESCRIPTION = """\
 Compares two traces of one pixel, as nanobragg-py trace and other programs write them (any line that

@@ -68,7 +68,7 @@ def add_arguments(parser):
 
 
 def run(args):
-    from ...formats.geometry import check_series
+    from ...files.geometry import check_series
 
     target = target_format(args)
     names = output_names(args, target)
@@ -157,8 +157,8 @@ class Described:
     """Where the description of the images comes from: flags, the header of one file, or each image's own header."""
 
     def __init__(self, args):
-        from ...formats.flags import flags_geometry
-        from ...formats.geometry import header_geometry
+        from ...experiment.from_flags import flags_geometry
+        from ...experiment.header_geometry import header_geometry
 
         self.first = self.experiment = self.header = None
         if args.flags and args.header:
@@ -170,7 +170,7 @@ class Described:
             self.first = header_geometry(self.header)
 
     def read(self, name, shape, header_only=False):
-        from ...formats.image import read_image
+        from ...files.image import read_image
 
         if shape is None and self.first is not None:
             shape = (self.first.spixels, self.first.fpixels)
@@ -178,7 +178,7 @@ class Described:
 
     def geometry(self, image, index, needed):
         """The Geometry of an image; None where there is none and none is needed."""
-        from ...formats.geometry import header_geometry
+        from ...experiment.header_geometry import header_geometry
 
         if self.first is not None:
             geometry = self.first.next(index)
@@ -207,7 +207,7 @@ class Described:
     def smv_header(self, image, index):
         """The header for an SMV file of the image, as bytes."""
         if self.experiment is not None:
-            from ...report import smv_header
+            from ...files.report import smv_header
 
             sampling = self.experiment.sampling
             turned = sampling.replace(phi0=sampling.phi0 + index * sampling.osc)
@@ -216,7 +216,7 @@ class Described:
 
 
 def read_header(name):
-    from ...io.smv import read_smv
+    from ...files.smv import read_smv
 
     return read_smv(name, header_only=True)
 
@@ -266,23 +266,23 @@ def write_one(target, out, pixels, image, geometry, source, index):
     import numpy as np
 
     if target == "smv":
-        from ...io.smv import write_smv
+        from ...files.smv import write_smv
 
         write_smv(out, source.smv_header(image, index), np.ascontiguousarray(pixels))
     elif target == "cbf":
-        from ...formats.cbf import write_cbf
+        from ...files.cbf import write_cbf
 
         write_cbf(out, pixels, geometry, image.saturated or 2**31 - 1)
     elif target == "tiff":
-        from ...formats.tiff import write_tiff
+        from ...files.tiff import write_tiff
 
         write_tiff(out, pixels, "" if geometry is None else description(geometry))
     elif target == "npy":
-        from ...formats.npy import write_npy
+        from ...files.npy import write_npy
 
         write_npy(out, pixels)
     else:
-        from ...formats.png import greyscale, write_png
+        from ...files.png import greyscale, write_png
 
         write_png(out, greyscale(pixels))
 
@@ -301,7 +301,7 @@ def description(geometry):
 
 def write_sweep(args, out, inputs, source, shape, geometries):
     """All images into one NeXus file; one at a time is in memory."""
-    from ...formats.nexus import write_nexus
+    from ...files.nexus import write_nexus
 
     first = source.read(args.images[0], shape)
     dtype = pixels_for("hdf5", first, args).dtype

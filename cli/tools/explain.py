@@ -4,8 +4,8 @@ import json
 import os
 
 from ...errors import NanoBraggError
-from ...explain import explain
-from ...options import DEFAULTS
+from ...flags.options import DEFAULTS
+from ...inspect.explain import explain
 
 DESCRIPTION = """\
 For each token of a nanoBragg command line: the rules it fires, the values they read, what it
@@ -19,7 +19,7 @@ exit status: 0; 2 if no experiment follows from the command line (the tokens are
 example:
   nanobragg-py explain -- -cell 40 50 60 90 90 90 -default_F 100 -xds -pivot beam
 """
-#: units in which nanobragg_py.options keeps its values
+#: units in which nanobragg_py.flags.options keeps its values
 UNITS = {
     "m": "pixel_size distance close_distance detsize_f detsize_s Xbeam Ybeam Xclose Yclose detector_thick dmin water "
     "detector_thickstep wavelength beamsize sample_x sample_y sample_z",

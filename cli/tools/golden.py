@@ -47,7 +47,7 @@ def add_arguments(parser):
 
 
 def run(args):
-    from ...golden_set import inputs_folder, read_cases
+    from ...inspect.golden_set import inputs_folder, read_cases
 
     if args.flags is not None:
         raise NanoBraggError("golden takes no flags after --; they stand in CASES.json")
@@ -66,8 +66,8 @@ def run(args):
 
 def make(args, cases, inputs, program, own):
     """Run every case and store what it did."""
-    from ...golden import save
-    from ...golden_set import MANIFEST, entry, run_case, write_manifest
+    from ...inspect.golden import save
+    from ...inspect.golden_set import MANIFEST, entry, run_case, write_manifest
 
     if args.exact:
         raise NanoBraggError("--exact belongs to check; make stores what it gets")
@@ -91,8 +91,8 @@ def make(args, cases, inputs, program, own):
 
 def check(args, cases, inputs, program, own):
     """Run every case and compare with what is stored."""
-    from ...golden import IDENTICAL, case_arguments, compare
-    from ...golden_set import float_metrics, manifest_faults, read_manifest, read_reference, run_case
+    from ...inspect.golden import IDENTICAL, case_arguments, compare
+    from ...inspect.golden_set import float_metrics, manifest_faults, read_manifest, read_reference, run_case
 
     if args.force:
         raise NanoBraggError("--force belongs to make")

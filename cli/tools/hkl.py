@@ -48,7 +48,7 @@ def run(args):
     if args.out is None and not args.flags:
         raise NanoBraggError("there is nothing to do; give --out NAME, or nanoBragg's flags after -- to check against")
     if args.out is not None:
-        from ...io.atomic import check_writable
+        from ...files.atomic import check_writable
 
         check_writable(args.out)
     A = dmin = None
@@ -61,7 +61,7 @@ def run(args):
         print(f"{args.out}: {len(indices)} structure factors, {ranges(factors.bounds)}")
     if not args.flags:
         return 0
-    from ...formats.completeness import completeness
+    from ...inspect.completeness import completeness
 
     found = completeness(indices, A, dmin, factors.bounds)
     print("\n".join(report_lines(found)))
@@ -72,9 +72,9 @@ def needs(flags):
     """The crystal's orientation matrix, 1/Angstrom, and the spacing, Angstrom, that the detector's corners reach."""
     import numpy as np
 
-    from ...formats.describe import corner_resolution
-    from ...formats.flags import flags_experiment
-    from ...formats.geometry import experiment_geometry
+    from ...experiment.from_flags import flags_experiment
+    from ...files.geometry import experiment_geometry
+    from ...inspect.describe import corner_resolution
 
     experiment, _ = flags_experiment(flags, factors=False)
     crystal = experiment.crystal
@@ -84,18 +84,17 @@ def needs(flags):
 
 def read(args, dmin):
     """The StructureFactors of the file, MISSING where an index is not there."""
-    from ... import structure_factors
+    from ...experiment import reflections
 
     if is_model(args.file):
-        from ...reflections import from_model
-
         for name in ("label", "block", "intensities", "anomalous"):
             if getattr(args, name):
                 raise NanoBraggError(f"--{name} is for reflections, and {args.file} is a model")
         finest = args.dmin or dmin
         if finest is None:
             raise NanoBraggError(f"{args.file} is a model; say with --dmin how far to calculate its structure factors")
-        factors = from_model(args.file, finest, MISSING, bulk_solvent=not args.no_solvent, F000=args.F000 is None)
+        solvent = not args.no_solvent
+        factors = reflections.from_model(args.file, finest, MISSING, bulk_solvent=solvent, F000=args.F000 is None)
         return factors if args.F000 is None else with_F000(factors, args.F000)
     for name in ("dmin", "no_solvent"):
         if getattr(args, name):
@@ -106,7 +105,7 @@ def read(args, dmin):
         if getattr(args, name) not in (None, False)
     }
     try:
-        return structure_factors.read(args.file, MISSING, **how)
+        return reflections.read(args.file, MISSING, **how)
     except TypeError:
         raise NanoBraggError(
             f"{args.file} does not take all of {', '.join('--' + name for name in how)}; leave out what is for other "
@@ -139,7 +138,7 @@ def with_F000(factors, amplitude):
 
 def rows_of(factors):
     """Indices (n, 3) and amplitudes (n,) that are there."""
-    from ...structure_factors import amplitudes
+    from ...experiment.structure_factors import amplitudes
 
     indices, values = amplitudes(factors)
     there = values != MISSING
@@ -147,7 +146,7 @@ def rows_of(factors):
 
 
 def write(args, factors, indices, values):
-    from ...io.atomic import write_file
+    from ...files.atomic import write_file
 
     if args.to == "hkl":
         lines = (f"{h} {k} {l} {F!r}\n" for (h, k, l), F in zip(indices.tolist(), values.tolist(), strict=True))
@@ -155,7 +154,7 @@ def write(args, factors, indices, values):
         return
     import numpy as np
 
-    from ...io.hkl import write_dump
+    from ...files.hkl import write_dump
 
     table = np.asarray(factors.values)
     table[table == MISSING] = args.default_F

@@ -40,8 +40,8 @@ def add_arguments(parser):
 
 
 def run(args):
-    from ...formats.flags import flags_geometry
-    from ...formats.image import read_image
+    from ...experiment.from_flags import flags_geometry
+    from ...files.image import read_image
     from .convert import wanted_shape
 
     geometry = flags_geometry(args.flags)[0] if args.flags else None
@@ -62,7 +62,7 @@ def run(args):
 
 def describe(image, given):
     """Everything about an image as plain values."""
-    from ...formats.describe import geometry_items, header_items, image_geometry, statistics
+    from ...inspect.describe import geometry_items, header_items, image_geometry, statistics
 
     about = {
         "name": image.name,

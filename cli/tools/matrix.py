@@ -54,7 +54,7 @@ def run(args):
     if args.out is None:
         sys.stdout.write(text)
     else:
-        from ...io.atomic import write_file
+        from ...files.atomic import write_file
 
         write_file(args.out, text.encode())
     return 0
@@ -79,8 +79,8 @@ def crystal_of(args):
         raise NanoBraggError("there is no crystal; give a file, --cell, or nanoBragg's flags after --")
     geometry = experiment = None
     if args.flags:
-        from ...formats.flags import flags_experiment, flags_geometry
-        from ...formats.geometry import experiment_geometry
+        from ...experiment.from_flags import flags_experiment, flags_geometry
+        from ...files.geometry import experiment_geometry
 
         if args.file or args.cell:
             geometry, experiment = flags_geometry(args.flags, complain)
@@ -109,24 +109,24 @@ def metres(args, geometry):
 
 
 def read_crystal(args, geometry):
-    from ...formats.xds import is_xparm
+    from ...files.xds import is_xparm
 
     try:
         with open(args.file, "rb") as file:
             start = file.read(4096).decode("latin-1").lstrip()
     except OSError as error:
-        from ...io.reading import cannot_read
+        from ...files.reading import cannot_read
 
         raise cannot_read(args.file, error, "give an orientation") from None
     if start.startswith("{"):
-        from ...formats.dials_expt import read_expt
+        from ...files.dials_expt import read_expt
 
         return read_expt(args.file, args.index)
     if is_xparm(start):
-        from ...formats.xds import read_xparm
+        from ...files.xds import read_xparm
 
         return read_xparm(args.file)
-    from ...formats.mosflm import read_mat
+    from ...files.mosflm import read_mat
 
     return read_mat(args.file, metres(args, geometry), args.convention, complain)
 
@@ -137,8 +137,8 @@ def cell_crystal(args, geometry):
 
     import numpy as np
 
-    from ...formats.geometry import convention_geometry
-    from ...formats.oriented import OrientedCrystal
+    from ...files.geometry import convention_geometry
+    from ...files.oriented import OrientedCrystal
     from ...orientation import b_matrix, missets_to_rotation, random_rotations, rotation_to_missets
 
     rotation = np.eye(3)
@@ -157,7 +157,7 @@ def flags_crystal(experiment, geometry):
     """The crystal as the flags make it, with nanoBragg's own idea of a cell that is not orthogonal."""
     import numpy as np
 
-    from ...formats.oriented import OrientedCrystal
+    from ...files.oriented import OrientedCrystal
 
     crystal = experiment.crystal
     return OrientedCrystal(A=np.array([crystal.a_star, crystal.b_star, crystal.c_star]).T, geometry=geometry)
@@ -166,15 +166,15 @@ def flags_crystal(experiment, geometry):
 def text_of(args, crystal):
     geometry = crystal.geometry
     if args.to == "dials":
-        from ...formats.dials_expt import expt_text
+        from ...files.dials_expt import expt_text
 
         return expt_text(with_wavelength(args, crystal))
     if args.to == "xds":
-        from ...formats.xds import xparm_text
+        from ...files.xds import xparm_text
 
         return xparm_text(with_wavelength(args, crystal))
-    from ...formats.geometry import convention_geometry
-    from ...formats.mosflm import mat_text, mosflm_text
+    from ...files.geometry import convention_geometry
+    from ...files.mosflm import mat_text, mosflm_text
 
     wavelength = metres(args, geometry)
     if args.to == "mosflm":

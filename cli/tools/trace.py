@@ -5,9 +5,9 @@ import os
 import sys
 
 from ...errors import NanoBraggError
-from ...io.atomic import check_writable, write_file
-from ...load import load_args
-from ...trace import trace_pixel
+from ...experiment.load import load_args
+from ...files.atomic import check_writable, write_file
+from ...inspect.trace import trace_pixel
 
 DESCRIPTION = """\
 Every quantity on the way to one pixel, in the order in which it is worked out, one a line:

@@ -50,11 +50,11 @@ def run(args):
     protocol = protocol_of(args)
     picture = picture_of(args)
     if args.out:
-        from ...formats.png import write_png
+        from ...files.png import write_png
 
         write_png(args.out, picture)
     if protocol:
-        from ...formats.terminal import terminal_bytes
+        from ...inspect.terminal import terminal_bytes
 
         sys.stdout.buffer.write(terminal_bytes(picture, protocol))
         sys.stdout.buffer.flush()
@@ -63,7 +63,7 @@ def run(args):
 
 def protocol_of(args):
     """How to show the picture; None when it is only written."""
-    from ...formats.terminal import detect
+    from ...inspect.terminal import detect
 
     if args.show is None and args.out:
         return None
@@ -79,12 +79,13 @@ def protocol_of(args):
 
 
 def picture_of(args):
-    from ...formats.describe import image_geometry
-    from ...formats.flags import flags_experiment, flags_geometry
-    from ...formats.geometry import experiment_geometry, header_geometry
-    from ...formats.image import read_image
-    from ...formats.picture import draw
-    from ...formats.rings import round_spacings
+    from ...experiment.from_flags import flags_experiment, flags_geometry
+    from ...experiment.header_geometry import header_geometry
+    from ...files.geometry import experiment_geometry
+    from ...files.image import read_image
+    from ...inspect.describe import image_geometry
+    from ...inspect.picture import draw
+    from ...inspect.rings import round_spacings
     from .convert import read_header, wanted_shape
 
     if args.size < 16:
@@ -115,7 +116,7 @@ def picture_of(args):
         )
     spots = None
     if experiment is not None:
-        from ...formats.predictions import predict
+        from ...inspect.predictions import predict
 
         _, *spots = predict(experiment, args.dmin)
     spacings = ()

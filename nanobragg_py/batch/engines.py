@@ -99,7 +99,7 @@ def run_dask(
     that dies is given to another. Raises NanoBraggError when the scheduler cannot be reached or is gone; what is
     complete stays.
     """
-    from ..formats.extras import need
+    from ..files.extras import need
 
     distributed = need("distributed", "dask", "runs on Dask")
     output.require()

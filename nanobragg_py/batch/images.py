@@ -12,14 +12,14 @@ import numpy as np
 
 from ..api import Experiment
 from ..errors import FieldError, NanoBraggError
-from ..fields import count as check_count
-from ..options import Options
+from ..experiment.fields import count as check_count
+from ..flags.options import Options
 from .draws import ABOUT_THE_VALUE, ORIENTATION, noise_seed
 from .jobs import Job, flag_tokens, read_job
 
 if TYPE_CHECKING:
-    from ..experiment import StructureFactors
-    from ..simulate import Statistics
+    from ..experiment.resolved import StructureFactors
+    from ..render.simulate import Statistics
 
 #: how many tables of structure factors, and experiments of command lines, a Maker keeps
 KEPT_TABLES = 4
@@ -149,9 +149,9 @@ class Maker:
         return kept
 
     def _read_flags(self, tokens):
-        from ..cli.parser import parse, prescan, warning_sentences
-        from ..load import INPUTS, load, read_headers, read_matrix, read_sources
-        from ..options_map import from_options
+        from ..experiment.load import INPUTS, load, read_headers, read_matrix, read_sources
+        from ..experiment.options_map import from_options
+        from ..flags.parser import parse, prescan, warning_sentences
 
         options, folder = Options(), self.job.folder
         mask, _ = read_headers(*prescan(tokens), options, folder=folder)
@@ -185,8 +185,8 @@ class Maker:
 
     def _factors(self, options):
         """The structure factors that options name, read once."""
-        from ..experiment import StructureFactors
-        from ..io import hkl
+        from ..experiment.resolved import StructureFactors
+        from ..files import hkl
 
         default_F = options.default_F
         if options.hkl_file is not None:
@@ -196,7 +196,7 @@ class Maker:
         else:
             name = None
         if name is not None:
-            return self._kept((name, default_F), lambda: read(name, default_F))
+            return self._kept((name, default_F), lambda: StructureFactors.of(read(name, default_F)))
         if default_F == 0.0:
             raise NanoBraggError(f"{self.job.name}: the flags give no structure factors; give -hkl or -default_F")
         return self._kept((None, default_F), lambda: StructureFactors(default_F=default_F))
@@ -271,7 +271,7 @@ def _images(maker, indices, labels):
 
 def parsed(tokens):
     """The Options that tokens alone set."""
-    from ..cli.parser import parse
+    from ..flags.parser import parse
 
     options = Options()
     parse(tokens, options)

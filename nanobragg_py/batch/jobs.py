@@ -14,9 +14,9 @@ import shlex
 from typing import Any
 
 from ..errors import FieldError, NanoBraggError
-from ..fields import finite
-from ..render import STREAMS
-from ..serialize import PARTS, field_value, read_table
+from ..experiment.fields import finite
+from ..experiment.serialize import PARTS, field_value, read_table
+from ..render.images import STREAMS
 from . import tables
 from .draws import ABOUT_THE_VALUE, ORIENTATION, Draw, read_draw
 
@@ -170,7 +170,7 @@ class Job:
             if not self.from_flags:
                 raise FieldError(f"{name} varies, which needs an experiment stated by flags; use the names of fields")
             if name != "flags":
-                from ..cli.parser import matching_rules
+                from ..flags.parser import matching_rules
 
                 if not matching_rules(name):
                     raise FieldError(f"{name} is no flag of nanoBragg")

@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 
 from ..errors import FieldError, NanoBraggError
-from ..formats.extras import need
-from ..io.atomic import cannot_write
+from ..files.atomic import cannot_write
+from ..files.extras import need
 from .images import Made, Maker
 from .jobs import Job
 
@@ -193,8 +193,8 @@ def write_single(format, path, made):
     if format == "smv":
         made.experiment.to_smv(path, pixels)
         return
-    from ..formats.cbf import write_cbf
-    from ..formats.geometry import experiment_geometry
+    from ..files.cbf import write_cbf
+    from ..files.geometry import experiment_geometry
 
     noisy = pixels.dtype == np.uint16
     if not noisy:

@@ -26,14 +26,14 @@ import numpy as np
 
 from .. import __version__
 from ..errors import NanoBraggError
-from ..io.atomic import cannot_write, write_file
-from ..io.reading import cannot_read
+from ..files.atomic import cannot_write, write_file
+from ..files.reading import cannot_read
 from .images import Maker
 from .output import DATASET, Output, digest, write_unit, write_virtual
 
 JOB, MANIFEST, ALL_IMAGES, WORK = "job.json", "manifest.jsonl", "images.h5", ".work"
 JOURNAL = "journal.jsonl"
-#: of names that `nanobragg_py.io.atomic` gives to files while it writes them
+#: of names that `nanobragg_py.files.atomic` gives to files while it writes them
 PART = ".part"
 
 
@@ -290,7 +290,7 @@ def manifest(folder: str | os.PathLike) -> Iterator[dict[str, Any]]:
 
 def opened(path):
     """An HDF5 file for reading; NanoBraggError for one that is cut short or none."""
-    from ..formats.extras import need
+    from ..files.extras import need
 
     h5py = need("h5py", "batch", "HDF5 files")
     with suppress(ImportError):
@@ -309,7 +309,7 @@ def verify(folder: str | os.PathLike) -> int:
     Raises NanoBraggError that names the first file that is missing, cut short or changed. SMV images of floats, which
     are scaled, and CBF images of floats, which are rounded, are only read.
     """
-    from ..formats.image import read_image
+    from ..files.image import read_image
 
     count, name, file = 0, None, None
     for entry in manifest(folder):

@@ -12,7 +12,7 @@ import os
 from typing import Any
 
 from ..errors import FieldError, NanoBraggError
-from ..io.reading import cannot_read
+from ..files.reading import cannot_read
 
 MISSING = object()
 LARGEST = 10**9

@@ -14,7 +14,7 @@ def emulated(monkeypatch):
     """CuPy's stand-in, in the place of CuPy and without renderers from before."""
     import emulated_cupy
 
-    from nanobragg_py import backends
+    from nanobragg_py.render import backends
 
     monkeypatch.setitem(sys.modules, "cupy", None)  # so that the undo takes the stand-in away
     monkeypatch.setattr(backends, "_gpu_renderers", {})

@@ -14,7 +14,7 @@ import types
 
 import numpy as np
 
-from nanobragg_py.kernels.job import processor_level
+from nanobragg_py.kernels.loops.job import processor_level
 
 FOLDER = os.path.dirname(os.path.abspath(__file__))
 #: where compiled kernels are kept; tests may point it elsewhere

@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nanobragg_py import backends
 from nanobragg_py.errors import NanoBraggError
-from nanobragg_py.kernels.buffers import Buffer
-from nanobragg_py.kernels.imagefile import smv_pixels
-from nanobragg_py.load import load_args
-from nanobragg_py.noise import noise_maker
-from nanobragg_py.simulate import simulate
+from nanobragg_py.experiment.load import load_args
+from nanobragg_py.kernels.files.imagefile import smv_pixels
+from nanobragg_py.kernels.memory.buffers import Buffer
+from nanobragg_py.render import backends
+from nanobragg_py.render.noise import noise_maker
+from nanobragg_py.render.simulate import simulate
 
 CRYSTAL = "-default_F 100 -cell 90 90 90 90 90 90 -lambda 1 -distance 100 -N 5 -oversample 1"
 EMULATED = [sys.executable, str(Path(__file__).parent / "run_emulated.py")]
@@ -71,7 +71,7 @@ def test_no_device(emulated, monkeypatch):
 
 
 def test_kernels_that_do_not_compile(emulated, monkeypatch):
-    from nanobragg_py.gpu import modules
+    from nanobragg_py.render.gpu import modules
 
     text = modules.source
     monkeypatch.setattr(modules, "source", lambda name: text(name) + "\n#error no such thing\n")
@@ -80,7 +80,7 @@ def test_kernels_that_do_not_compile(emulated, monkeypatch):
 
 
 def test_a_launch_that_fails(emulated, monkeypatch):
-    from nanobragg_py.gpu import renderer
+    from nanobragg_py.render.gpu import renderer
 
     monkeypatch.setattr(renderer, "THREADS", 100)  # not what the kernel's shared memory is for
     monkeypatch.setattr(renderer, "REDUCE_THREADS", 2048)

@@ -12,10 +12,10 @@ import cuda_tools
 import numpy as np
 import pytest
 
-from nanobragg_py.gpu import structs
-from nanobragg_py.gpu.modules import FOLDER, Variant, all_variants, options, source
-from nanobragg_py.kernels.job import Job
-from nanobragg_py.load import load_args
+from nanobragg_py.experiment.load import load_args
+from nanobragg_py.kernels.loops.job import Job
+from nanobragg_py.render.gpu import structs
+from nanobragg_py.render.gpu.modules import FOLDER, HEADERS, Variant, all_variants, options, source
 
 BUDGETS = json.loads((Path(__file__).parent / "budgets.json").read_text())
 #: kernels without choices, and whether products and sums are kept apart
@@ -111,9 +111,14 @@ STRUCTS = {
 MACROS = {"intensity": VARIANTS["square_555-constant"].macros, "rotation": (), "pixels": ()}
 
 
+def find(name):
+    """A header, or a file of kernels, wherever it is."""
+    return next(path for place in (FOLDER, *HEADERS) if (path := Path(place) / name).exists())
+
+
 def declaration(name):
     """The C text that declares a struct, and the names of its fields."""
-    text = re.sub(r"/\*.*?\*/", "", (Path(FOLDER) / STRUCTS[name][0]).read_text(), flags=re.S)
+    text = re.sub(r"/\*.*?\*/", "", find(STRUCTS[name][0]).read_text(), flags=re.S)
     body = re.search(r"typedef struct \{([^}]*)\} " + name + ";", text)[1]
     return text, re.findall(r"(\w+)(?:\[\d+\])*\s*[,;]", body)
 
@@ -128,7 +133,7 @@ def layout(name):
     program = f"#include <stddef.h>\n#include <stdio.h>\n{text}\nint main(void)\n{{ int i, n[] = {{{values}}};\n"
     program += "for (i = 0; i < (int)(sizeof n / sizeof *n); i++) printf(\"%d \", n[i]); return 0; }\n"
     with tempfile.TemporaryDirectory() as folder:
-        command = ["gcc", "-x", "c", "-", f"-I{FOLDER}", "-lm", "-o", f"{folder}/layout"]
+        command = ["gcc", "-x", "c", "-", *(f"-I{place}" for place in HEADERS), "-lm", "-o", f"{folder}/layout"]
         subprocess.run(command, input=program, text=True, check=True)
         size, *offsets = map(int, subprocess.run([f"{folder}/layout"], capture_output=True, check=True).stdout.split())
     return size, dict(zip(fields, offsets, strict=True))
@@ -170,14 +175,13 @@ def test_the_job_is_passed_whole():
 
 def test_headers_change_the_text(monkeypatch, tmp_path):
     """CuPy looks at the text alone to find a kernel that it compiled before."""
-    from nanobragg_py.gpu import modules
+    from nanobragg_py.render.gpu import modules
 
-    for path in Path(FOLDER).glob("*"):
-        if path.suffix in (".h", ".cu"):
+    for place in HEADERS:
+        for path in Path(place).glob("*.h"):
             (tmp_path / path.name).write_bytes(path.read_bytes())
-    monkeypatch.setattr(modules, "FOLDER", str(tmp_path))
+    monkeypatch.setattr(modules, "HEADERS", (str(tmp_path),))
     before = modules.source("rotation")
-    assert before == source("rotation")
     with open(tmp_path / "nb_cell.h", "a") as file:
         file.write("\n")
     assert modules.source("rotation") != before

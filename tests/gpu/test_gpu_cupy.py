@@ -7,10 +7,10 @@ import sys
 import numpy as np
 import pytest
 
-from nanobragg_py.gpu import structs
-from nanobragg_py.gpu.renderer import NULL
-from nanobragg_py.kernels.job import Job
-from nanobragg_py.load import load_args
+from nanobragg_py.experiment.load import load_args
+from nanobragg_py.kernels.loops.job import Job
+from nanobragg_py.render.gpu import structs
+from nanobragg_py.render.gpu.renderer import NULL
 
 cupy = pytest.importorskip("cupy", reason="the real CuPy is not installed (pip install 'nanobragg-py[test]')")
 

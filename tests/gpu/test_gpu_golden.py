@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from nanobragg_py import golden
+from nanobragg_py.inspect import golden
 
 FOLDER = Path(__file__).parent
 GOLDEN = FOLDER.parent.parent / "golden"

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from nanobragg_py.errors import NanoBraggError
-from nanobragg_py.load import load_args
-from nanobragg_py.simulate import simulate
+from nanobragg_py.experiment.load import load_args
+from nanobragg_py.render.simulate import simulate
 
 BASE = "-default_F 100 -cell 90 100 110 80 95 100 -lambda 1 -distance 100 -pixel 0.5 -nointerpolate"
 FIELDS = ("pixels", "mean", "rms", "rmsd", "maximum", "solid_angle")
@@ -88,7 +88,7 @@ def test_both_precisions(emulated, words, precision):
 def test_bands_do_not_change_the_image(emulated, monkeypatch):
     import emulated_cupy
 
-    from nanobragg_py.gpu import renderer
+    from nanobragg_py.render.gpu import renderer
 
     loaded = load("-N 5 -oversample 1 -detpixels 50")
     whole, together = simulate(loaded.experiment, backend="gpu")
@@ -136,9 +136,9 @@ def test_spread_of_a_nearly_flat_image(emulated):
 
 def test_rotation_and_duality(emulated):
     """The device's cells are the host's, and the reciprocal vectors are dual to them with the volume kept."""
-    from nanobragg_py.gpu import Renderer
-    from nanobragg_py.gpu.renderer import allocate, job_arrays
-    from nanobragg_py.kernels.job import Job
+    from nanobragg_py.kernels.loops.job import Job
+    from nanobragg_py.render.gpu import Renderer
+    from nanobragg_py.render.gpu.renderer import allocate, job_arrays
 
     job = Job(load("-N 5 -detpixels 4 -phi 10 -osc 5 -phisteps 7 -mosaic_spread 3 -mosaic_domains 5").experiment)
     renderer = Renderer()
@@ -152,9 +152,9 @@ def test_rotation_and_duality(emulated):
 
 
 def test_arrays_are_described_as_data(emulated):
-    from nanobragg_py.gpu.renderer import band_arrays, job_arrays
-    from nanobragg_py.gpu.structs import STATISTICS
-    from nanobragg_py.kernels.job import Job
+    from nanobragg_py.kernels.loops.job import Job
+    from nanobragg_py.render.gpu.renderer import band_arrays, job_arrays
+    from nanobragg_py.render.gpu.structs import STATISTICS
 
     loaded = load("-N 5 -detpixels 12 -mosaic_spread 3 -mosaic_domains 5")
     arrays = {array.name: array for array in job_arrays(Job(loaded.experiment))}

@@ -1,0 +1,1 @@
+"""Files: text of structure factors, and pixels as image files hold them."""

@@ -1,0 +1,109 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
+"""Float images to the integers of image files, a block of rows at a time.
+
+To be compiled without fused multiply-adds: the pixels must be the reference's, bit for bit.
+"""
+
+from cpython.buffer cimport PyBUF_C_CONTIGUOUS, PyBUF_FORMAT, PyBuffer_Release, PyObject_GetBuffer
+from libc.stdint cimport int32_t, uint8_t, uint16_t
+from libc.string cimport memset
+
+from nanobragg_py.kernels.memory.buffers cimport Buffer
+
+cdef extern from *:
+    """
+    #if defined(__linux__)
+    #include <fcntl.h>
+    #include <sys/syscall.h>
+    #include <unistd.h>
+    #endif
+    static int nb_exchange(const char *one, const char *other)
+    {
+    #if defined(__linux__) && defined(SYS_renameat2)
+        return syscall(SYS_renameat2, AT_FDCWD, one, AT_FDCWD, other, 2u /* RENAME_EXCHANGE */) == 0;
+    #else
+        (void)one, (void)other;
+        return 0;
+    #endif
+    }
+    """
+    bint nb_exchange(const char *one, const char *other) nogil
+
+cdef extern from "nb_pixel.h" nogil:
+    uint16_t nb_smv_pixel(float photons, double scale, double adc)
+
+
+cdef inline void smv_row(const float* I, uint16_t* pixel, Py_ssize_t n, double scale, double adc) noexcept nogil:
+    cdef Py_ssize_t i
+    for i in range(n):
+        pixel[i] = nb_smv_pixel(I[i], scale, adc)
+
+
+cdef inline void pgm_row(const float* I, uint8_t* pixel, Py_ssize_t n, double scale) noexcept nogil:
+    cdef Py_ssize_t i
+    cdef double value
+    for i in range(n):
+        value = I[i] * scale
+        value = 255.0 if value > 255.0 else value
+        # what is negative keeps the low byte of its integer part, and 0 if that is no 32-bit integer
+        value = value if value > -2147483648.0 else -2147483648.0
+        pixel[i] = <uint8_t><int32_t>value
+
+
+cdef int convert(
+    object image, Py_ssize_t first, Buffer block, tuple roi, double scale, double adc, char kind
+) except -1:
+    """Fill `block` with the pixels of its rows of the image, the first being row `first`; 0 outside the ROI."""
+    cdef Py_buffer view
+    cdef Py_ssize_t width = block.extent[1], row, slow
+    cdef Py_ssize_t fast_min = max(roi[0], 0), fast_end = min(roi[1], width - 1) + 1
+    cdef Py_ssize_t slow_min = max(roi[2], 0), slow_max = roi[3]
+    cdef const float* I
+    cdef char* pixel
+    if block.ndim != 2 or block.code[0] != kind:
+        raise ValueError(f"the block needs two dimensions and format {chr(kind)}")
+    PyObject_GetBuffer(image, &view, PyBUF_C_CONTIGUOUS | PyBUF_FORMAT)
+    try:
+        if view.ndim != 2 or view.format == NULL or view.format[0] != c"f" or view.format[1] != 0:
+            raise ValueError("the image needs two dimensions, slow and fast, of float32")
+        if view.shape[1] != width or first < 0 or first + block.extent[0] > view.shape[0]:
+            raise ValueError("the block does not lie inside the image")
+        with nogil:
+            for row in range(block.extent[0]):
+                slow = first + row
+                pixel = <char*>block.data + row * width * block.itemsize
+                if slow < slow_min or slow > slow_max or fast_min >= fast_end:
+                    memset(pixel, 0, width * block.itemsize)
+                    continue
+                I = <const float*>view.buf + slow * width
+                memset(pixel, 0, fast_min * block.itemsize)
+                if kind == c"H":
+                    smv_row(I + fast_min, <uint16_t*>pixel + fast_min, fast_end - fast_min, scale, adc)
+                else:
+                    pgm_row(I + fast_min, <uint8_t*>pixel + fast_min, fast_end - fast_min, scale)
+                memset(pixel + fast_end * block.itemsize, 0, (width - fast_end) * block.itemsize)
+    finally:
+        PyBuffer_Release(&view)
+    return 0
+
+
+def smv_pixels(image, Py_ssize_t first, Buffer block not None, tuple roi not None, double scale, double adc):
+    """Pixels of an SMV file: I*scale + adc, clipped to 0..65535, plus 0.5, rounded to float32, cut to an integer.
+
+    image: float32 of shape (slow, fast). first: the image's row where the block begins. block: uint16 Buffer of shape
+    (rows, fast), filled. roi: (fast min, fast max, slow min, slow max), inclusive; 0 outside. NaN becomes 0.
+    """
+    convert(image, first, block, roi, scale, adc, c"H")
+
+
+def pgm_pixels(image, Py_ssize_t first, Buffer block not None, tuple roi not None, double scale):
+    """Pixels of a PGM file: I*scale, at most 255, cut to an integer, of which the low byte counts.
+
+    image, first, roi: as for `smv_pixels`. block: uint8 Buffer of shape (rows, fast), filled.
+    """
+    convert(image, first, block, roi, scale, 0.0, c"B")
+
+
+def exchange(bytes one, bytes other):
+    """Let two files have each other's names, at one stroke; False where the system or the file system cannot."""
+    return nb_exchange(one, other)

@@ -1,0 +1,1 @@
+"""Formulas: the physics as small pure functions in C headers."""

@@ -1,0 +1,24 @@
+from nanobragg_py.kernels.memory.buffers cimport Borrowed, Buffer
+from nanobragg_py.kernels.formulas.nb cimport nb_job
+
+
+cdef class Job:
+    """An experiment as plain arrays."""
+    cdef nb_job p
+    cdef readonly Buffer sources          # (sources, NB_SOURCE_SIZE)
+    cdef readonly Buffer orientations     # (9, stride): ax ay az bx ... cz of every phi step and domain
+    cdef readonly Buffer first_orientations  # the same for the very first sweep under -compat c, or None
+    cdef readonly Py_ssize_t stride       # orientations rounded up to the vector length
+    cdef readonly Buffer table            # structure factors in the kernels' layout, or None
+    cdef readonly tuple rotation          # cell (9), spindle (3), phi of every step, domains' matrices or None
+    cdef readonly object mask             # buffer of uint16, or None
+    cdef const double *source_data
+    cdef const double *orientation_data
+    cdef const double *first_data
+    cdef const double *table_data
+    cdef const unsigned short *mask_data
+    cdef Borrowed _mask
+    cdef _set_mask(self, mask)
+    cdef _set_sources(self, beam)
+    cdef _set_orientations(self, crystal, sampling, bint stale_phi)
+    cdef _fill(self, double *out, const double *cell, const double *spindle, list phis, const double *domains)

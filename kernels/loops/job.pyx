@@ -1,0 +1,363 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
+"""Experiment -> kernel arrays: everything that is worked out once an image.
+
+The same arrays serve the CPU loops, the sequential `-compat c` loop, the tracer and the GPU backend.
+"""
+
+from libc.math cimport log2, sqrt
+from libc.string cimport memset
+
+from nanobragg_py.kernels.memory.buffers cimport Borrowed, Buffer
+from nanobragg_py.kernels.formulas.nb cimport *
+
+from nanobragg_py.constants import R_E_SQR
+
+cdef enum:
+    VECTOR = 8  # orientations are padded to a multiple of this
+
+# Squared grating functions for up to six cells as polynomials in w = cos^2(pi d): (even0, even1), (odd0, odd1, odd2).
+# They are squares of Chebyshev polynomials of the second kind, U_{N-1}(cos pi d).
+_GRATINGS = {
+    1: ((1.0, 0.0), (1.0, 0.0, 0.0)),
+    2: ((0.0, 1.0), (2.0, 0.0, 0.0)),
+    3: ((1.0, 0.0), (-1.0, 4.0, 0.0)),
+    4: ((0.0, 1.0), (-4.0, 8.0, 0.0)),
+    5: ((1.0, 0.0), (1.0, -12.0, 16.0)),
+    6: ((0.0, 1.0), (6.0, -32.0, 32.0)),
+}
+
+
+cdef void set_vector(double *out, values):
+    out[0], out[1], out[2] = values
+
+
+cdef void set_lattice(nb_job *p, crystal):
+    """Choose the transform and its constants."""
+    cdef int i, j
+    cdef double na, nb, nc, volume, factor
+    cdef nb_lattice *c = &p.lattice
+    na, nb, nc = crystal.cells
+    c.cells[0] = na
+    c.cells[1] = nb
+    c.cells[2] = nc
+    volume = na * nb * nc
+    if crystal.shape == "square":
+        if na == 5 and nb == 5 and nc == 5:
+            p.lattice_kind = NB_SQUARE_555
+        elif max(na, nb, nc) <= 6:
+            p.lattice_kind = NB_SQUARE_SMALL
+            for i in range(3):
+                even, odd = _GRATINGS[int(crystal.cells[i])]
+                for j in range(2):
+                    c.even[i][j] = even[j]
+                for j in range(3):
+                    c.odd[i][j] = odd[j]
+        else:
+            p.lattice_kind = NB_SQUARE_GENERAL
+        return
+    if crystal.shape == "round":
+        p.lattice_kind = NB_ROUND
+        for i in range(3):
+            c.radius[i] = c.cells[i] * c.cells[i] * crystal.fudge
+        # 0.7236...: the reference's correction for the volume ratio of sphere and cube
+        c.height = (volume * 0.723601254558268) * (volume * 0.723601254558268)
+        return
+    # squared distance in reciprocal space times (Na Nb Nc)^2, a quadratic form in the index distances
+    a_star, b_star, c_star = crystal.a_star, crystal.b_star, crystal.c_star
+    pairs = ((a_star, a_star, 1.0), (a_star, b_star, 2.0), (a_star, c_star, 2.0),
+             (b_star, b_star, 1.0), (b_star, c_star, 2.0), (c_star, c_star, 1.0))
+    c.height = volume * volume
+    c.log_height = log2(c.height)
+    if crystal.shape == "gauss":
+        p.lattice_kind = NB_GAUSS
+        # F_latt = volume * exp(-g/0.63*fudge), squared and in powers of two
+        factor = -2.0 * 1.4426950408889634074 / 0.63 * crystal.fudge * c.height
+    else:
+        p.lattice_kind = NB_TOPHAT
+        factor = crystal.fudge * c.height
+        c.cutoff = 0.3969
+    for i in range(6):
+        u, v, weight = pairs[i]
+        c.metric[i] = factor * weight * (u[0] * v[0] + u[1] * v[1] + u[2] * v[2])
+
+
+cdef void set_reach(nb_job *p, Buffer table):
+    """From where on spots that end (gauss, tophat) need not be computed.
+
+    A top hat ends at its cutoff. A Gaussian ends where all that is left out of a pixel, taken together, is less than
+    half of the least float32 above zero, so that no pixel can come out differently. limit stays 0 where nothing ends.
+    """
+    cdef nb_lattice *c = &p.lattice
+    cdef double *m = c.metric
+    cdef double sign = 1.0, top = p.default_F * p.default_F, determinant, brightest
+    cdef const double *values
+    cdef Py_ssize_t i
+    cdef double q[6]
+    if p.lattice_kind != NB_GAUSS and p.lattice_kind != NB_TOPHAT or p.curved or p.structure_kind == NB_TRICUBIC:
+        return
+    if p.lattice_kind == NB_GAUSS:
+        sign = -1.0
+    # the matrix of the form is q0 q1 q2 / q1 q3 q4 / q2 q4 q5; its minimum for a given d on one axis is d^2/inverse
+    for i in range(6):
+        q[i] = sign * m[i] * (0.5 if i == 1 or i == 2 or i == 4 else 1.0)
+    determinant = (q[0] * (q[3] * q[5] - q[4] * q[4]) - q[1] * (q[1] * q[5] - q[2] * q[4])
+                   + q[2] * (q[1] * q[4] - q[2] * q[3]))
+    c.reach[0] = determinant / (q[3] * q[5] - q[4] * q[4])
+    c.reach[1] = determinant / (q[0] * q[5] - q[2] * q[2])
+    c.reach[2] = determinant / (q[0] * q[3] - q[1] * q[1])
+    c.limit = c.cutoff
+    if p.lattice_kind == NB_GAUSS:
+        if table is not None:
+            values = <const double *>table.data
+            for i in range(table.nbytes // 8):
+                top = max(top, values[i] * values[i])
+        brightest = (top * p.scale * p.sources * p.orientations * p.layers * p.oversample * p.oversample
+                     * (1.0 if p.point_pixel else p.pixel * p.pixel) / (p.close_distance * p.close_distance))
+        c.limit = 152.0 + c.log_height + (log2(brightest) if brightest > 0.0 else 0.0)
+    # worth the trouble only if something can end, and only where all numbers are sound
+    if not (max(c.reach[0], c.reach[1], c.reach[2]) * 0.25 > c.limit > 0.0):
+        c.limit = 0.0
+
+
+cdef double largest_index(crystal, beam):
+    """No Miller index is larger: |a| |q| with |q| <= 2/lambda, doubled for source directions that are not unit ones."""
+    lengths = [sqrt(v[0] * v[0] + v[1] * v[1] + v[2] * v[2]) for v in (crystal.a, crystal.b, crystal.c)]
+    return 4.0 * max(lengths) / min([source[4] for source in beam.sources])
+
+
+cdef void set_box(nb_job *p, bounds):
+    """Where the table's indices lie, and where interpolation is allowed (the reference's bounds)."""
+    cdef int i
+    cdef double low[3]
+    cdef double extent[3]
+    cdef nb_box *b = &p.box
+    for i in range(3):
+        low[i] = bounds[2 * i]
+        extent[i] = bounds[2 * i + 1] - low[i] + 1.0
+        b.low[i] = low[i] - 1.0
+        b.high[i] = low[i] + extent[i]
+        b.safe_low[i] = low[i] + 2.0
+        b.safe_high[i] = low[i] + extent[i] - 3.0
+    b.stride[1] = extent[2] + 1.0
+    b.stride[0] = (extent[1] + 1.0) * b.stride[1]
+    b.offset = -(low[0] * b.stride[0] + low[1] * b.stride[1] + low[2])
+
+
+cdef class Job:
+    """An experiment as plain arrays.
+
+    experiment: a resolved Experiment. table: its structure factors in the kernels' layout (see
+    `nanobragg_py.files.hkl.kernel_table`), or None when there is no table. stale_phi: reproduce the reference's
+    phi = 0 defect (D1): such a step keeps the vectors of the step before it. single: the lattice transform in float32,
+    where the loops have it (flat detectors, no interpolation, indices below 2^19); indices stay in double.
+    """
+
+    def __init__(self, experiment, table=None, bint stale_phi=False, bint single=False):
+        cdef nb_job *p = &self.p
+        memset(p, 0, sizeof(nb_job))
+        beam, detector = experiment.beam, experiment.detector
+        crystal, sampling = experiment.crystal, experiment.sampling
+        factors = experiment.structure_factors
+
+        set_vector(p.fast, detector.fast)
+        set_vector(p.slow, detector.slow)
+        set_vector(p.normal, detector.normal)
+        set_vector(p.origin, detector.origin)
+        set_vector(p.beam, beam.direction)
+        p.pixel = detector.pixel_size
+        p.oversample = sampling.oversample
+        p.subpixel = p.pixel / p.oversample
+        p.distance = detector.distance
+        p.close_distance = detector.close_distance
+        p.thickstep = detector.thickstep
+        p.absorption = detector.thickstep * detector.mu
+        p.layers = detector.thicksteps
+        p.sensor = detector.thickness != 0.0
+        p.fpixels = detector.fpixels
+        p.spixels = detector.spixels
+        p.fast_min = max(detector.roi[0], 0)
+        p.fast_max = min(detector.roi[1], p.fpixels - 1)
+        p.slow_min = max(detector.roi[2], 0)
+        p.slow_max = min(detector.roi[3], p.spixels - 1)
+        p.curved = detector.curved
+        p.point_pixel = detector.point_pixel
+        p.polarized = beam.polarized or sampling.oversample_polar
+        p.weight_thick = sampling.oversample_thick
+        p.weight_polar = sampling.oversample_polar
+        p.weight_omega = sampling.oversample_omega
+        p.kahn = beam.polarization
+        p.dmin = sampling.dmin
+        p.phisteps = sampling.phisteps
+        p.domains = crystal.mosaic_domains
+        p.orientations = p.phisteps * p.domains
+        p.background = experiment.water_background
+        p.default_F = factors.default_F
+        p.scale = R_E_SQR * beam.fluence / sampling.steps
+        set_lattice(p, crystal)
+        if table is None:
+            p.structure_kind = NB_CONSTANT
+        else:
+            p.structure_kind = NB_TRICUBIC if sampling.interpolate else NB_NEAREST
+            set_box(p, factors.bounds)
+        set_reach(p, table)
+        self.table = table
+        self.table_data = NULL if table is None else <const double *>(<Buffer>table).data
+        self._set_sources(beam)
+        self._set_orientations(crystal, sampling, stale_phi)
+        p.single = single and largest_index(crystal, beam) < NB_SINGLE_SHIFT / 3.0
+        self.mask = detector.mask
+        self.mask_data = NULL
+        if detector.mask is not None:
+            self._set_mask(detector.mask)
+
+    cdef _set_mask(self, mask):
+        self._mask = Borrowed(mask, "H")
+        if self._mask.count != <Py_ssize_t>self.p.fpixels * self.p.spixels:
+            raise ValueError(f"mask has {self._mask.count} pixels, the detector {self.p.fpixels * self.p.spixels}")
+        self.mask_data = <const unsigned short *>self._mask.data
+
+    cdef _set_sources(self, beam):
+        cdef double *out
+        cdef double axis[3]
+        cdef int i, j
+        self.p.sources = len(beam.sources)
+        self.sources = Buffer((self.p.sources, NB_SOURCE_SIZE), "d")
+        self.source_data = <const double *>self.sources.data
+        set_vector(axis, beam.polarization_axis)
+        for i in range(self.p.sources):
+            out = <double *>self.sources.data + i * NB_SOURCE_SIZE
+            direction = beam.source_directions[i]
+            for j in range(3):
+                out[j] = -<double>direction[j]
+            out[3] = 1.0 / beam.sources[i][4]
+            # B = unit(axis x s), E = unit(s x B); 0 when the axis lies along the beam
+            nb_cross(axis, out, out + 7)
+            unit(out + 7)
+            nb_cross(out, out + 7, out + 4)
+            unit(out + 4)
+
+    cdef _set_orientations(self, crystal, sampling, bint stale_phi):
+        cdef double cell[9]
+        cdef double spindle[3]
+        cdef Py_ssize_t j
+        cdef Borrowed rotations
+        cdef const double *domains = NULL
+        set_vector(cell, crystal.a)
+        set_vector(cell + 3, crystal.b)
+        set_vector(cell + 6, crystal.c)
+        set_vector(spindle, sampling.spindle)
+        if crystal.mosaic_spread > 0.0:
+            rotations = Borrowed(crystal.mosaic_rotations, "d")
+            domains = <const double *>rotations.data
+        self.stride = (self.p.orientations + VECTOR - 1) // VECTOR * VECTOR
+        self.orientations = Buffer((9, self.stride), "d")
+        self.orientation_data = <const double *>self.orientations.data
+        self.first_orientations = None
+        self.first_data = NULL
+        phis = [sampling.phi0 + sampling.phistep * i for i in range(self.p.phisteps)]
+        steps = phis
+        if stale_phi and 0.0 in phis:
+            # Which phi each step really uses: a phi of exactly 0 repeats the one before it. The first sweep starts from
+            # the unrotated cell (None), later ones from where the sweep before ended.
+            steps = repeat_before_zero(phis, None)
+            first = steps
+            steps = repeat_before_zero(phis, steps[len(steps) - 1])
+            if first != steps:
+                self.first_orientations = Buffer((9, self.stride), "d")
+                self.first_data = <const double *>self.first_orientations.data
+                self._fill(<double *>self.first_orientations.data, cell, spindle, first, domains)
+        self._fill(<double *>self.orientations.data, cell, spindle, steps, domains)
+        self.rotation = (
+            tuple([cell[j] for j in range(9)]),
+            tuple([spindle[j] for j in range(3)]),
+            [0.0 if phi is None else phi for phi in steps],
+            None if domains == NULL else crystal.mosaic_rotations,
+        )
+
+    cdef _fill(self, double *out, const double *cell, const double *spindle, list phis, const double *domains):
+        cdef double turned[9]
+        cdef Py_ssize_t j = 0, domain
+        cdef int i
+        cdef double phi
+        for value in phis:
+            phi = 0.0 if value is None else value
+            for domain in range(self.p.domains):
+                nb_rotate_cell(cell, spindle, phi, NULL if domains == NULL else domains + 9 * domain, turned)
+                for i in range(9):
+                    out[i * self.stride + j] = turned[i]
+                j += 1
+
+    @property
+    def params(self):
+        """The bytes of the struct `nb_job`, which the CUDA kernels take by value."""
+        return (<const char *>&self.p)[:sizeof(nb_job)]
+
+    @property
+    def choices(self):
+        """What the CUDA kernels are compiled for: (lattice transform, source of structure factors, curved detector)."""
+        return self.p.lattice_kind, self.p.structure_kind, bool(self.p.curved)
+
+    @property
+    def domains(self):
+        """Mosaic domains."""
+        return self.p.domains
+
+    @property
+    def steps_per_pixel(self):
+        """Contributions summed for one pixel: layers * sub-pixels * sources * orientations."""
+        return self.p.layers * self.p.oversample**2 * self.p.sources * self.p.orientations
+
+    @property
+    def roi(self):
+        """Pixels that are rendered: (fast min, fast max, slow min, slow max), inclusive and inside the image."""
+        return self.p.fast_min, self.p.fast_max, self.p.slow_min, self.p.slow_max
+
+    @property
+    def shape(self):
+        """(slow, fast) pixels of the image."""
+        return self.p.spixels, self.p.fpixels
+
+
+cdef list repeat_before_zero(list phis, last):
+    """The phi every step uses when a phi of exactly 0 keeps the orientation of the step before it."""
+    used = []
+    for phi in phis:
+        if phi != 0.0:
+            last = phi
+        used.append(last)
+    return used
+
+
+cdef void unit(double *v) noexcept:
+    cdef double length = sqrt(nb_dot(v, v))
+    if length > 0.0:
+        v[0] /= length
+        v[1] /= length
+        v[2] /= length
+
+
+cdef extern from *:
+    """
+    /* the highest of the levels that setup.py builds which this processor (and system) has: 0 base, 3, 4 */
+    static int nb_cpu_level(void)
+    {
+    #if defined(__x86_64__) && defined(__GNUC__)
+        __builtin_cpu_init();
+        if (!(__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi") &&
+              __builtin_cpu_supports("bmi2") && __builtin_cpu_supports("popcnt"))) return 0;
+        if (!(__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+              __builtin_cpu_supports("avx512cd") && __builtin_cpu_supports("avx512dq") &&
+              __builtin_cpu_supports("avx512vl"))) return 3;
+        return 4;
+    #else
+        return 0;
+    #endif
+    }
+    """
+    int nb_cpu_level()
+
+
+def processor_level():
+    """The highest instruction-set level of this processor: "base", "v3" (AVX2) or "v4" (AVX-512)."""
+    level = nb_cpu_level()
+    return f"v{level}" if level else "base"

@@ -1,0 +1,1 @@
+"""Memory: buffers that Python, numpy and typed memoryviews see without a copy."""

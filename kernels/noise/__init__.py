@@ -1,0 +1,1 @@
+"""Noise: the generators of random numbers and photon counts drawn with them."""

@@ -1,0 +1,93 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True, initializedcheck=False
+"""Poisson noise on float images, and the conversion of counts to 16-bit pixels."""
+
+from libc.math cimport floor
+from libc.stdlib cimport free, malloc
+from libc.string cimport memset
+
+from nanobragg_py.kernels.noise.poidev cimport *
+from nanobragg_py.kernels.noise.random cimport Ran1, seed_variable
+
+cdef extern from *:
+    """
+    typedef unsigned short *__restrict nb_outh;
+    """
+    ctypedef unsigned short *nb_outh
+
+
+cdef int convert_small(int n, nb_inf count, int pedestal, nb_outh out) noexcept nogil:
+    """Counts that are all less than 65535 - pedestal to pixels; returns their sum, or -1 if they are not."""
+    cdef int i, k, total = 0, large = 0
+    for i in range(n):
+        k = <int>(count[i] if count[i] < <float>65535.0 else <float>65535.0)
+        total += k
+        large += k + pedestal > 65534
+        out[i] = <unsigned short>(k + pedestal)
+    return total if large == 0 else -1
+
+
+cdef double convert(int n, nb_inf count, double adc, double sum, nb_outh out, long *overloads) noexcept nogil:
+    """Counts to 16-bit pixels; returns `sum` plus the counts, added in image order."""
+    cdef int i, total, clipped = 0
+    cdef double t
+    # Whole numbers, and a pedestal in 1/1024ths: sums are exact in any order and every precision.
+    if 0.0 <= adc <= 65535.0 and floor(adc * 1024.0) == adc * 1024.0 and sum < 1e13:
+        total = convert_small(n, count, <int>adc, out)
+        if total >= 0:
+            return sum + total
+    for i in range(n):
+        t = count[i] + adc
+        clipped += t > 65535.0
+        t = 65535.0 if t > 65535.0 else t
+        t = t if t > -2147483649.0 else 0.0  # also where it is not a number
+        out[i] = <unsigned short><int>t
+    for i in range(n):
+        sum += count[i]
+    overloads[0] += clipped
+    return sum
+
+
+cdef class PoissonNoise:
+    """Noise of one image, drawn row block by row block from one serial stream.
+
+    ran1: the generator whose table earlier streams may have loaded (it is copied: this is the last stream of a run).
+    seed: the negated -seed. photons: sum of all counts so far. overloads: pixels clipped so far.
+    """
+
+    cdef Poidev *state
+    cdef readonly double photons
+    cdef readonly long overloads
+
+    def __cinit__(self, Ran1 ran1, seed):
+        self.state = <Poidev *>malloc(sizeof(Poidev))
+        if self.state == NULL:
+            raise MemoryError("no memory for the noise generator")
+        begin_poidev(self.state, ran1.shared, seed_variable(seed))
+
+    def __dealloc__(self):
+        free(self.state)
+
+    def apply(self, const float[:, ::1] image, unsigned short[:, ::1] out, double adc, Py_ssize_t fast_min,
+              Py_ssize_t fast_max):
+        """Draw the next rows: image (rows, fast) of mean counts, out of the same shape.
+
+        Pixels from fast_min to fast_max (inclusive) get count + adc, clipped at 65535 and truncated; the others get 0
+        and draw nothing.
+        """
+        cdef Py_ssize_t row, begin, n, fast = image.shape[1], low = max(fast_min, 0), high = min(fast_max + 1, fast)
+        cdef long overloads = 0
+        cdef double photons = self.photons
+        if out.shape[0] != image.shape[0] or out.shape[1] != fast:
+            raise ValueError("the image and its noise must have the same shape")
+        with nogil:
+            for row in range(image.shape[0]):
+                if low > 0 or high < fast:
+                    memset(&out[row, 0], 0, fast * sizeof(unsigned short))
+                begin = low
+                while begin < high:
+                    n = min(BLOCK, high - begin)
+                    draw(self.state, n, &image[row, begin])
+                    photons = convert(n, self.state.count, adc, photons, &out[row, begin], &overloads)
+                    begin += n
+        self.photons = photons
+        self.overloads += overloads

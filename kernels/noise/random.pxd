@@ -1,0 +1,10 @@
+from libc.stdint cimport int64_t
+
+from nanobragg_py.kernels.noise.rng cimport nb_ran1
+
+
+cdef int64_t seed_variable(seed) except? -1
+
+
+cdef class Ran1:
+    cdef nb_ran1 shared

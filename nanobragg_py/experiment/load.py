@@ -1,0 +1,187 @@
+"""From a command line to an experiment: options, headers, files, and what follows from them.
+
+The drop-in prints on the way; the library and the tools use the same function and listen to nothing.
+"""
+
+import os
+
+from ..errors import NanoBraggError
+from ..files import report
+from ..flags.options import Options
+from ..kernels.noise.random import Ran1
+from ..records import REQUIRED, Record
+from .resolve import apply_header, resolve_experiment, resolve_setup
+from .resolved import StructureFactors
+
+#: options that name files which are read
+INPUTS = ("matrix_file", "hkl_file", "stol_file", "source_file", "dump_file")
+
+
+class Loaded(Record):
+    """What a command line came to.
+
+    options: Options. setup: the `Setup` with its warnings and remarks. experiment: Experiment. table: its structure
+    factors in the kernels' layout, or None. random: the generator, left ready for the noise.
+    """
+
+    _fields = {
+        "options": REQUIRED,
+        "setup": REQUIRED,
+        "experiment": REQUIRED,
+        "table": None,
+        "random": REQUIRED,
+    }
+
+
+def ignore(message):
+    """The listener of those who do not listen."""
+
+
+def load(options, opening=(), mask=None, say=ignore, complain=ignore, prepare=ignore, write_dump=True, folder=None):
+    """Read the files that the options name and resolve the experiment: a `Loaded`.
+
+    options: an Options; those of `read_options`. opening, mask: what `read_headers` gave. say: called with lists of the
+    reference's lines, in its order. complain: called with sentences it does not say. prepare: called with the options
+    before structure factors are read or a dump file is written. write_dump: leave the dump file the reference leaves.
+    folder: what relative input names are relative to; None: the working directory.
+
+    Raises UsageError when there is nothing to render, NanoBraggError for everything else that is wrong.
+    """
+    if folder is not None:
+        for name in INPUTS:
+            if getattr(options, name) is not None:
+                setattr(options, name, os.path.join(folder, getattr(options, name)))
+    random = Ran1()
+    matrix = read_matrix(options)
+    dump_available = options.hkl_file is None and os.access(options.dump_file, os.R_OK)
+    setup = resolve_setup(options, random, matrix=matrix, mask=mask, dump_available=dump_available)
+    for sentence in setup.remarks:
+        complain(sentence)
+    say([*opening, *report.opening_lines(setup), *program_lines(), *report.setup_lines(setup)])
+    sources = read_sources(options)
+    check_stol(options)
+    prepare(options)
+    factors = read_structure_factors(options, dump_available, say, write_dump)
+    experiment = resolve_experiment(setup, random, factors, source_rows=sources)
+    lines = [] if options.stol_file is None else [report.reading_line(options.stol_file)]
+    lines += report.sweep_lines(setup) + report.source_lines(experiment)
+    lines += report.summary_lines(experiment, setup.noise_seed if options.write_noise else None)
+    say(lines)
+    return Loaded(
+        options=options,
+        setup=setup,
+        experiment=experiment,
+        table=None if factors.bounds is None else kernel_table(factors, write_dump),
+        random=random,
+    )
+
+
+def kernel_table(factors, in_place):
+    """`io.hkl.kernel_table`, which many runs have no use for."""
+    from ..files.hkl import kernel_table
+
+    return kernel_table(factors, in_place)
+
+
+def program_lines():
+    """The first line: who is speaking. It is ours; the reference's has its authors."""
+    from .. import __version__
+
+    return [f"nanobragg_py {__version__}: diffraction images of nanocrystals, after nanoBragg"]
+
+
+def read_headers(mask_file, img_file, options, complain=ignore, folder=None):
+    """Put the headers of -mask and -img, in this order, into the options, before any flag.
+
+    Returns the mask's pixels (uint16 buffer, or None) and the lines to print. A file that is missing or no SMV image
+    is complained about and left out, as the reference does.
+    """
+    from ..files.smv import NotSMVError, read_smv
+
+    mask, lines = None, []
+    for kind, name in (("mask", mask_file), ("img", img_file)):
+        if name is None:
+            continue
+        try:
+            image = read_smv(name if folder is None else os.path.join(folder, name), header_only=kind == "img")
+        except NotSMVError as error:
+            complain(f"{error}; -{kind} is ignored")
+            continue
+        lines.append(report.reading_line(name))
+        apply_header(options, image, kind)
+        if kind == "mask":
+            mask = image.data
+    return mask, lines
+
+
+def load_args(argv, folder=None, write_dump=False, say=ignore, complain=ignore):
+    """`load` for a command line (the tokens without the program's name), quietly and without leaving a dump file."""
+    from ..flags.parser import parse, prescan
+
+    options = Options()
+    mask, opening = read_headers(*prescan(argv), options, complain, folder)
+    parse(argv, options)
+    return load(options, opening, mask, say=say, complain=complain, write_dump=write_dump, folder=folder)
+
+
+def read_matrix(options):
+    """The nine numbers of the -mat file; None without one, or when it cannot be read and -cell can stand in."""
+    if options.matrix_file is None:
+        return None
+    from ..files.matrix import read_matrix
+
+    matrix = read_matrix(options.matrix_file)
+    if matrix is None and options.cell_lengths[0] == 0.0:
+        raise NanoBraggError(f"cannot read -mat {options.matrix_file}; give a matrix file that exists, or -cell")
+    return matrix
+
+
+def read_sources(options):
+    """The rows of the -sourcefile, or None."""
+    if options.source_file is None:
+        return None
+    from ..files.table import read_sources
+
+    return read_sources(options.source_file)
+
+
+def check_stol(options):
+    """The amorphous structure factors are read and then not used; a file without any is an error all the same."""
+    if options.stol_file is not None:
+        from ..files.table import read_table
+
+        read_table(options.stol_file, 2)
+
+
+def read_structure_factors(options, dump_available, say, write_dump):
+    """From text (leaving a dump file behind), from a dump file, or none at all."""
+    if options.hkl_file is None:
+        if not dump_available:
+            return StructureFactors(default_F=options.default_F)
+        from ..files.hkl import read_dump
+
+        say([report.dump_read_line(options.dump_file)])
+        return StructureFactors.of(read_dump(options.dump_file, options.default_F))
+    from ..files import hkl
+
+    lines = [report.counting_line(options.hkl_file)]
+    said = hkl.HklReport()
+    try:
+        factors = StructureFactors.of(hkl.read_hkl(options.hkl_file, options.default_F, said))
+    except hkl.NotEnoughIndices as error:
+        say([*lines, *error.report_lines])
+        raise
+    lines += [
+        f"WARNING: {axis} is {value:g} in row {row + 1} of {options.hkl_file}; a Miller index should be a whole number"
+        for axis, value, row in said.non_integer
+    ]
+    lines += report.filling_lines(options.hkl_file, options.default_F)
+    if write_dump:
+        try:
+            hkl.write_dump(options.dump_file, factors)
+        except NanoBraggError as error:
+            lines.append(f"WARNING: {error}; the structure factors will have to be read again next time")
+        else:
+            lines.append(report.dump_line(options.dump_file))
+    say(lines)
+    return factors

@@ -1,0 +1,297 @@
+"""The crystal: from cell constants, orientation matrix and misset angles to the two dual lattices, and its size."""
+
+from math import atan2, ceil, cos, isfinite, pi, sin, sqrt
+
+from ...constants import AVOGADRO
+from ...errors import NanoBraggError
+from ...vectors import cross, dot, length, rotate_xyz, scale, with_length
+from ..resolved import ResolvedCrystal
+from .detector import SMALLEST
+from .steps import ceil_to_int
+
+#: g/m^3, of every crystal: what the printed molecular weight is estimated with
+CRYSTAL_DENSITY = 1.2e6
+#: a triple product smaller than this part of the lengths' product is no lattice
+SINGULAR = 1e-12
+#: the mosaic rotations are drawn in single precision
+LARGEST_FLOAT = 3.4e38
+
+
+def _clip(sines, cosines):
+    """Sines and cosines beyond 1 in size set to 1, as the reference does: a cosine loses its sign in that case."""
+    return (
+        tuple(min(max(s, -1.0), 1.0) for s in sines),
+        tuple(1.0 if c * c > 1.0 else c for c in cosines),
+    )
+
+
+def _check_angles(sines, cosines, what, labels, warn):
+    """Warn, with the numbers, when a sine or cosine is out of bounds by more than rounding."""
+    if any(abs(x) > 1.0000001 for x in (*sines, *cosines)):
+        numbers = [x for pair in zip(sines, cosines, strict=True) for x in pair]
+        lines = [f"{label} = {x:.25g}" for label, x in zip(labels, numbers, strict=True)]
+        warn(f"{what} angles whose sines or cosines exceed 1 are impossible", lines)
+
+
+CELL_LABELS = ("sin_alpha", "cos_alpha", "sin_beta ", "cos_beta ", "sin_gamma", "cos_gamma")
+RECIPROCAL_LABELS = (
+    "sin(alpha_star)",
+    "cos(alpha_star)",
+    "sin(beta_star) ",
+    "cos(beta_star) ",
+    "sin(gamma_star)",
+    "cos(gamma_star)",
+)
+
+
+def reciprocal_cell(lengths, angles, warn):
+    """The reciprocal cell vectors, 1/Angstrom, of a cell in its standard orientation, and the cell's volume.
+
+    lengths: Angstrom. angles: radians. a* lies along x and b* in the x-y plane. As in the reference the z component
+    of c* has sin gamma* where sin gamma would be exact, so cells that are not orthogonal come out slightly distorted.
+    Returns (a*, b*, c*, volume).
+    """
+    a, b, c = lengths
+    alpha, beta, gamma = angles
+    half_sum = (alpha + beta + gamma) / 2
+    skew = abs(sin(half_sum) * sin(half_sum - alpha) * sin(half_sum - beta) * sin(half_sum - gamma))
+    volume = 2.0 * a * b * c * sqrt(skew)
+    if volume <= 0.0:
+        warn(f"a unit cell cannot have a volume of {volume:g} A^3")
+        volume = SMALLEST
+    star_volume = 1.0 / volume
+
+    stars = (b * c * sin(alpha) * star_volume, c * a * sin(beta) * star_volume, a * b * sin(gamma) * star_volume)
+    if any(star <= 0.0 for star in stars):
+        warn("reciprocal cell lengths cannot be {:g} {:g} {:g} 1/A".format(*stars))
+        stars = tuple(abs(star) or SMALLEST for star in stars)
+    a_star, b_star, c_star = stars
+
+    sines = (a * star_volume / b_star / c_star, b * star_volume / a_star / c_star, c * star_volume / a_star / b_star)
+    cosines = (
+        (cos(beta) * cos(gamma) - cos(alpha)) / (sin(beta) * sin(gamma)),
+        (cos(gamma) * cos(alpha) - cos(beta)) / (sin(gamma) * sin(alpha)),
+        (cos(alpha) * cos(beta) - cos(gamma)) / (sin(alpha) * sin(beta)),
+    )
+    # the last label is misspelt in the reference, whose lines are an interface
+    _check_angles(sines, cosines, "reciprocal cell", (*RECIPROCAL_LABELS[:5], "cos9gamma_star)"), warn)
+    sines, cosines = _clip(sines, cosines)
+    # the reference takes sine and cosine of the angle again, through atan2, only for printing
+    cos_alpha, cos_beta, cos_gamma = cosines
+    sin_gamma = sines[2]
+    return (
+        (a_star, 0.0, 0.0),
+        (b_star * cos_gamma, b_star * sin_gamma, 0.0),
+        (
+            c_star * cos_beta,
+            c_star * (cos_alpha - cos_beta * cos_gamma) / sin_gamma,
+            c_star * volume / (a * b * c * sin_gamma),
+        ),
+        volume,
+    )
+
+
+def misset_angles(rotation):
+    """The rotations about x, y and z, radians, that make up a rotation matrix (reference: umat2misset).
+
+    rotation: nine floats, row-major. The rows are normalised twice over, as there.
+    """
+    rows = [rotation[0:3], rotation[3:6], rotation[6:9]]
+    for _ in range(2):
+        sizes = [length(row) for row in rows]
+        rows = [tuple(x / size for x in row) for row, size in zip(rows, sizes, strict=True)]
+    (xx, xy, _), (yx, yy, _), (zx, zy, zz) = rows
+    if zx * zx < 1.0:
+        return atan2(zy, zz), atan2(-zx, sqrt(zy * zy + zz * zz)), atan2(yx, xx)
+    return pi, pi / 2, atan2(xy, -yy)
+
+
+def cell_constants(options):
+    """Lengths and angles from -cell, with what it left out filled in: b and c as a, angles 90 degrees."""
+    a, b, c = options.cell_lengths
+    lengths = (a, a if b <= 0.0 else b, a if c <= 0.0 else c)
+    return lengths, tuple(pi / 2 if angle <= 0.0 else angle for angle in options.cell_angles)
+
+
+def _sines_and_cosines(vectors, sizes, dual_sizes, volume):
+    """Sines and cosines of the angles between a lattice's vectors; dual_sizes: the lengths of the dual lattice's."""
+    a, b, c = sizes
+    sines = (dual_sizes[0] * volume / b / c, dual_sizes[1] * volume / a / c, dual_sizes[2] * volume / a / b)
+    cosines = (
+        dot(vectors[1], vectors[2]) / b / c,
+        dot(vectors[0], vectors[2]) / a / c,
+        dot(vectors[0], vectors[1]) / a / b,
+    )
+    return sines, cosines
+
+
+def dual_lattices(stars, cell=None):
+    """Both lattices from approximate reciprocal vectors, and the two volumes: (direct, reciprocal, V, V*).
+
+    stars: a*, b*, c*, 1/Angstrom. cell: None, or the (lengths, volume) of a cell that is to be made to fit. The
+    reciprocal vectors are computed anew from the direct ones, so that the two lattices are dual to rounding: without a
+    cell exactly so, with one up to a common factor, the volume of the (distorted) direct vectors over the cell's.
+    """
+    a_star, b_star, c_star = stars
+    products = [cross(b_star, c_star), cross(c_star, a_star), cross(a_star, b_star)]
+    star_volume = dot(a_star, products[0])
+    if cell is not None:
+        lengths, volume = cell
+        products = [with_length(v, size / volume) for v, size in zip(products, lengths, strict=True)]
+        star_volume = 1.0 / volume
+    volume = 1.0 / star_volume
+    a, b, c = direct = tuple(scale(v, volume) for v in products)
+    reciprocal = tuple(scale(v, star_volume) for v in (cross(b, c), cross(c, a), cross(a, b)))
+    return direct, reciprocal, volume, star_volume
+
+
+def _initial_lattice(options, matrix, missets, warn):
+    """Approximate a*, b*, c* in the crystal's orientation, the cell they are to be made to fit, and the misset angles.
+
+    The cell is None or (lengths, volume). missets: a function that gives the misset angles, or None. Raises
+    ZeroDivisionError for vectors that span no volume.
+    """
+    cell = stars = None
+    if options.user_cell:
+        lengths, angles = cell_constants(options)
+        *stars, volume = reciprocal_cell(lengths, angles, lambda *text: warn("cell", *text))
+        cell = lengths, volume
+    if matrix is not None:
+        # a mosflm matrix is in units of 1/wavelength
+        stars = [scale(matrix[i::3], 1e-10 / options.wavelength) for i in range(3)]
+    angles = missets()
+    if angles is not None:
+        stars = [rotate_xyz(v, *angles) for v in stars]
+    a_star, b_star, c_star = stars
+    box = length(a_star) * length(b_star) * length(c_star)
+    if not abs(dot(a_star, cross(b_star, c_star))) > SINGULAR * box:
+        raise ZeroDivisionError
+    return stars, cell, angles
+
+
+def _resolve_lattice(options, matrix, missets, warn):
+    """The fields of `ResolvedCrystal` that describe its lattices, and a, b, c in Angstrom.
+
+    The arguments are those of `_initial_lattice`. Raises ZeroDivisionError where there is no lattice.
+    """
+    stars, cell, misset = _initial_lattice(options, matrix, missets, warn)
+    direct, reciprocal, volume, star_volume = dual_lattices(stars, cell)
+    sizes = tuple(length(v) for v in direct)
+    star_sizes = tuple(length(v) for v in reciprocal)
+    angles = []
+    for name, labels, values in (
+        ("cell", CELL_LABELS, (direct, sizes, star_sizes, volume)),
+        ("reciprocal cell", RECIPROCAL_LABELS, (reciprocal, star_sizes, sizes, star_volume)),
+    ):
+        sines, cosines = _sines_and_cosines(*values)
+        _check_angles(sines, cosines, name, labels, lambda *text: warn("lattice", *text))
+        angles.append(tuple(atan2(*pair) for pair in zip(*_clip(sines, cosines), strict=True)))
+    a, b, c = (scale(v, 1e-10) for v in direct)
+    a_star, b_star, c_star = reciprocal
+    numbers = (*a, *b, *c, *a_star, *b_star, *c_star, volume)
+    if not all(isfinite(x) for x in numbers) or 0.0 in (*sizes, *star_sizes):
+        raise ZeroDivisionError
+    fields = {
+        "a": a,
+        "b": b,
+        "c": c,
+        "a_star": a_star,
+        "b_star": b_star,
+        "c_star": c_star,
+        "lengths": sizes,
+        "angles": angles[0],
+        "reciprocal_lengths": star_sizes,
+        "reciprocal_angles": angles[1],
+        "volume": volume,
+        "missets": misset,
+    }
+    return fields, direct
+
+
+def _resolve_size(edges, counts, samples):
+    """Numbers of cells along a, b and c: from the sample's size where it was given, at least 1."""
+    cells = []
+    for edge, count, sample in zip(edges, counts, samples, strict=True):
+        if sample > 0:
+            if sample / edge > 1e15:
+                raise NanoBraggError(f"a crystal of {sample * 1000:g} mm has too many unit cells; reduce -xtalsize")
+            count = float(ceil(sample / edge))
+        cells.append(float(count) if count > 1.0 else 1.0)
+    return tuple(cells)
+
+
+def resolve_mosaic(options, warn):
+    """The mosaic spread, radians, and the number of domains: (spread, domains)."""
+    spread, domains = options.mosaic_spread, options.mosaic_domains
+    if spread > LARGEST_FLOAT:
+        raise NanoBraggError("-mosaic does not take a number this large; give a spread in degrees")
+    if domains <= 0:
+        if spread < 0.0:
+            return 0.0, 1
+        if spread == 0.0:
+            return spread, 1
+        warn("a mosaic spread needs more than one mosaic domain; 10 are rendered")
+        return spread, 10
+    if spread < 0.0:
+        warn("mosaic domains without a mosaic spread are all alike; one is rendered")
+        return 0.0, 1
+    if spread == 0.0:
+        warn("mosaic domains with a mosaic spread of zero are all alike; one is rendered")
+        return spread, 1
+    return spread, domains
+
+
+def resolve_crystal(options, samples, random, misset_seed, matrix, mosaic, warn):
+    """The `ResolvedCrystal`, but for its mosaic rotations, and its vectors a, b, c in Angstrom.
+
+    samples: the sample's sizes along a, b and c, m, as clipped by the beam; 0 where not given. matrix: nine floats,
+    row-major, the columns a*, b*, c* times the wavelength in Angstrom, or None. mosaic: what `resolve_mosaic` gave.
+    warn: called with the place of the warning in the report, its text, and lines that follow it.
+    """
+
+    def missets():
+        if options.misset_mode == "random":
+            # 90 is meant as degrees and taken as radians; the reference's orientations depend on it
+            return misset_angles(random.random_rotation(90.0, misset_seed))
+        return tuple(options.misset) if options.misset_mode == "angles" else None
+
+    if matrix is None and not options.user_cell:
+        raise NanoBraggError(
+            f"cannot read the orientation matrix {options.matrix_file}; give one that exists, or -cell"
+        )
+    try:
+        lattice, cell_vectors = _resolve_lattice(options, matrix, missets, warn)
+    except ZeroDivisionError:
+        if matrix is None:
+            lengths, angles = cell_constants(options)
+            values = " ".join(f"{x:g}" for x in (*lengths, *(angle * 180 / pi for angle in angles)))
+            raise NanoBraggError(
+                f"-cell {values} is no unit cell; give lengths in Angstrom and angles in degrees"
+            ) from None
+        raise NanoBraggError(
+            f"-mat {options.matrix_file} is no orientation matrix: its reciprocal vectors span no volume; correct it"
+        ) from None
+    edges = [length(lattice[name]) for name in "abc"]
+    cells = _resolve_size(edges, (options.Na, options.Nb, options.Nc), samples)
+    size = tuple(edge * count for edge, count in zip(edges, cells, strict=True))
+    spread, domains = mosaic
+    crystal = ResolvedCrystal(
+        **lattice,
+        cells=cells,
+        shape=options.shape,
+        fudge=options.fudge,
+        mosaic_spread=spread,
+        mosaic_domains=domains,
+        random_misset=options.misset_mode == "random",
+        molecular_weight=size[0] * size[1] * size[2] * CRYSTAL_DENSITY * AVOGADRO / (cells[0] * cells[1] * cells[2]),
+        size=size,
+    )
+    return crystal, cell_vectors
+
+
+def recommended_oversampling(size, wavelength, distance, pixel_size):
+    """Sub-pixels a side that resolve the peaks of a crystal whose edges are `size`: (number, reciprocal pixel, m)."""
+    reciprocal_pixel = wavelength * distance / pixel_size
+    if reciprocal_pixel == 0.0:
+        return 1, reciprocal_pixel
+    return max(ceil_to_int(3.0 * max(size) / reciprocal_pixel), 1), reciprocal_pixel

@@ -1,0 +1,208 @@
+"""The detector's size, its conventions and its place in the laboratory."""
+
+from math import isfinite, isnan
+
+from ...constants import CONVENTIONS
+from ...errors import NanoBraggError
+from ...vectors import cross, dot, length, rotate_axis, rotate_xyz, unit
+from ..resolved import ResolvedDetector
+from .steps import INT_MAX, ceil_to_int
+
+SMALLEST = 2.2250738585072014e-308
+
+
+class Frame:
+    """The unit vectors of a convention, before the detector is rotated."""
+
+    __slots__ = ("beam", "fast", "normal", "pivot", "polar", "slow", "spindle", "twotheta_axis")
+
+
+def detector_size(options):
+    """Sizes in m and counts of pixels along fast and slow: (detsize_f, detsize_s, fpixels, spixels)."""
+    pixel = options.pixel_size
+    detsize_f = pixel * options.fpixels if options.fpixels else options.detsize_f
+    detsize_s = pixel * options.spixels if options.spixels else options.detsize_s
+    in_pixels = (detsize_f / pixel, detsize_s / pixel)
+    shape = f"{detsize_f * 1000:g} x {detsize_s * 1000:g} mm in pixels of {pixel * 1000:g} mm"
+    if in_pixels[0] * in_pixels[1] > INT_MAX or max(in_pixels) > INT_MAX:
+        raise NanoBraggError(
+            f"a detector of {shape} has more than {INT_MAX} pixels; change -detsize, -detpixels or -pixel"
+        )
+    fpixels, spixels = (ceil_to_int(count - 0.5) for count in in_pixels)
+    if fpixels < 1 or spixels < 1:
+        raise NanoBraggError(f"a detector of {shape} has no pixels; change -detsize, -detpixels or -pixel")
+    return detsize_f, detsize_s, fpixels, spixels
+
+
+def orient(options, warn):
+    """The `Frame` that the convention or the vector flags give; warns when the normal has to be made up."""
+    frame = Frame()
+    if options.convention == "CUSTOM":
+        vectors = (
+            options.beam_vector,
+            options.fdet_vector,
+            options.sdet_vector,
+            options.odet_vector,
+            options.twotheta_axis,
+            options.polar_vector,
+            options.spindle_axis,
+        )
+        frame.pivot = options.pivot
+    else:
+        *vectors, frame.pivot = CONVENTIONS[options.convention]
+    beam, fast, slow, normal, twotheta_axis, polar, spindle = (tuple(float(x) for x in v) for v in vectors)
+    for flag, vector in (("-beam_vector", beam), ("-fdet_vector", fast), ("-sdet_vector", slow)):
+        if length(vector) == 0.0:
+            raise NanoBraggError(f"{flag} does not take 0 0 0; give a direction")
+    frame.beam = unit(beam)
+    frame.fast = unit(fast)
+    frame.slow = unit(slow)
+    frame.normal = unit(normal)
+    if length(normal) != 1.0:
+        warn("the detector's normal is not a unit vector; the cross product of its fast and slow axes is used instead")
+        frame.normal = unit(cross(frame.fast, frame.slow))
+        if length(frame.normal) == 0.0:
+            raise NanoBraggError("-fdet_vector and -sdet_vector are parallel; give two different directions")
+    frame.twotheta_axis = twotheta_axis  # used as given, whatever its length
+    frame.polar = unit(polar)
+    frame.spindle = unit(spindle)
+    return frame
+
+
+def _beam_centre(options, detsize_f, detsize_s, Xclose, Yclose):
+    """Xbeam, Ybeam as the header lists them, and Fbeam, Sbeam along the fast and slow axes, m."""
+    pixel = options.pixel_size
+    convention = options.convention
+    default_X, default_Y = Xclose, Yclose
+    if convention == "ADXV":
+        default_X, default_Y = (detsize_f + pixel) / 2.0, (detsize_s - pixel) / 2.0
+    elif convention in ("MOSFLM", "DENZO"):
+        default_X, default_Y = (detsize_s + pixel) / 2.0, (detsize_f + pixel) / 2.0
+    Xbeam = default_X if isnan(options.Xbeam) else options.Xbeam
+    Ybeam = default_Y if isnan(options.Ybeam) else options.Ybeam
+    if convention == "ADXV":
+        return Xbeam, Ybeam, Xbeam, detsize_s - Ybeam
+    if convention == "MOSFLM":
+        return Xbeam, Ybeam, Ybeam + 0.5 * pixel, Xbeam + 0.5 * pixel
+    if convention == "DENZO":
+        return Xbeam, Ybeam, Ybeam + 0.0 * pixel, Xbeam + 0.0 * pixel
+    return Xbeam, Ybeam, Xbeam, Ybeam
+
+
+def _region(options, fpixels, spixels):
+    """The inclusive bounds of the region of interest; without -roi they reach one past the end, as the reference's."""
+    xmin, xmax, ymin, ymax = options.roi
+    return (
+        0 if xmin < 0 else xmin,
+        fpixels if xmax < 0 else xmax,
+        0 if ymin < 0 else ymin,
+        spixels if ymax < 0 else ymax,
+    )
+
+
+def _fit_mask(mask, pixels, remark):
+    """The mask as a buffer of exactly `pixels` uint16; it has another size when flags or -img changed the detector."""
+    if mask is None:
+        return None
+    flags = memoryview(mask).cast("B")
+    missing = 2 * pixels - len(flags)
+    if missing > 0:
+        remark("the mask has fewer pixels than the detector; those beyond its end are skipped")
+        return memoryview(bytes(flags) + bytes(missing)).cast("H")
+    return flags[: 2 * pixels].cast("H")
+
+
+def place_detector(options, frame, thickness, mask, remark):
+    """The `ResolvedDetector`, swung and rotated into place.
+
+    frame: what `orient` gave. thickness: (layers, thickness, layer thickness, mu). mask: the -mask image's buffer of
+    uint16, or None.
+    """
+    detsize_f, detsize_s, fpixels, spixels = detector_size(options)
+    pixel = options.pixel_size
+    Fclose = detsize_f / 2.0 if isnan(options.ORGX) else (options.ORGX - 0.5) * pixel
+    Sclose = detsize_s / 2.0 if isnan(options.ORGY) else (options.ORGY - 0.5) * pixel
+    Xclose = Fclose if isnan(options.Xclose) else options.Xclose
+    Yclose = Sclose if isnan(options.Yclose) else options.Yclose
+    Xbeam, Ybeam, Fbeam, Sbeam = _beam_centre(options, detsize_f, detsize_s, Xclose, Yclose)
+    if options.convention == "CUSTOM":
+        Fclose, Sclose = Xbeam, Ybeam
+
+    beam, fast, slow, normal = frame.beam, frame.fast, frame.slow, frame.normal
+    rotations = (options.detector_rotx, options.detector_roty, options.detector_rotz)
+    twotheta = options.twotheta
+
+    # how much of the detector's normal distance lies along the beam
+    ratio = dot(beam, rotate_xyz(normal, *rotations))
+    if ratio == 0.0:
+        ratio = SMALLEST
+    close_distance = options.close_distance
+    if isnan(close_distance):
+        close_distance = abs(ratio * options.distance)
+    if close_distance == 0.0:
+        flag = "-distance" if isnan(options.close_distance) else "-close_distance"
+        raise NanoBraggError(f"{flag} does not take 0, where the sample is; give a distance in mm")
+    distance = close_distance / ratio
+
+    if frame.pivot == "sample":
+        origin = tuple(-Fclose * fast[i] - Sclose * slow[i] + close_distance * normal[i] for i in range(3))
+        origin = rotate_axis(rotate_xyz(origin, *rotations), frame.twotheta_axis, twotheta)
+    fast, slow, normal = (
+        rotate_axis(rotate_xyz(v, *rotations), frame.twotheta_axis, twotheta) for v in (fast, slow, normal)
+    )
+    if frame.pivot == "beam":
+        origin = tuple(-Fbeam * fast[i] - Sbeam * slow[i] + distance * beam[i] for i in range(3))
+
+    # from here on everything follows from where the first pixel has come to lie
+    Fclose = -dot(origin, fast)
+    Sclose = -dot(origin, slow)
+    close_distance = dot(origin, normal)
+    distance = close_distance / ratio
+    from_origin = tuple(distance * beam[i] - origin[i] for i in range(3))
+    dials_origin = tuple(1000.0 * dot(origin, axis) for axis in ((0.0, 0.0, 1.0), (0.0, 1.0, 0.0), (-1.0, 0.0, 0.0)))
+    Fbeam = dot(fast, from_origin)
+    Sbeam = dot(slow, from_origin)
+    points = (Fclose, Sclose, Fbeam, Sbeam, Xclose, Yclose, Xbeam, Ybeam)
+    if not all(isfinite(x) for x in (*dials_origin, distance, *from_origin, *points)):
+        raise NanoBraggError(
+            "the detector is out of reach of the beam; change -distance, the detector's rotations (-detector_rotx, "
+            "-detector_roty, -detector_rotz, -twotheta) or its vectors"
+        )
+    layers, thick, thickstep, mu = thickness
+    return ResolvedDetector(
+        fast=fast,
+        slow=slow,
+        normal=normal,
+        origin=origin,
+        fpixels=fpixels,
+        spixels=spixels,
+        pixel_size=pixel,
+        detsize_f=detsize_f,
+        detsize_s=detsize_s,
+        distance=distance,
+        close_distance=close_distance,
+        curved=bool(options.curved_det),
+        point_pixel=bool(options.point_pixel),
+        thickness=thick,
+        thickstep=thickstep,
+        thicksteps=layers,
+        mu=mu,
+        convention=options.convention,
+        pivot=frame.pivot,
+        twotheta=twotheta,
+        Xbeam=Xbeam,
+        Ybeam=Ybeam,
+        Fbeam=Fbeam,
+        Sbeam=Sbeam,
+        Xclose=Xclose,
+        Yclose=Yclose,
+        Fclose=Fclose,
+        Sclose=Sclose,
+        ORGX=Fclose / pixel + 0.5,
+        ORGY=Sclose / pixel + 0.5,
+        dials_origin=dials_origin,
+        beam_in_detector_frame=(dot(beam, fast), dot(beam, slow), dot(beam, normal)),
+        roi=_region(options, fpixels, spixels),
+        mask=_fit_mask(mask, fpixels * spixels, remark),
+        mask_name=options.mask_file if mask is not None else None,
+    )

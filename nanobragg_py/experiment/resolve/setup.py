@@ -1,0 +1,213 @@
+"""The first step: beam, detector, crystal and sampling, as far as they follow from the options alone."""
+
+import time
+from math import isfinite
+
+from ...errors import NanoBraggError, UsageError
+from ...records import REQUIRED, Record
+from ..resolved import ResolvedBeam, ResolvedSampling
+from .checks import check_memory, check_numbers, remark_on_signs
+from .crystal import recommended_oversampling, resolve_crystal, resolve_mosaic
+from .detector import orient, place_detector
+from .sources import Grid
+from .steps import INT_MAX, fill_phi, fill_steps
+
+
+class Setup(Record):
+    """What follows from the options before structure factors and sources are known.
+
+    beam: a Beam without sources. detector, crystal (without mosaic rotations), sampling (its `interpolate` as the
+    options alone decide, its `steps` not yet counted): as in the Experiment. grid: the `Grid` of sources to make.
+    cell_vectors: a, b, c in Angstrom, for printing (the Crystal's are in m). auto_interpolation: whether the report
+    says what was decided about interpolation. matrix_file: its name if it was read, else None. mosaic_seed,
+    noise_seed: negated, as the generator wants them.
+    warnings: (place, text, lines) in the order of occurrence; `report` knows the places: options, steps, cell,
+    lattice, sampling. remarks: sentences for standard error, about which the reference is silent.
+    """
+
+    _fields = {
+        "beam": REQUIRED,
+        "detector": REQUIRED,
+        "crystal": REQUIRED,
+        "sampling": REQUIRED,
+        "grid": REQUIRED,
+        "cell_vectors": REQUIRED,
+        "auto_interpolation": False,
+        "matrix_file": None,
+        "mosaic_seed": -12345678,
+        "noise_seed": -1,
+        "warnings": (),
+        "remarks": (),
+    }
+
+
+def _resolve_fluence(options, warn):
+    """Fluence, flux and the sample's sizes as the beam clips them: (fluence, flux, (x, y, z))."""
+    beamsize = options.beamsize
+    fluence, flux = options.fluence, options.flux
+    if flux != 0.0 and options.exposure > 0.0 and beamsize >= 0:
+        if beamsize == 0.0:
+            raise NanoBraggError("-beamsize 0 leaves no beam for -flux; give its size in mm")
+        fluence = flux * options.exposure / beamsize / beamsize
+        if not isfinite(fluence):
+            raise NanoBraggError("-flux, -exposure and -beamsize make an infinite fluence; correct one of them")
+    sample_y, sample_z = options.sample_y, options.sample_z
+    if beamsize >= 0:
+        if beamsize < sample_y:
+            warn("options", f"the sample is {sample_y:g} m high, and only {beamsize:g} m of it are in the beam")
+            sample_y = beamsize
+        if beamsize < sample_z:
+            warn("options", f"the sample is {sample_z:g} m wide, and only {beamsize:g} m of it are in the beam")
+            sample_z = beamsize
+    if options.exposure > 0.0:
+        flux = fluence / options.exposure * beamsize * beamsize
+    return fluence, flux, (options.sample_x, sample_y, sample_z)
+
+
+def _resolve_phi(options):
+    """Number of phi steps, range and step, radians."""
+    phisteps, osc, phistep = fill_phi(options.phisteps, options.osc, options.phistep)
+    if phisteps < 1:
+        raise NanoBraggError("-osc and -phistep make no phi step; give -phisteps, or a larger -osc")
+    return phisteps, osc, phistep
+
+
+def _resolve_thickness(options, warn):
+    """The sensor: (layers, thickness, layer thickness, mu)."""
+    mu = options.detector_mu
+    layers, thickness, thickstep = fill_steps(
+        options.detector_thicksteps, options.detector_thick, options.detector_thickstep, lone_span=0.5e-6, halve=True
+    )
+    if thickness > 0.0 and mu < 0.0:
+        mu = 1.0 / thickness
+        if not isfinite(mu):
+            raise NanoBraggError(f"-detector_thick makes a sensor of {thickness:g} m, which is none; it is in um")
+        warn("steps", f"without -detector_abs the attenuation depth is the sensor's thickness (mu = {mu:g} /m)")
+    return layers, thickness, thickstep, mu
+
+
+def _resolve_grid(options):
+    """The grid of sources that divergence and dispersion ask for."""
+    return Grid(
+        hdiv=fill_steps(options.hdivsteps, options.hdivrange, options.hdivstep),
+        vdiv=fill_steps(options.vdivsteps, options.vdivrange, options.vdivstep),
+        dispersion=fill_steps(options.dispsteps, options.dispersion, options.dispstep),
+        round=bool(options.round_div),
+    )
+
+
+def _resolve_seeds(options, now):
+    """The seeds of the noise and of a random misset; the clock is one for both where they have none."""
+    clock = -int(time.time() if now is None else now)
+    return tuple(clock if seed is None else seed for seed in (options.seed, options.misset_seed))
+
+
+def _resolve_oversample(options, crystal, detector, warn):
+    """Sub-pixels a side: (used, recommended)."""
+    recommended, reciprocal_pixel = recommended_oversampling(
+        crystal.size, options.wavelength, detector.distance, detector.pixel_size
+    )
+    oversample = options.oversample if options.oversample > 0 else recommended
+    if oversample < recommended:
+        warn(
+            "sampling",
+            f"the crystal is up to {max(crystal.size) * 1e10:g} A wide and a pixel is {reciprocal_pixel * 1e10:g} A in "
+            f"reciprocal space, so intensity may vary across a pixel; -oversample {recommended} would resolve it",
+        )
+    return oversample, recommended
+
+
+def resolve_setup(options, random, matrix=None, mask=None, dump_available=False, now=None):
+    """Beam, detector, crystal and sampling as far as the options alone decide: a `Setup`.
+
+    options: an Options. random: the generator; `random_rotation` is called for a random misset. matrix: the nine
+    numbers of the -mat file (`nanobragg_py.files.matrix.read_matrix`), or None when it does not exist. mask: the buffer
+    of the -mask image's uint16 pixels, or None. dump_available: whether a structure-factor dump file can be opened,
+    which matters without -hkl. now: seconds since 1970, which seeds what has no seed; default the clock.
+
+    Raises UsageError when there are neither structure factors nor a cell, NanoBraggError for options without sense.
+    """
+    warnings = []
+    remarks = []
+
+    def warn(place, text, lines=()):
+        warnings.append((place, text, tuple(lines)))
+
+    if options.hkl_file is None and not dump_available and options.default_F == 0.0:
+        raise UsageError("there are no structure factors; give -hkl or -default_F")
+    if options.matrix_file is None and options.cell_lengths[0] == 0.0:
+        raise UsageError("there is no crystal; give -cell or -mat")
+    check_numbers(options)
+    remark_on_signs(options, remarks.append)
+
+    # the order of these decides that of the warnings
+    fluence, flux, samples = _resolve_fluence(options, warn)
+    frame = orient(options, lambda text: warn("options", text))
+    phisteps, osc, phistep = _resolve_phi(options)
+    grid = _resolve_grid(options)
+    thickness = _resolve_thickness(options, warn)
+    mosaic = resolve_mosaic(options, lambda text: warn("steps", text))
+    check_memory(grid.points, phisteps, mosaic[1], thickness[0])
+    detector = place_detector(options, frame, thickness, mask, remarks.append)
+
+    interpolate = options.interpolate
+    if interpolate > 1:
+        # judged before sample sizes are turned into numbers of cells
+        interpolate = min(options.Na, options.Nb, options.Nc) <= 2
+    noise_seed, misset_seed = _resolve_seeds(options, now)
+    if matrix is None and options.matrix_file is not None:
+        remarks.append(f"the orientation matrix {options.matrix_file} cannot be read; -cell is used alone")
+    crystal, cell_vectors = resolve_crystal(options, samples, random, misset_seed, matrix, mosaic, warn)
+    oversample, recommended = _resolve_oversample(options, crystal, detector, warn)
+    if grid.points * mosaic[1] * phisteps * oversample**2 > INT_MAX:
+        remarks.append("the reference cannot count this many steps, so its image would differ from this one")
+
+    beam = ResolvedBeam(
+        direction=frame.beam,
+        wavelength=options.wavelength,
+        sources=(),
+        source_directions=(),
+        fluence=fluence,
+        flux=flux,
+        exposure=options.exposure,
+        size=options.beamsize,
+        polarization=options.polarization,
+        polarized=not options.nopolar,
+        polarization_axis=frame.polar,
+        dispersion=grid.dispersion[1],
+        dispersion_steps=grid.dispersion[0],
+        hdivrange=grid.hdiv[1],
+        hdivstep=grid.hdiv[2],
+        vdivrange=grid.vdiv[1],
+        vdivstep=grid.vdiv[2],
+    )
+    sampling = ResolvedSampling(
+        oversample=oversample,
+        oversample_thick=bool(options.oversample_thick),
+        oversample_polar=bool(options.oversample_polar),
+        oversample_omega=bool(options.oversample_omega),
+        recommended_oversample=recommended,
+        auto_oversample=options.oversample <= 0,
+        phi0=options.phi0,
+        osc=osc,
+        phistep=phistep,
+        phisteps=phisteps,
+        spindle=frame.spindle,
+        dmin=options.dmin,
+        interpolate=bool(interpolate),
+        water=options.water,
+    )
+    return Setup(
+        beam=beam,
+        detector=detector,
+        crystal=crystal,
+        sampling=sampling,
+        grid=grid,
+        cell_vectors=cell_vectors,
+        auto_interpolation=options.interpolate > 1,
+        matrix_file=options.matrix_file if matrix is not None else None,
+        mosaic_seed=options.mosaic_seed,
+        noise_seed=noise_seed,
+        warnings=tuple(warnings),
+        remarks=tuple(remarks),
+    )

@@ -1,0 +1,137 @@
+"""The last step: sources, mosaic domains, and what depends on the structure factors."""
+
+from math import isfinite
+
+from ...errors import NanoBraggError
+from ...vectors import cross, rotate_axis, scale, unit
+from ..resolved import ResolvedExperiment
+
+#: metres from the sample to sources that are made up; only the direction matters
+SOURCE_DISTANCE = 10.0
+
+
+class Grid:
+    """The grid of sources that divergence and dispersion ask for.
+
+    hdiv, vdiv: (steps, range, step), radians. dispersion: (steps, range, step), parts of the wavelength.
+    round: cut the divergence to an ellipse.
+    """
+
+    __slots__ = ("dispersion", "hdiv", "round", "vdiv")
+
+    def __init__(self, hdiv, vdiv, dispersion, round):
+        self.hdiv = hdiv
+        self.vdiv = vdiv
+        self.dispersion = dispersion
+        self.round = round
+
+    @property
+    def points(self):
+        """How many sources there are before the grid is cut to an ellipse."""
+        return self.hdiv[0] * self.vdiv[0] * self.dispersion[0]
+
+
+def _radius_sqr(deviation, steps, span, step):
+    """A deviation's share in the squared radius of the divergence ellipse; nan, which never cuts, without a range."""
+    if span == 0.0:
+        return float("nan")
+    return (deviation * deviation - step * step / 4.0 * (1 - steps % 2)) / span / span
+
+
+def divergence_deviations(grid):
+    """The (horizontal, vertical) deviations in radians of the grid's points, the vertical ones innermost."""
+    hsteps, hspan, hstep = grid.hdiv
+    vsteps, vspan, vstep = grid.vdiv
+    deviations = []
+    for i in range(hsteps):
+        hdiv = hstep * i - hspan / 2.0
+        hradius = _radius_sqr(hdiv, hsteps, hspan, hstep)
+        for j in range(vsteps):
+            vdiv = vstep * j - vspan / 2.0
+            if grid.round and (hradius + _radius_sqr(vdiv, vsteps, vspan, vstep)) * 4.0 > 1.1:
+                continue
+            deviations.append((hdiv, vdiv))
+    return tuple(deviations)
+
+
+def wavelength_steps(grid, wavelength):
+    """The wavelengths, m, of the dispersion grid about a central one."""
+    steps, span, step = grid.dispersion
+    return tuple(wavelength * (1.0 + step * i - span / 2.0) for i in range(steps))
+
+
+def grid_sources(grid, beam):
+    """`beam` (a Beam) with the grid's sources, one a direction and wavelength, wavelengths innermost."""
+    deviations = divergence_deviations(grid)
+    wavelengths = wavelength_steps(grid, beam.wavelength)
+    if not deviations:
+        raise NanoBraggError(
+            "no source is left of the divergence grid, whose steps are larger than its ranges; "
+            "change -hdivrange, -hdivstep, -vdivrange or -vdivstep, or give -square_div"
+        )
+    vertical = unit(cross(beam.direction, beam.polarization_axis))
+    weight = 1.0 / (len(deviations) * len(wavelengths))
+    sources = []
+    directions = []
+    for hdiv, vdiv in deviations:
+        position = scale(beam.direction, -SOURCE_DISTANCE)
+        position = rotate_axis(position, beam.polarization_axis, vdiv)
+        position = rotate_axis(position, vertical, hdiv)
+        for wavelength in wavelengths:
+            sources.append((*position, weight, wavelength))
+            directions.append(unit(position))
+    return beam.replace(
+        sources=tuple(sources),
+        source_directions=tuple(directions),
+        divergence_steps=len(deviations),
+        divergence_deviations=deviations,
+        wavelength_steps=wavelengths,
+    )
+
+
+def file_sources(rows, beam):
+    """`beam` with the sources of a -sourcefile: rows (X, Y, Z, weight, wavelength), nan where a value is missing."""
+    defaults = (*scale(beam.direction, -SOURCE_DISTANCE), 1.0, beam.wavelength)
+    sources = []
+    directions = []
+    for number, row in enumerate(rows, 1):
+        source = tuple(default if value != value else value for value, default in zip(row, defaults, strict=True))
+        direction = unit(source[:3])
+        if not all(isfinite(x) for x in (*source, *direction)):
+            raise NanoBraggError(f"source {number} of the -sourcefile has a number that is not finite; correct it")
+        if direction == (0.0, 0.0, 0.0):
+            raise NanoBraggError(f"source {number} of the -sourcefile lies in the sample; give it a position in m")
+        if source[4] == 0.0:
+            raise NanoBraggError(f"source {number} of the -sourcefile has a wavelength of 0; give one in m")
+        sources.append(source)
+        directions.append(direction)
+    return beam.replace(
+        sources=tuple(sources),
+        source_directions=tuple(directions),
+        divergence_steps=-1,
+        divergence_deviations=(),
+        wavelength_steps=(),
+    )
+
+
+def resolve_experiment(setup, random, structure_factors, source_rows=None):
+    """The `Experiment`: the setup with its sources, mosaic domains and structure factors.
+
+    setup: what `resolve_setup` gave. random: the generator it was given (`mosaic_rotations` is called once).
+    structure_factors: a StructureFactors. source_rows: the rows of the -sourcefile, or None for the grid that
+    divergence and dispersion ask for.
+    """
+    beam = grid_sources(setup.grid, setup.beam) if source_rows is None else file_sources(source_rows, setup.beam)
+    crystal = setup.crystal
+    rotations = random.mosaic_rotations(crystal.mosaic_spread, crystal.mosaic_domains, setup.mosaic_seed)
+    sampling = setup.sampling
+    return ResolvedExperiment(
+        beam=beam,
+        detector=setup.detector,
+        crystal=crystal.replace(mosaic_rotations=rotations),
+        sampling=sampling.replace(
+            interpolate=sampling.interpolate and structure_factors.count != 0,
+            steps=len(beam.sources) * crystal.mosaic_domains * sampling.phisteps * sampling.oversample**2,
+        ),
+        structure_factors=structure_factors,
+    )

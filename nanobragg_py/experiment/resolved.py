@@ -1,0 +1,287 @@
+"""The resolved experiment: everything the kernels need to know, in SI units, with no trace of flags, words or files.
+
+Lengths are in metres, angles in radians, vectors in the laboratory frame, unless a name says otherwise. The reciprocal
+vectors are in 1/Angstrom, as the field (and the reference program) has them.
+"""
+
+from math import isfinite
+
+from ..constants import AVOGADRO, R_E_SQR
+from ..errors import FieldError
+from ..records import REQUIRED, TYPE_CHECKING, Record
+
+if TYPE_CHECKING:
+    from os import PathLike
+    from typing import Any
+
+    from numpy import ndarray
+    from numpy.typing import ArrayLike
+
+SHAPES = ("square", "round", "gauss", "tophat")
+
+
+class ResolvedBeam(Record):
+    """The incident beam.
+
+    direction: unit vector the beam travels along. wavelength: the central one, m.
+    sources: rows (x, y, z, weight, wavelength) as given or generated, x y z being the position of the source seen from
+    the sample; the *weights do not enter the image* (as in the reference). source_directions: unit vectors of those.
+    fluence: photons/m^2. flux: photons/s. exposure: s. size: m.
+    polarization: Kahn factor, -1 to 1. polarized: False switches the factor off. polarization_axis: unit vector of the
+    E-vector. divergence_deviations: (h, v) radians of each grid point, empty for a source file, whose number of
+    divergence steps the reference reports as -1; wavelength_steps: the wavelengths of the dispersion grid, m, empty for
+    a source file.
+    """
+
+    _fields = {
+        "direction": REQUIRED,
+        "wavelength": REQUIRED,
+        "sources": REQUIRED,
+        "source_directions": REQUIRED,
+        "fluence": REQUIRED,
+        "flux": 0.0,
+        "exposure": 1.0,
+        "size": 1e-4,
+        "polarization": 0.0,
+        "polarized": True,
+        "polarization_axis": (0.0, 0.0, 1.0),
+        "dispersion": 0.0,
+        "dispersion_steps": 1,
+        "hdivrange": 0.0,
+        "hdivstep": 0.0,
+        "vdivrange": 0.0,
+        "vdivstep": 0.0,
+        "divergence_steps": 1,
+        "divergence_deviations": (),
+        "wavelength_steps": (),
+    }
+
+
+class ResolvedDetector(Record):
+    """A flat (or cylindrically curved) detector.
+
+    fast, slow, normal: unit vectors, all rotations applied. origin: outer corner of the first pixel (pix0), m.
+    fpixels, spixels: pixels along fast and slow. pixel_size: m. detsize_f, detsize_s: m.
+    distance: along the beam, m. close_distance: along the normal, m.
+    thickness, thickstep: sensor and layer thickness, m; thicksteps: layers; mu: 1/m (negative: not set).
+    Xbeam .. ORGY: the beam centre and near point in the conventions the header lists (m, pixels for ORG).
+    dials_origin: mm. roi: (fast min, fast max, slow min, slow max), inclusive, may reach one past the end.
+    mask: None, or a buffer of spixels*fpixels uint16 (0 = skip). mask_name: what the report calls it.
+    """
+
+    _fields = {
+        "fast": REQUIRED,
+        "slow": REQUIRED,
+        "normal": REQUIRED,
+        "origin": REQUIRED,
+        "fpixels": REQUIRED,
+        "spixels": REQUIRED,
+        "pixel_size": REQUIRED,
+        "detsize_f": REQUIRED,
+        "detsize_s": REQUIRED,
+        "distance": REQUIRED,
+        "close_distance": REQUIRED,
+        "curved": False,
+        "point_pixel": False,
+        "thickness": 0.0,
+        "thickstep": 0.0,
+        "thicksteps": 1,
+        "mu": -1.0,
+        "convention": "CUSTOM",
+        "pivot": "beam",
+        "twotheta": 0.0,
+        "Xbeam": 0.0,
+        "Ybeam": 0.0,
+        "Fbeam": 0.0,
+        "Sbeam": 0.0,
+        "Xclose": 0.0,
+        "Yclose": 0.0,
+        "Fclose": 0.0,
+        "Sclose": 0.0,
+        "ORGX": 0.0,
+        "ORGY": 0.0,
+        "dials_origin": (0.0, 0.0, 0.0),
+        "beam_in_detector_frame": (0.0, 0.0, 1.0),
+        "roi": REQUIRED,
+        "mask": None,
+        "mask_name": None,
+    }
+
+
+class ResolvedCrystal(Record):
+    """The crystal at phi = 0, before mosaic rotation.
+
+    a, b, c: real-space cell vectors, m. a_star, b_star, c_star: reciprocal ones, 1/Angstrom, dual to them.
+    lengths, angles, reciprocal_lengths, reciprocal_angles: Angstrom, radians, 1/Angstrom, radians. volume: Angstrom^3.
+    cells: (Na, Nb, Nc) floats with integer values. shape: one of SHAPES. fudge: the shape parameter.
+    mosaic_spread: radians. mosaic_domains: number. mosaic_rotations: buffer of mosaic_domains*9 float64, row-major
+    matrices; the first is the identity. missets: radians, or None; random_misset: True when they were drawn.
+    molecular_weight: g/mol, the estimate that is printed. size: edges in m.
+    """
+
+    _fields = {
+        "a": REQUIRED,
+        "b": REQUIRED,
+        "c": REQUIRED,
+        "a_star": REQUIRED,
+        "b_star": REQUIRED,
+        "c_star": REQUIRED,
+        "lengths": REQUIRED,
+        "angles": REQUIRED,
+        "reciprocal_lengths": REQUIRED,
+        "reciprocal_angles": REQUIRED,
+        "volume": REQUIRED,
+        "cells": (1.0, 1.0, 1.0),
+        "shape": "square",
+        "fudge": 1.0,
+        "mosaic_spread": 0.0,
+        "mosaic_domains": 1,
+        "mosaic_rotations": None,
+        "missets": None,
+        "random_misset": False,
+        "molecular_weight": 0.0,
+        "size": (0.0, 0.0, 0.0),
+    }
+
+
+class ResolvedSampling(Record):
+    """How the continuous things are cut into steps.
+
+    oversample: sub-pixels a side. oversample_thick, _polar, _omega: weight every contribution rather than the pixel.
+    phi0, osc, phistep: radians; phisteps: number; spindle: unit vector. dmin: m, 0 = no cut.
+    interpolate: tricubic interpolation of structure factors. water: thickness, m.
+    steps: sources * domains * phisteps * oversample^2.
+    """
+
+    _fields = {
+        "oversample": 1,
+        "oversample_thick": False,
+        "oversample_polar": False,
+        "oversample_omega": False,
+        "recommended_oversample": 1,
+        "auto_oversample": False,
+        "phi0": 0.0,
+        "osc": 0.0,
+        "phistep": 0.0,
+        "phisteps": 1,
+        "spindle": (0.0, 0.0, 1.0),
+        "dmin": 0.0,
+        "interpolate": False,
+        "water": 0.0,
+        "steps": 1,
+    }
+
+
+class StructureFactors(Record):
+    """A dense box of amplitudes and what lies outside it.
+
+    bounds: (hmin, hmax, kmin, kmax, lmin, lmax), or None when there is no table. values: buffer of float64 in the dump
+    file's layout: (hmax-hmin+2, kmax-kmin+2, lmax-lmin+2), h outermost, the last layer of each axis 0. count: how many
+    rows were read, as reported. default_F: amplitude of every index that is not in the box.
+
+    Made from a number alone (``StructureFactors(default_F=100)``), from arrays or from files; `read` goes by the file's
+    content. All of them state space group P1 in the end: see `nanobragg_py.experiment.structure_factors`.
+    """
+
+    _fields = {
+        "bounds": None,
+        "values": None,
+        "count": 0,
+        "default_F": 0.0,
+    }
+
+    bounds: "tuple[int, int, int, int, int, int] | None"
+    values: "Any"
+    count: "int"
+    default_F: "float"
+
+    def _validate(self):
+        if (self.bounds is None) != (self.values is None):
+            raise FieldError("structure_factors needs bounds and values together")
+        if not isinstance(self.default_F, (int, float)) or not isfinite(self.default_F):
+            raise FieldError(f"structure_factors.default_F is {self.default_F!r}; it must be a finite number")
+
+    def __eq__(self, other):
+        if type(self) is not type(other):
+            return NotImplemented
+        # not the count, which says how the table came about and does not enter the image
+        if (self.bounds, self.default_F) != (other.bounds, other.default_F):
+            return False
+        return self.values is other.values or memoryview(self.values) == memoryview(other.values)
+
+    def __hash__(self):
+        return hash((self.bounds, self.default_F))
+
+    def __reduce__(self):
+        import numpy as np
+
+        # an array, which pickle's protocol 5 can pass without a copy
+        values = None if self.values is None else np.asarray(self.values)
+        return type(self)._unpickled, (self.bounds, values, self.count, self.default_F)
+
+    @classmethod
+    def _unpickled(cls, bounds, values, count, default_F):
+        from .structure_factors import padded
+
+        return cls(bounds, None if values is None else padded(values, bounds), count, default_F)
+
+    @classmethod
+    def of(cls, table: "Any") -> "StructureFactors":
+        """Of a `nanobragg_py.files.hkl.HklTable`, as readers give it."""
+        return cls(table.bounds, table.values, table.count, table.default_F)
+
+    @classmethod
+    def from_arrays(
+        cls,
+        hkl: "ArrayLike",
+        F: "ArrayLike",
+        default_F: "float" = 0.0,
+        *,
+        F000: "float | None" = None,
+        space_group: "str | int | None" = None,
+        friedel: "bool" = False,
+    ) -> "StructureFactors":
+        """From Miller indices, (N, 3) whole numbers, and amplitudes, (N,). See `structure_factors.from_arrays`."""
+        from .structure_factors import from_arrays
+
+        return cls.of(from_arrays(hkl, F, default_F, F000=F000, space_group=space_group, friedel=friedel))
+
+    @classmethod
+    def read(cls, path: "str | PathLike", default_F: "float" = 0.0, **how: "Any") -> "StructureFactors":
+        """From a file of any kind known: hkl text, dump, MTZ, mmCIF, XDS_ASCII. See `reflections.read`."""
+        from .reflections import read
+
+        return cls.of(read(path, default_F, **how))
+
+    @classmethod
+    def from_model(
+        cls, path: "str | PathLike", d_min: "float", default_F: "float" = 0.0, **how: "Any"
+    ) -> "StructureFactors":
+        """Calculated from a PDB or mmCIF model. See `reflections.from_model`."""
+        from .reflections import from_model
+
+        return cls.of(from_model(path, d_min, default_F, **how))
+
+    def amplitudes(self) -> "tuple[ndarray, ndarray]":
+        """The table's indices and amplitudes as arrays, (N, 3) int32 and (N,) float64, h outermost."""
+        from .structure_factors import amplitudes
+
+        return amplitudes(self)
+
+
+class ResolvedExperiment(Record):
+    """One image: beam, detector, crystal, structure factors and sampling."""
+
+    _fields = {
+        "beam": REQUIRED,
+        "detector": REQUIRED,
+        "crystal": REQUIRED,
+        "sampling": REQUIRED,
+        "structure_factors": StructureFactors(),
+    }
+
+    @property
+    def water_background(self):
+        """Intensity of the amorphous background before the pixel's corrections (the reference's I_bg)."""
+        water = self.sampling.water
+        return 2.57 * 2.57 * R_E_SQR * self.beam.fluence * water * water * water * 1e6 * AVOGADRO / 18.0

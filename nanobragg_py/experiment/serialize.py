@@ -1,0 +1,284 @@
+"""Experiments as plain dicts, and as TOML and JSON files.
+
+A file has one table for each part, whose keys are the fields of `nanobragg_py.experiment.parts`; what is not in it has
+its default. Lengths and angles are in the fields' units, or words with a unit of their own: ``"0.1 deg"``, ``"1.2 A"``,
+``"12 keV"``. Tables of numbers (structure factors, mask) stand in files of their own that are named, or are embedded
+as compressed text.
+"""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import json
+import os
+import zlib
+from math import pi
+from typing import Any
+
+import numpy as np
+
+from ..errors import FieldError, NanoBraggError
+from .parts import Beam, Crystal, Detector, Sampling
+from .resolved import StructureFactors
+
+PARTS = {"beam": Beam, "detector": Detector, "crystal": Crystal, "sampling": Sampling}
+TABLES = ("files", "embed", "omit")
+
+LENGTHS = {"m": 1.0, "mm": 1e-3, "um": 1e-6, "nm": 1e-9, "A": 1e-10}
+ANGLES = {"rad": 1.0, "mrad": 1e-3, "deg": pi / 180.0}
+#: photon energy times wavelength, eV m, as the reference has it
+ENERGY = {"eV": 12398.42e-10, "keV": 12.39842e-10}
+#: fields that words with a unit may state
+LENGTH_FIELDS = {
+    "beam": ("wavelength", "size"),
+    "detector": (
+        *("pixel_size", "detsize_f", "detsize_s", "distance", "close_distance", "thickness"),
+        *("Xbeam", "Ybeam", "Xclose", "Yclose"),
+    ),
+    "crystal": ("sample_size",),
+    "sampling": ("dmin", "water"),
+}
+ANGLE_FIELDS = {
+    "beam": ("hdivrange", "hdivstep", "vdivrange", "vdivstep"),
+    "detector": ("rotations", "twotheta"),
+    "crystal": ("angles", "missets", "mosaic_spread"),
+    "sampling": ("phi0", "osc", "phistep"),
+}
+
+
+def field_value(part: str, field: str, value: Any) -> Any:
+    """A value with its words turned into numbers: ``field_value("sampling", "osc", "0.1 deg")`` is 0.0017...
+
+    Lists are gone through. Raises FieldError, naming the field, for a unit that does not belong there.
+    """
+    if isinstance(value, (list, tuple)):
+        return [field_value(part, field, entry) for entry in value]
+    units = {}
+    if field in LENGTH_FIELDS.get(part, ()):
+        units = LENGTHS
+    elif field in ANGLE_FIELDS.get(part, ()):
+        units = ANGLES
+    if not isinstance(value, str) or not units:
+        return value
+    digits, _, unit = value.strip().partition(" ")
+    unit = unit.strip()
+    try:
+        number = float(digits)
+    except ValueError:
+        return value  # a word such as "random", which the field's own check judges
+    if (part, field) == ("beam", "wavelength") and unit in ENERGY and number > 0.0:
+        return ENERGY[unit] / number
+    if unit not in units:
+        raise FieldError(f"{part}.{field} is {value!r}; its unit must be one of {', '.join(units)}")
+    return number * units[unit]
+
+
+# ---- dicts ---------------------------------------------------------------------------------------------------------
+
+
+def to_dict(experiment, tables="embed", beside=None) -> dict[str, Any]:
+    """An `Experiment` as plain values; see its `to_dict`. beside: with tables "files", called with a table's name and
+    array, writes it and returns the file's name."""
+    if tables not in TABLES or (tables == "files" and beside is None):
+        allowed = TABLES if beside is not None else TABLES[1:]
+        raise FieldError(f"tables is {tables!r}; it must be one of {', '.join(allowed)}")
+    made = {}
+    for name, cls in PARTS.items():
+        part = getattr(experiment, name)
+        values = {}
+        for field in dataclasses.fields(cls):
+            value = getattr(part, field.name)
+            if field.name == "mask":
+                if value is not None and tables != "omit":
+                    values["mask"] = _array_to_plain("mask", value, tables, beside)
+            elif value != field.default:
+                values[field.name] = _plain(value)
+        if values:
+            made[name] = values
+    factors = experiment.structure_factors
+    values = {"default_F": factors.default_F} if factors.default_F else {}
+    if factors.bounds is not None and tables != "omit":
+        array = np.asarray(factors.values)
+        values["bounds"], values["count"] = list(factors.bounds), factors.count
+        values["values"] = _array_to_plain("structure_factors", array, tables, beside)
+    if values:
+        made["structure_factors"] = values
+    return made
+
+
+def _plain(value):
+    return [_plain(entry) for entry in value] if isinstance(value, tuple) else value
+
+
+def _array_to_plain(name, array, tables, beside):
+    if tables == "files":
+        return beside(name, array)
+    # little-endian whatever the machine
+    code = array.dtype.newbyteorder("<").str
+    packed = zlib.compress(np.ascontiguousarray(array, dtype=code).tobytes(), 6)
+    return {"dtype": code, "shape": list(array.shape), "zlib": base64.b64encode(packed).decode()}
+
+
+def _array_from_plain(name, value, folder):
+    """An array that `_array_to_plain` embedded or a file holds."""
+    if isinstance(value, str):
+        path = _located(value, folder)
+        try:
+            return np.load(path, allow_pickle=False)
+        except (OSError, ValueError, EOFError) as error:
+            raise NanoBraggError(f"{name}: cannot read {path} as an .npy file: {error}") from None
+    try:
+        data = zlib.decompress(base64.b64decode(value["zlib"], validate=True))
+        return np.frombuffer(data, dtype=np.dtype(value["dtype"])).reshape(value["shape"])
+    except (KeyError, TypeError, ValueError, zlib.error):
+        raise FieldError(f"{name} must be the name of an .npy file, or a table of dtype, shape and zlib") from None
+
+
+def _located(name, folder):
+    return name if folder is None else os.path.join(os.fspath(folder), name)
+
+
+def from_dict(cls, values: dict[str, Any], folder=None):
+    """An Experiment of class `cls`; see `Experiment.from_dict`."""
+    if not isinstance(values, dict):
+        raise FieldError(f"an experiment is a table of {', '.join((*PARTS, 'structure_factors'))}, not {values!r}")
+    for name in values:
+        if name not in PARTS and name != "structure_factors":
+            known = ", ".join((*PARTS, "structure_factors"))
+            raise FieldError(f"{name} is no part of an experiment; the parts are {known}")
+        if not isinstance(values[name], dict):
+            raise FieldError(f"{name} is {values[name]!r}; it must be a table of fields")
+    parts = {}
+    for name, part in PARTS.items():
+        given = dict(values.get(name, {}))
+        names = [field.name for field in dataclasses.fields(part)]
+        for field in given:
+            if field not in names:
+                raise FieldError(f"{name}.{field} is no field; those of {name} are {', '.join(names)}")
+        mask = given.pop("mask", None)
+        given = {field: field_value(name, field, value) for field, value in given.items()}
+        if mask is not None:
+            given["mask"] = _mask_from_plain(mask, folder)
+        parts[name] = part(**given)
+    return cls(**parts, structure_factors=factors_from_dict(values.get("structure_factors", {}), folder))
+
+
+def _mask_from_plain(value, folder):
+    """A mask: embedded, an .npy file, or an SMV image."""
+    if isinstance(value, str) and not value.endswith(".npy"):
+        from ..files.smv import read_smv
+
+        return np.asarray(read_smv(_located(value, folder)).data)
+    return _array_from_plain("detector.mask", value, folder)
+
+
+def factors_from_dict(values: dict[str, Any], folder=None) -> StructureFactors:
+    """The table [structure_factors]: what `to_dict` made; or file, a name, with the arguments of
+    `structure_factors.read`; or model, a name, with those of `reflections.from_model`."""
+    from . import structure_factors
+
+    given = dict(values)
+    default_F = given.pop("default_F", 0.0)
+    kinds = [key for key in ("values", "file", "model") if key in given]
+    if len(kinds) > 1:
+        raise FieldError(f"structure_factors has {' and '.join(kinds)}; give one of them")
+    try:
+        if "file" in given:
+            return StructureFactors.read(_located(given.pop("file"), folder), default_F, **given)
+        if "model" in given:
+            return StructureFactors.from_model(_located(given.pop("model"), folder), default_F=default_F, **given)
+        if "values" in given:
+            array = _array_from_plain("structure_factors.values", given.pop("values"), folder)
+            bounds = tuple(given.pop("bounds", ()))
+            if len(bounds) != 6 or not all(isinstance(bound, int) for bound in bounds):
+                raise FieldError("structure_factors.bounds must be hmin, hmax, kmin, kmax, lmin and lmax")
+            count = given.pop("count", 0)
+            factors = StructureFactors(bounds, structure_factors.padded(array, bounds), count, default_F)
+        else:
+            factors = StructureFactors(default_F=default_F)
+    except TypeError as error:
+        raise FieldError(f"structure_factors: {str(error).partition(') ')[2] or error}") from None
+    if given:
+        raise FieldError(f"structure_factors.{next(iter(given))} is no field; give file, model or default_F")
+    return factors
+
+
+# ---- files ---------------------------------------------------------------------------------------------------------
+
+
+def write(experiment, path, tables="files"):
+    """Write an `Experiment` as TOML or JSON; see its `write`."""
+    from ..files.atomic import write_file
+
+    path = os.fspath(path)
+    stem, ending = os.path.splitext(path)
+    if ending not in (".toml", ".json"):
+        raise FieldError(f"{path} ends in {ending or 'nothing'}; an experiment is written as .toml or .json")
+
+    def beside(name, array):
+        import io
+
+        file = io.BytesIO()
+        np.save(file, np.ascontiguousarray(array))
+        name = f"{stem}.{name}.npy"
+        write_file(name, file.getbuffer())
+        return os.path.basename(name)
+
+    values = to_dict(experiment, tables, beside)
+    text = to_toml(values) if ending == ".toml" else json.dumps(values, indent=1) + "\n"
+    write_file(path, text.encode())
+
+
+def read(cls, path):
+    """The Experiment in a TOML or JSON file; see `Experiment.read`."""
+    path = os.fspath(path)
+    values = read_table(path)
+    try:
+        return from_dict(cls, values, os.path.dirname(path) or None)
+    except FieldError as error:
+        raise FieldError(f"{path}: {error}") from None
+
+
+def read_table(path: str) -> dict[str, Any]:
+    """The content of a TOML or (by its ending) JSON file; NanoBraggError, with the place, for what is neither."""
+    import tomllib
+
+    from ..files.reading import cannot_read
+
+    try:
+        with open(path, "rb") as file:
+            text = file.read().decode()
+        values = json.loads(text) if path.endswith(".json") else tomllib.loads(text)
+    except OSError as error:
+        raise cannot_read(path, error) from None
+    except ValueError as error:
+        kind = "JSON" if path.endswith(".json") else "TOML"
+        raise NanoBraggError(f"{path} is no {kind}: {error}") from None
+    if not isinstance(values, dict):
+        raise NanoBraggError(f"{path} holds no table of fields")
+    return values
+
+
+def to_toml(values: dict[str, Any]) -> str:
+    """TOML of a dict of tables whose values are words, numbers, lists of them, or tables of them on one line."""
+    lines = []
+    for name, table in values.items():
+        lines.append(f"[{name}]")
+        lines += [f"{key} = {_toml_value(value)}" for key, value in table.items()]
+        lines.append("")
+    return "\n".join(lines)
+
+
+def _toml_value(value):
+    if value is None:
+        return "nan"  # a default within a row of sources; TOML has no null
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, (int, float)):
+        return repr(value)
+    if isinstance(value, str):
+        return json.dumps(value).replace("\x7f", "\\u007f")
+    if isinstance(value, dict):
+        return "{ " + ", ".join(f"{key} = {_toml_value(entry)}" for key, entry in value.items()) + " }"
+    return "[" + ", ".join(_toml_value(entry) for entry in value) + "]"

@@ -1,0 +1,155 @@
+"""Tables of structure factors from arrays of indices and amplitudes, and what symmetry makes of those.
+
+The kernels know space group P1 only: a dense box of amplitudes. Whatever states less (an asymmetric unit, one of two
+Friedel mates) is expanded here, with gemmi: |F(hR)| = |F(h)| for every rotation R of the space group, and, where the
+data are not anomalous, |F(-h)| = |F(h)|.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..errors import FieldError, NanoBraggError
+from ..files import hkl as hkl_files
+from ..files.hkl import HklTable
+from ..kernels.memory.buffers import Buffer
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
+
+def gemmi_module():
+    """The package gemmi; NanoBraggError that says how to install it where it is missing."""
+    try:
+        import gemmi
+    except ImportError:
+        raise NanoBraggError(
+            "the package gemmi is missing; install it with: pip install 'nanobragg-py[gemmi]'"
+        ) from None
+    return gemmi
+
+
+# ---- tables --------------------------------------------------------------------------------------------------------
+
+
+def from_arrays(
+    hkl: ArrayLike,
+    F: ArrayLike,
+    default_F: float = 0.0,
+    *,
+    F000: float | None = None,
+    space_group: str | int | None = None,
+    friedel: bool = False,
+) -> HklTable:
+    """A table from Miller indices and amplitudes, electrons; rows with an amplitude of nan are left out.
+
+    hkl: (N, 3) whole numbers. F: (N,) amplitudes; later rows win. default_F: of the indices that are missing. F000: of
+    the index 0 0 0. space_group: symbol or number, to expand by its rotations (needs gemmi); None: the rows as they
+    are. friedel: state the mates -h -k -l as well. Where an expansion meets an index that is among the rows, the row
+    wins. With a space group, indices of the box that are systematically absent are 0 and not default_F.
+
+    Raises FieldError for arrays of other shapes, indices that are not whole, or no row at all.
+    """
+    indices = np.asarray(hkl)
+    amplitudes = np.asarray(F, dtype=float)
+    if indices.ndim != 2 or indices.shape[1] != 3:
+        raise FieldError(f"hkl has the shape {indices.shape}; it must be (N, 3)")
+    if amplitudes.shape != (len(indices),):
+        raise FieldError(f"F has the shape {amplitudes.shape}; it must be ({len(indices)},), one for each index")
+    if indices.dtype.kind not in "iu":
+        rounded = np.rint(indices.astype(float))
+        if not np.array_equal(rounded, indices) or np.abs(rounded).max(initial=0.0) >= 2**31:
+            raise FieldError("hkl has an index that is not a whole number")
+        indices = rounded
+    kept = np.isfinite(amplitudes)
+    indices, amplitudes = indices[kept].astype(np.int64), amplitudes[kept]
+    if not len(indices):
+        raise FieldError("hkl and F have no row with a finite amplitude")
+    if space_group is not None or friedel:
+        indices, amplitudes = expand(indices, amplitudes, space_group, friedel)
+    if F000 is not None:
+        indices = np.concatenate((indices, np.zeros((1, 3), np.int64)))
+        amplitudes = np.append(amplitudes, float(F000))
+    factors = _table(indices, amplitudes, float(default_F))
+    if space_group is not None and default_F != 0.0:
+        _clear_absences(factors, space_group)
+    return factors
+
+
+def _clear_absences(factors, space_group):
+    """Set the systematically absent indices of a new table to 0."""
+    grid, _ = amplitudes(factors)
+    absent = np.asarray(_group(space_group).operations().systematic_absences(grid), dtype=bool)
+    box = np.asarray(factors.values)[:-1, :-1, :-1]
+    box[absent.reshape(box.shape)] = 0.0
+
+
+def _table(indices, amplitudes, default_F):
+    low, high = indices.min(axis=0), indices.max(axis=0)
+    bounds = tuple(int(x) for pair in zip(low, high, strict=True) for x in pair)
+    values = hkl_files.new_table("the list of structure factors", bounds)
+    box = np.asarray(values)
+    if default_F != 0.0:
+        box[:-1, :-1, :-1] = default_F
+    box[tuple((indices - low).T)] = amplitudes
+    return HklTable(bounds=bounds, values=values, count=len(indices), default_F=default_F)
+
+
+def expand(
+    hkl: np.ndarray, F: np.ndarray, space_group: str | int | None, friedel: bool
+) -> tuple[np.ndarray, np.ndarray]:
+    """Indices and amplitudes with all that symmetry makes of them, those given last so that they win.
+
+    hkl: (N, 3). F: (N,). space_group: symbol or number, or None for P1. friedel: with the mates -h -k -l.
+    Returns ((M, 3), (M,)), every index once or more.
+    """
+    rotations = [np.eye(3, dtype=np.int64)]
+    if space_group is not None:
+        rotations = symmetry_rotations(space_group)
+    signs = (-1, 1) if friedel else (1,)
+    parts = [sign * (hkl @ rotation) for sign in signs for rotation in rotations]
+    parts.append(hkl)
+    return np.concatenate(parts), np.tile(F, len(parts))
+
+
+def symmetry_rotations(space_group: str | int) -> list[np.ndarray]:
+    """The rotation parts R of a space group's operations, (3, 3) integers: indices, as rows, go to hR."""
+    gemmi = gemmi_module()
+    unique = {tuple(map(tuple, operation.rot)) for operation in _group(space_group).operations().sym_ops}
+    return [np.array(rotation, dtype=np.int64) // gemmi.Op.DEN for rotation in sorted(unique)]
+
+
+def _group(space_group):
+    """gemmi's SpaceGroup of a symbol or number, or itself."""
+    gemmi = gemmi_module()
+    if isinstance(space_group, gemmi.SpaceGroup):
+        return space_group
+    find = gemmi.find_spacegroup_by_number if isinstance(space_group, int) else gemmi.find_spacegroup_by_name
+    group = find(space_group)
+    if group is None:
+        raise FieldError(f"space_group is {space_group!r}; give a Hermann-Mauguin symbol or a number from 1 to 230")
+    return group
+
+
+def amplitudes(factors: Any) -> tuple[np.ndarray, np.ndarray]:
+    """All indices of the box, (N, 3) int32, and their amplitudes, (N,) float64, h outermost."""
+    if factors.bounds is None:
+        return np.empty((0, 3), np.int32), np.empty(0)
+    h0, h1, k0, k1, l0, l1 = factors.bounds
+    axes = (np.arange(h0, h1 + 1), np.arange(k0, k1 + 1), np.arange(l0, l1 + 1))
+    grid = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 3).astype(np.int32)
+    values = np.asarray(factors.values).reshape(hkl_files.table_shape(factors.bounds))
+    return grid, values[:-1, :-1, :-1].reshape(-1)
+
+
+def padded(values: ArrayLike, bounds: tuple) -> Buffer:
+    """A copy of a table of `hkl_files.table_shape(bounds)` with the room in front that the kernels need."""
+    shape = hkl_files.table_shape(bounds)
+    array = np.asarray(values, dtype=float)
+    if array.shape != shape:
+        raise FieldError(f"structure_factors.values has the shape {array.shape}; its bounds ask for {shape}")
+    table = Buffer(shape, "d", False, hkl_files.table_pad(shape))
+    np.asarray(table)[...] = array
+    return table

@@ -1,0 +1,212 @@
+"""Output files that appear whole or not at all.
+
+A file is written beside its target under a name that ends in ``.part`` and takes the target's name when it is complete,
+so that a program that is killed, or a full disk, never leaves half an image under a name that somebody reads. What is
+not a regular file (a pipe, a terminal, ``/dev/null``), and the file that a shell has made our standard output, is
+written directly.
+"""
+
+import errno
+import os
+import stat
+
+from ..errors import NanoBraggError
+from .reading import file_name, reason
+
+# one system call writes at most this much; a little less keeps to whole pages
+_CHUNK = 0x7FFF0000
+
+# names of open files: a file of that name takes nobody's place
+_DESCRIPTORS = ("/dev/fd/", "/dev/std", "/proc/")
+# when a directory lets us write to the file in it but create none beside it
+_NO_TEMPORARY = (errno.EACCES, errno.EPERM, errno.EROFS)
+
+
+def cannot_write(path, error, advice=""):
+    """The NanoBraggError for a file that could not be written; advice: a clause that says what to do."""
+    why = reason(error)
+    if error.errno == errno.ENOENT:
+        why = "its directory does not exist"
+    return NanoBraggError(f"cannot write {os.fsdecode(path)}: {why}{'; ' if advice else ''}{advice}")
+
+
+def check_writable(path, advice=""):
+    """Raise NanoBraggError where `path` cannot be written, as far as that can be told without writing.
+
+    To be called before the work whose result is to be written. Nothing is created.
+    """
+    try:
+        path = file_name(path)
+        status = _status(path)
+        if status is not None:
+            if stat.S_ISDIR(status.st_mode):
+                raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+            allowed = os.access(path, os.W_OK)
+        else:
+            folder = os.path.dirname(os.path.realpath(path))
+            if not os.path.basename(path):
+                raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
+            os.stat(os.path.join(folder, ""))
+            allowed = os.access(folder, os.W_OK | os.X_OK)
+        if not allowed:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+    except OSError as error:
+        raise cannot_write(path, error, advice) from None
+
+
+def _status(path):
+    """The status of the file behind `path`, or None if there is none yet."""
+    try:
+        return os.stat(path)
+    except FileNotFoundError:
+        return None
+
+
+def _is_standard_stream(status):
+    """Whether a file is one that the shell has redirected our output to: renaming would take its name away."""
+    for descriptor in (1, 2):
+        try:
+            stream = os.fstat(descriptor)
+        except OSError:
+            continue
+        if os.path.samestat(stream, status):
+            return True
+    return False
+
+
+class OutputFile:
+    """A context manager around one output file; leaving it without an exception makes the file appear.
+
+    path: str or bytes; a symbolic link is followed, and an existing file's permissions are kept. advice: a clause for
+    the error message that says what to do.
+
+    Raises NanoBraggError when the file cannot be created, written or renamed. On any exception (KeyboardInterrupt too)
+    the target stays as it was. No fsync: what is guaranteed is about programs that stop, not about power cuts.
+    """
+
+    def __init__(self, path, advice=""):
+        self.path = path
+        self.advice = advice
+        self._descriptor = -1
+        self._target = None
+        self._temporary = None
+        self._replaces = False
+
+    def __enter__(self):
+        try:
+            self._open()
+        except OSError as error:
+            self._abandon()
+            raise cannot_write(self.path, error, self.advice) from None
+        except BaseException:
+            self._abandon()
+            raise
+        return self
+
+    def _open(self):
+        path = file_name(self.path)
+        status = _status(path)
+        flags = os.O_WRONLY | os.O_CLOEXEC
+        if status is not None and (
+            not stat.S_ISREG(status.st_mode) or path.startswith(_DESCRIPTORS) or _is_standard_stream(status)
+        ):
+            self._descriptor = os.open(path, flags | os.O_TRUNC)
+            return
+        if status is not None and not os.access(path, os.W_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        if not os.path.basename(path):
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
+        self._target = os.path.realpath(path)
+        folder, name = os.path.split(self._target)
+        # the name of a file may have 255 bytes, and ours is longer than the target's
+        while len(os.fsencode(name)) > 220:
+            name = name[:-1]
+        attempt = 0
+        while True:
+            temporary = os.path.join(folder, f"{name}.{os.getpid()}{f'-{attempt}' if attempt else ''}.part")
+            try:
+                self._descriptor = os.open(temporary, flags | os.O_CREAT | os.O_EXCL, 0o666)
+                self._temporary = temporary
+            except FileExistsError:  # another thread's, or left by a process that was killed
+                attempt += 1
+                continue
+            except OSError as error:
+                if status is not None and error.errno in _NO_TEMPORARY:
+                    # a file that may be written in a directory that may not
+                    self._descriptor = os.open(path, flags | os.O_TRUNC)
+                    return
+                raise
+            break
+        if status is not None:
+            self._replaces = True
+            self._keep_permissions(status)
+
+    def _keep_permissions(self, status):
+        own = os.fstat(self._descriptor)
+        try:
+            if stat.S_IMODE(own.st_mode) != stat.S_IMODE(status.st_mode):
+                os.fchmod(self._descriptor, stat.S_IMODE(status.st_mode))
+            if (own.st_uid, own.st_gid) != (status.st_uid, status.st_gid):
+                os.fchown(self._descriptor, status.st_uid, status.st_gid)
+        except OSError:
+            return  # somebody else's file becomes ours, and some file systems keep no permissions
+
+    def write(self, data):
+        """Write all of `data`, any C-contiguous buffer."""
+        view = memoryview(data)
+        if view.nbytes == 0:
+            return
+        view = view.cast("B")
+        try:
+            written = 0
+            while written < len(view):
+                written += os.write(self._descriptor, view[written : written + _CHUNK])
+        except OSError as error:
+            raise cannot_write(self.path, error, self.advice) from None
+
+    def __exit__(self, kind, error, traceback):
+        if kind is not None:
+            self._abandon()
+            return False
+        try:
+            self._close()
+            if self._temporary is not None and not (self._replaces and self._exchange()):
+                os.rename(self._temporary, self._target)
+                self._temporary = None
+        except OSError as failure:
+            raise cannot_write(self.path, failure, self.advice) from None
+        finally:
+            self._abandon()
+        return False
+
+    def _exchange(self):
+        """Swap the new file with the one it replaces, which is then the temporary one; False where that cannot be done.
+
+        A rename onto an existing file makes ext4 write the new one to disk at once, which takes longer than everything
+        else that is done with it.
+        """
+        from ..kernels.files.imagefile import exchange
+
+        return exchange(os.fsencode(self._temporary), os.fsencode(self._target))
+
+    def _close(self):
+        descriptor, self._descriptor = self._descriptor, -1
+        if descriptor >= 0:
+            os.close(descriptor)
+
+    def _abandon(self):
+        """Remove what has not become the target and close what is open; errors would hide the one on its way."""
+        temporary, self._temporary = self._temporary, None
+        try:
+            if temporary is not None:
+                os.unlink(temporary)
+            self._close()
+        except OSError:
+            return
+
+
+def write_file(path, *parts, advice=""):
+    """Write the `parts`, buffers or bytes, one after the other, as the file `path`; raises NanoBraggError."""
+    with OutputFile(path, advice) as file:
+        for part in parts:
+            file.write(part)

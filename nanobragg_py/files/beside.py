@@ -1,0 +1,28 @@
+"""Files that libraries write under a name of their own choosing, and that still appear whole or not at all."""
+
+import os
+from contextlib import contextmanager
+
+from ..errors import NanoBraggError
+from .atomic import cannot_write, check_writable
+
+
+@contextmanager
+def written_beside(path):
+    """The name of a file beside `path` to write to; it takes the place of `path` when the block ends without an error.
+
+    Raises NanoBraggError where the file cannot be written.
+    """
+    check_writable(path)
+    target = os.path.realpath(path)
+    if os.path.exists(target) and not os.path.isfile(target):
+        raise NanoBraggError(f"cannot write {os.fsdecode(path)}: a file of this format cannot be a pipe or a device")
+    temporary = f"{target}.{os.getpid()}.part"
+    try:
+        yield temporary
+        os.replace(temporary, target)
+    except OSError as error:
+        raise cannot_write(path, error) from None
+    finally:
+        if os.path.exists(temporary):
+            os.unlink(temporary)

@@ -1,0 +1,18 @@
+"""Images in blocks of rows, so that writing a large one needs no second image in memory."""
+
+from ..kernels.memory.buffers import Buffer
+
+# a block stays in the second-level cache between its conversion and the system call that copies it
+_BLOCK_PIXELS = 65536
+
+
+def row_blocks(slow, fast, format):
+    """Yield (first row, Buffer of shape (rows, fast)) until `slow` rows are covered; the Buffer is used again."""
+    rows = max(1, min(slow, _BLOCK_PIXELS // max(1, fast)))
+    block = Buffer((rows, fast), format, zero=False)
+    first = 0
+    while first < slow:
+        if slow - first < rows:
+            block = Buffer((slow - first, fast), format, zero=False)
+        yield first, block
+        first += rows

@@ -1,0 +1,239 @@
+"""Experiment lists of DIALS (.expt, JSON): beam, goniometer, detector, scan and crystal, in the imgcif frame."""
+
+import json
+from math import degrees, radians
+
+import numpy as np
+
+from ..errors import NanoBraggError
+from ..orientation import axis_rotation
+from .geometry import Geometry
+from .oriented import OrientedCrystal
+from .reading import cannot_read
+
+IDENTITY = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0)
+
+
+def read_expt(path, index=0):
+    """The OrientedCrystal of experiment `index` of a DIALS experiment list, at spindle angle 0.
+
+    The detector is left out where it has several panels. Raises NanoBraggError for what is no such list, lacks a
+    crystal or a beam, or has no experiment of that number.
+    """
+    try:
+        with open(path, encoding="utf-8") as file:
+            content = json.load(file)
+    except OSError as error:
+        raise cannot_read(path, error, "give a DIALS .expt file") from None
+    except ValueError as error:
+        raise NanoBraggError(f"{path} is no DIALS experiment list: {error}") from None
+    experiments = content.get("experiment") if isinstance(content, dict) else None
+    if not isinstance(experiments, list) or not experiments:
+        raise NanoBraggError(f"{path} is no DIALS experiment list: it has no experiments")
+    if not 0 <= index < len(experiments):
+        raise NanoBraggError(
+            f"{path} has {len(experiments)} experiments, counted from 0; there is none of number {index}"
+        )
+    try:
+        return _crystal(content, experiments[index])
+    except (KeyError, IndexError, TypeError, ValueError) as error:
+        raise NanoBraggError(f"experiment {index} of {path} lacks a usable crystal or beam ({error!r})") from None
+
+
+def _model(content, experiment, kind):
+    """The model that an experiment refers to, or None."""
+    number = experiment.get(kind, -1)
+    return content[kind][number] if number is not None and number >= 0 and content.get(kind) else None
+
+
+def _crystal(content, experiment):
+    beam, crystal = _model(content, experiment, "beam"), _model(content, experiment, "crystal")
+    if crystal is None or beam is None:
+        raise KeyError("crystal" if crystal is None else "beam")
+    axis, fixed, setting = _goniometer(_model(content, experiment, "goniometer"))
+    scan = _model(content, experiment, "scan") or {}
+    oscillation = scan.get("oscillation") or _rotation(scan)
+    direct = np.array([crystal[f"real_space_{name}"] for name in "abc"], float)
+    geometry = Geometry(
+        wavelength=float(beam["wavelength"]) * 1e-10,
+        beam=tuple((-np.asarray(beam["direction"], float) / np.linalg.norm(beam["direction"])).tolist()),
+        spindle=tuple((setting @ axis).tolist()),
+        phi0=radians(oscillation[0]),
+        osc=radians(oscillation[1]),
+        **_panel(_model(content, experiment, "detector")),
+    )
+    if not (np.isfinite(geometry.wavelength) and geometry.wavelength > 0 and np.isfinite(geometry.spindle).all()):
+        raise ValueError("wavelength or axis")
+    A = setting @ fixed @ np.linalg.inv(direct)
+    return OrientedCrystal(
+        A=A, geometry=geometry, space_group=space_group_number(crystal.get("space_group_hall_symbol"))
+    )
+
+
+def _rotation(scan):
+    """Start and width of the rotation in the newer form of a scan, which lists every image's angle."""
+    angles = scan.get("properties", {}).get("oscillation", ())
+    if not angles:
+        return 0.0, 0.0
+    return angles[0], angles[1] - angles[0] if len(angles) > 1 else 0.0
+
+
+def _goniometer(model):
+    """Rotation axis, fixed rotation and setting rotation: the crystal is setting * R(axis, phi) * fixed * A."""
+    if model is None:
+        return np.array([1.0, 0.0, 0.0]), np.eye(3), np.eye(3)
+    if "axes" not in model:
+        fixed, setting = (
+            np.array(model.get(name, IDENTITY), float).reshape(3, 3) for name in ("fixed_rotation", "setting_rotation")
+        )
+        return np.array(model["rotation_axis"], float), fixed, setting
+    fixed, setting = np.eye(3), np.eye(3)
+    scanned = model["scan_axis"]
+    for number, (axis, angle) in enumerate(zip(model["axes"], model["angles"], strict=True)):
+        turn = axis_rotation(axis, radians(angle))
+        if number < scanned:
+            fixed = turn @ fixed
+        elif number > scanned:
+            setting = turn @ setting
+    return np.array(model["axes"][scanned], float), fixed, setting
+
+
+def _panel(model):
+    """The detector's fields of a Geometry; none for a detector of several panels."""
+    if model is None or len(model["panels"]) != 1:
+        return {}
+    panel, parent = model["panels"][0], model.get("hierarchy") or {}
+    axes = np.array([parent.get("fast_axis", (1, 0, 0)), parent.get("slow_axis", (0, 1, 0))], float)
+    rotation = np.array([*axes, np.cross(*axes)]).T
+    origin = rotation @ panel["origin"] + parent.get("origin", (0, 0, 0))
+    return {
+        "fast": tuple((rotation @ panel["fast_axis"]).tolist()),
+        "slow": tuple((rotation @ panel["slow_axis"]).tolist()),
+        "origin": tuple((origin / 1000.0).tolist()),
+        "pixel_size": panel["pixel_size"][0] / 1000.0,
+        "fpixels": panel["image_size"][0],
+        "spixels": panel["image_size"][1],
+    }
+
+
+def space_group_number(hall):
+    """The number of a space group from its Hall symbol, 1 if that is unknown or gemmi is not installed."""
+    try:
+        import gemmi
+    except ImportError:
+        return 1
+    try:
+        group = gemmi.find_spacegroup_by_ops(gemmi.symops_from_hall(hall or "P 1"))
+    except (RuntimeError, ValueError):
+        return 1
+    return group.number if group else 1
+
+
+def hall_symbol(number):
+    """The Hall symbol of a space group, "P 1" if gemmi is not installed."""
+    try:
+        import gemmi
+    except ImportError:
+        return "P 1"
+    group = gemmi.find_spacegroup_by_number(number)
+    return group.hall if group else "P 1"
+
+
+def expt_text(crystal):
+    """A DIALS experiment list of one experiment; the detector is left out where it is unknown."""
+    geometry = crystal.geometry
+    if geometry.curved:
+        raise NanoBraggError("a DIALS experiment cannot tell of a curved detector")
+    rotation = geometry.frame("imgcif")
+    direct = crystal.direct @ rotation.T
+    axis, beam = (rotation @ np.asarray(v) + 0.0 for v in (geometry.spindle, geometry.beam))
+    experiment = {"__id__": "Experiment", "identifier": "", "beam": 0, "goniometer": 0, "scan": 0, "crystal": 0}
+    content = {
+        "__id__": "ExperimentList",
+        "experiment": [experiment],
+        "imageset": [],
+        "beam": [
+            {
+                "__id__": "monochromatic",
+                "direction": (0.0 - beam).tolist(),
+                "wavelength": geometry.wavelength * 1e10,
+                "divergence": 0.0,
+                "sigma_divergence": 0.0,
+                "polarization_normal": [0.0, 1.0, 0.0],
+                "polarization_fraction": 0.5,
+                "flux": 0.0,
+                "transmission": 1.0,
+            }
+        ],
+        "detector": [],
+        "goniometer": [
+            {"rotation_axis": axis.tolist(), "fixed_rotation": list(IDENTITY), "setting_rotation": list(IDENTITY)}
+        ],
+        "scan": [
+            {
+                "image_range": [1, 1],
+                "batch_offset": 0,
+                "oscillation": [degrees(geometry.phi0), degrees(geometry.osc)],
+                "exposure_time": [geometry.exposure],
+                "epochs": [0.0],
+                "valid_image_ranges": {},
+            }
+        ],
+        "crystal": [
+            {
+                "__id__": "crystal",
+                **{f"real_space_{name}": row for name, row in zip("abc", direct.tolist(), strict=True)},
+                "space_group_hall_symbol": hall_symbol(crystal.space_group),
+            }
+        ],
+        "profile": [],
+        "scaling_model": [],
+    }
+    if geometry.origin is not None:
+        experiment["detector"] = 0
+        content["detector"] = [_detector(geometry, rotation)]
+    return json.dumps(content, indent=2) + "\n"
+
+
+def _detector(geometry, rotation):
+    fast, slow = ((rotation @ np.asarray(v) + 0.0).tolist() for v in (geometry.fast, geometry.slow))
+    panel = {
+        "name": "Panel",
+        "type": "SENSOR_PAD",
+        "fast_axis": fast,
+        "slow_axis": slow,
+        "origin": (rotation @ np.asarray(geometry.origin) * 1000.0).tolist(),
+        "raw_image_offset": [0, 0],
+        "image_size": [geometry.fpixels, geometry.spixels],
+        "pixel_size": [geometry.pixel_size * 1000.0] * 2,
+        "trusted_range": [-1.0, 2147483647.0],
+        "thickness": geometry.thickness * 1000.0,
+        "material": "",
+        "mu": 0.0,
+        "identifier": "",
+        "mask": [],
+        "gain": 1.0,
+        "pedestal": 0.0,
+        "px_mm_strategy": {"type": "SimplePxMmStrategy"},
+    }
+    root = {
+        "name": "",
+        "type": "",
+        "fast_axis": [1.0, 0.0, 0.0],
+        "slow_axis": [0.0, 1.0, 0.0],
+        "origin": [0.0, 0.0, 0.0],
+        "raw_image_offset": [0, 0],
+        "image_size": [0, 0],
+        "pixel_size": [0.0, 0.0],
+        "trusted_range": [0.0, 0.0],
+        "thickness": 0.0,
+        "material": "",
+        "mu": 0.0,
+        "identifier": "",
+        "mask": [],
+        "gain": 1.0,
+        "pedestal": 0.0,
+        "px_mm_strategy": {"type": "SimplePxMmStrategy"},
+        "children": [{"panel": 0}],
+    }
+    return {"panels": [panel], "hierarchy": root}

@@ -1,0 +1,223 @@
+"""Where beam, spindle and detector are, and the frames in which other programs want to hear of it.
+
+All frames are right-handed and rotate the crystal right-handedly about the spindle:
+
+- laboratory: that of the nanoBragg convention in use (docs/flags.md); the beam is along x (MOSFLM, DENZO) or z.
+- mosflm: x along the beam, z along the spindle.
+- xds: z along the beam, x along the spindle. This is how XDS is usually set up; its files name their own directions.
+- imgcif: x along the spindle, z towards the source (CBF, DIALS).
+- mcstas: z along the beam, x against the spindle (NeXus); imgcif turned by half a turn about y.
+"""
+
+from math import degrees
+
+import numpy as np
+
+from ..constants import CONVENTIONS
+from ..errors import NanoBraggError
+from ..records import REQUIRED, Record
+
+#: m; stands for a sensor without thickness, which NeXus does not know and dxtbx refuses
+THIN = 1e-9
+
+
+class Geometry(Record):
+    """Beam, spindle, detector and the rotation of one image; vectors are in the laboratory frame.
+
+    wavelength: m. beam: unit vector along which it travels. spindle: unit vector. phi0, osc: radians. exposure: s.
+    fast, slow: unit vectors. origin: outer corner of the first pixel, m; None when nothing is known of the detector.
+    pixel_size: m. fpixels, spixels: pixels along fast and slow. thickness: of the sensor, m. curved: a detector that is
+    no plane. convention: the nanoBragg convention of the frame.
+    """
+
+    _fields = {
+        "wavelength": REQUIRED,
+        "beam": REQUIRED,
+        "spindle": REQUIRED,
+        "phi0": 0.0,
+        "osc": 0.0,
+        "exposure": 1.0,
+        "fast": None,
+        "slow": None,
+        "origin": None,
+        "pixel_size": 0.0,
+        "fpixels": 0,
+        "spixels": 0,
+        "thickness": 0.0,
+        "curved": False,
+        "convention": "CUSTOM",
+    }
+
+    @property
+    def normal(self):
+        """Unit vector along the detector's normal, away from the sample (numpy, shape (3,))."""
+        normal = np.cross(self.fast, self.slow)
+        return normal if np.dot(normal, self.origin) >= 0 else -normal
+
+    @property
+    def sensor_thickness(self):
+        """The sensor's thickness for files that must have one, m; 1 nm where it has none."""
+        return max(self.thickness, THIN)
+
+    @property
+    def close_distance(self):
+        """From the sample to the nearest point of the detector's plane, m."""
+        return float(np.dot(self.origin, self.normal))
+
+    @property
+    def distance(self):
+        """From the sample to the detector along the beam, m; NanoBraggError when the beam misses it."""
+        along = float(np.dot(self.beam, self.normal))
+        if along <= 1e-9:
+            raise NanoBraggError("the direct beam never meets the detector, so there is no beam centre to write")
+        return self.close_distance / along
+
+    @property
+    def beam_centre(self):
+        """Where the direct beam meets the detector, from the origin along fast and slow, m; raises as `distance`."""
+        spot = self.distance * np.asarray(self.beam) - self.origin
+        return float(spot @ np.asarray(self.fast)), float(spot @ np.asarray(self.slow))
+
+    def plane_position(self, directions):
+        """Where rays from the sample meet the detector's plane: (fast, slow), m; nan for those that do not.
+
+        directions: shape (..., 3), of any length.
+        """
+        along = directions @ self.normal
+        with np.errstate(divide="ignore", invalid="ignore"):
+            t = np.where(along > 0, self.close_distance / along, np.nan)
+        return (
+            t * (directions @ np.asarray(self.fast)) - np.dot(self.origin, self.fast),
+            t * (directions @ np.asarray(self.slow)) - np.dot(self.origin, self.slow),
+        )
+
+    def positions(self, fast, slow):
+        """Points of the detector, m, laboratory frame, shape (..., 3), from distances along fast and slow, m."""
+        fast, slow = np.asarray(fast)[..., None], np.asarray(slow)[..., None]
+        if not self.curved:
+            return np.asarray(self.origin) + fast * np.asarray(self.fast) + slow * np.asarray(self.slow)
+        # as the renderer bends it: about the slow axis by one length, then about the fast axis by the other
+        flat = np.asarray(self.origin) + fast * np.asarray(self.fast) + slow * np.asarray(self.slow)
+        y, z = flat[..., 1] / self.distance, flat[..., 2] / self.distance
+        start = np.broadcast_to(self.distance * np.asarray(self.beam), flat.shape)
+        return _turn(_turn(start, np.asarray(self.slow), y), np.asarray(self.fast), z)
+
+    def frame(self, name):
+        """The rotation from the laboratory frame into the frame `name` (module docstring), shape (3, 3).
+
+        Raises NanoBraggError when the spindle is along the beam.
+        """
+        return frame_rotation(name, self.beam, self.spindle)
+
+    def next(self, steps):
+        """The geometry `steps` oscillations later."""
+        return self.replace(phi0=self.phi0 + steps * self.osc)
+
+    def centres(self):
+        """The beam centre as the conventions have it: rows (name, what, (x, y), unit)."""
+        fast, slow = self.beam_centre
+        pixel = self.pixel_size
+        height = self.spixels * pixel
+        origin = self.frame("imgcif") @ np.asarray(self.origin)
+        near_fast, near_slow = -np.dot(self.origin, self.fast), -np.dot(self.origin, self.slow)
+        return [
+            ("ADXV", "from the lower left, fast and up", _mm(fast, height - slow), "mm"),
+            ("MOSFLM", "slow, fast, to pixel centres", _mm(slow - pixel / 2, fast - pixel / 2), "mm"),
+            ("DENZO", "slow, fast", _mm(slow, fast), "mm"),
+            ("XDS", "ORGX ORGY, of the near point", (near_fast / pixel + 0.5, near_slow / pixel + 0.5), "pixels"),
+            ("DIALS", "fast, slow", _mm(fast, slow), "mm"),
+            ("DIALS origin", "x y z of the first pixel's corner", _mm(*origin), "mm"),
+            (
+                "pixels",
+                "fast, slow, counted from 0 at the first pixel's corner",
+                (fast / pixel, slow / pixel),
+                "pixels",
+            ),
+        ]
+
+
+def _mm(*values):
+    return tuple(float(value) * 1000.0 for value in values)
+
+
+def _turn(vectors, axis, angles):
+    """Vectors (..., 3), each turned by its own angle about a unit vector (Rodrigues' formula)."""
+    cosine, sine = np.cos(angles)[..., None], np.sin(angles)[..., None]
+    return vectors * cosine + np.cross(axis, vectors) * sine + axis * (vectors @ axis)[..., None] * (1 - cosine)
+
+
+def frame_rotation(name, beam, spindle):
+    """The rotation into the frame `name` from one in which beam and spindle are these directions, shape (3, 3)."""
+    beam = np.asarray(beam, float) / np.linalg.norm(beam)
+    across = np.asarray(spindle, float) - np.dot(spindle, beam) * beam
+    if np.linalg.norm(across) < 1e-6 * np.linalg.norm(spindle):
+        raise NanoBraggError("the spindle is along the beam, which no other program understands; change -spindle_axis")
+    across /= np.linalg.norm(across)
+    upright = np.cross(beam, across)
+    rows = {
+        "mosflm": (beam, np.cross(across, beam), across),
+        "xds": (across, upright, beam),
+        "imgcif": (across, -upright, -beam),
+        "mcstas": (-across, -upright, beam),
+    }
+    return np.array(rows[name])
+
+
+def convention_geometry(convention, wavelength):
+    """A Geometry without a detector: the beam and the spindle of a named nanoBragg convention. wavelength: m."""
+    vectors = CONVENTIONS[convention]
+    return Geometry(
+        wavelength=wavelength,
+        beam=tuple(map(float, vectors[0])),
+        spindle=tuple(map(float, vectors[6])),
+        convention=convention,
+    )
+
+
+def experiment_geometry(experiment):
+    """The Geometry of an Experiment."""
+    beam, detector, sampling = experiment.beam, experiment.detector, experiment.sampling
+    return Geometry(
+        wavelength=beam.wavelength,
+        beam=beam.direction,
+        spindle=sampling.spindle,
+        phi0=sampling.phi0,
+        osc=sampling.osc,
+        exposure=beam.exposure,
+        thickness=detector.thickness,
+        **detector_plane(detector),
+    )
+
+
+def detector_plane(detector):
+    """The fields of a Geometry that a resolved detector states."""
+    return {
+        "fast": detector.fast,
+        "slow": detector.slow,
+        "origin": detector.origin,
+        "pixel_size": detector.pixel_size,
+        "fpixels": detector.fpixels,
+        "spixels": detector.spixels,
+        "curved": detector.curved,
+        "convention": detector.convention,
+    }
+
+
+def check_series(geometries, names):
+    """Raise NanoBraggError unless the images are one sweep: the same but for phi, which goes on where it stopped.
+
+    Stills, which do not rotate, need only be the same.
+    """
+    first = geometries[0]
+    for index, (geometry, name) in enumerate(zip(geometries, names, strict=True)):
+        if geometry.replace(phi0=first.phi0) != first:
+            raise NanoBraggError(
+                f"{name} has another geometry than {names[0]}, so they are no series; convert them one by one"
+            )
+        wanted = first.phi0 + index * first.osc
+        # headers have six digits, and phi in degrees may have grown large
+        if abs(geometry.phi0 - wanted) > max(1e-5 * max(abs(wanted), abs(geometry.phi0)), 0.01 * first.osc, 1e-9):
+            raise NanoBraggError(
+                f"{name} begins at phi {degrees(geometry.phi0):g} and not at {degrees(wanted):g} degrees, so it does "
+                f"not follow on {names[max(index - 1, 0)]}; sort the images, or convert them one by one"
+            )

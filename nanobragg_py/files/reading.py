@@ -1,0 +1,74 @@
+"""Whole files into memory, and failures into sentences."""
+
+import errno
+import os
+import stat
+from io import FileIO
+
+from ..errors import NanoBraggError
+from ..kernels.memory.buffers import Buffer
+
+_REASONS = {
+    errno.ENOENT: "no such file",
+    errno.EISDIR: "it is a directory",
+    errno.ENOTDIR: "part of its path is not a directory",
+    errno.EACCES: "permission denied",
+    errno.ENAMETOOLONG: "the name is too long",
+    errno.ENOSPC: "no space left on device",
+    errno.EDQUOT: "the disk quota is used up",
+    errno.EFBIG: "the file would be larger than the limit",
+    errno.EROFS: "the file system is read-only",
+    errno.EPIPE: "nobody reads from the pipe any more",
+    errno.ELOOP: "too many symbolic links",
+}
+
+
+def file_name(path):
+    """`path`, which may be str, bytes or a path object, as str; raises OSError for what can be no name."""
+    name = os.fsdecode(path)
+    if "\0" in name:
+        raise OSError(errno.EINVAL, "the name has a NUL in it")
+    return name
+
+
+def reason(error):
+    """What went wrong, in words."""
+    return _REASONS.get(error.errno) or error.strerror or str(error)
+
+
+def cannot_read(path, error, advice=""):
+    """The NanoBraggError for a file that could not be read; advice: a clause that says what to do."""
+    return NanoBraggError(f"cannot read {os.fsdecode(path)}: {reason(error)}{'; ' if advice else ''}{advice}")
+
+
+def open_input(path):
+    """The unbuffered binary file at `path`; raises OSError."""
+    return FileIO(file_name(path), "r")
+
+
+def fill(file, view):
+    """Read from `file` until `view`, a memoryview of bytes, is full or the file ends; return the bytes read."""
+    filled = 0
+    while filled < len(view):
+        count = file.readinto(view[filled:])
+        if not count:
+            break
+        filled += count
+    return filled
+
+
+def read_whole(file):
+    """The rest of an open file as a Buffer of bytes, with room for one byte more, and the number of bytes.
+
+    Raises OSError, MemoryError.
+    """
+    status = os.fstat(file.fileno())
+    if stat.S_ISREG(status.st_mode) and status.st_size > 0:
+        size = status.st_size - file.tell()
+        text = Buffer(max(size, 0) + 1, "B", zero=False)
+        return text, fill(file, memoryview(text)[:size])
+    # a pipe, a terminal, or one of the files of /proc, which have no size
+    data = file.readall()
+    text = Buffer(len(data) + 1, "B", zero=False)
+    memoryview(text)[: len(data)] = data
+    return text, len(data)

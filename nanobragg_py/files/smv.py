@@ -1,0 +1,148 @@
+"""SMV detector images: a text header and unsigned 16-bit pixels, as -img and -mask read and the program writes them."""
+
+import os
+
+from ..errors import NanoBraggError
+from ..kernels.files.imagefile import smv_pixels
+from ..kernels.memory.buffers import Buffer
+from .atomic import OutputFile, write_file
+from .blocks import row_blocks
+from .reading import cannot_read, fill, open_input, reason
+from .scan import scan_number
+
+_HEAD = 512
+_MAGIC = b"{\nHEADER_BYT"
+
+
+class NotSMVError(NanoBraggError):
+    """A file that cannot be opened or is no SMV image; the reference says so and goes on as if it was not given."""
+
+
+class SMVImage:
+    """An SMV image as read.
+
+    name: the file. header: its bytes. width, height: pixels along fast and slow. data: Buffer of uint16 of shape
+    (height, width) in the file's byte order, which is taken for the machine's; None if only the header was asked for.
+    """
+
+    __slots__ = ("data", "header", "height", "name", "width")
+
+    def __init__(self, name, header, width, height, data=None):
+        self.name = name
+        self.header = header
+        self.width = width
+        self.height = height
+        self.data = data
+
+    def header_value(self, key):
+        """The number that the header gives for `key`, or None if it lacks the key; see `header_value`."""
+        return header_value(self.header, key)
+
+
+def header_value(header, key):
+    """The number behind the first ``=`` after the last occurrence of `key` in the bytes `header`; None without one.
+
+    A key is found wherever its letters are: DISTANCE in CLOSE_DISTANCE, ORGX in XDS_ORGX (the reference's ValueOf).
+    What is no number is 0.
+    """
+    header, _, _ = header.partition(b"\0")
+    _, found, after = header.rpartition(key.encode())
+    if not found:
+        return None
+    _, _, number = after.partition(b"=")
+    return scan_number(number)[0]
+
+
+def read_smv(path, header_only=False):
+    """Read an SMV image; header_only: leave the pixels, which may then be missing, alone.
+
+    Returns SMVImage. Raises NotSMVError where the reference goes on without the file; NanoBraggError for a file shorter
+    than its header says, a directory, or a header without sensible sizes.
+    """
+    name = os.fsdecode(path)
+    try:
+        file = open_input(path)
+    except IsADirectoryError as error:
+        raise cannot_read(path, error, "give an SMV image") from None
+    except OSError as error:
+        raise NotSMVError(f"cannot read {name}: {reason(error)}") from None
+    try:
+        with file:
+            return _read(name, file, header_only)
+    except OSError as error:
+        raise cannot_read(path, error) from None
+    except MemoryError:
+        raise NanoBraggError(f"cannot read {name}: it does not fit into memory") from None
+
+
+def _read(name, file, header_only):
+    header = _read_bytes(name, file, _HEAD)
+    if not header.startswith(_MAGIC):
+        raise NotSMVError(f"{name} is no SMV image, its header does not begin with HEADER_BYTES")
+    size = _integer(name, header, "HEADER_BYTES")
+    if size < len(_MAGIC):
+        raise NanoBraggError(f"{name} has HEADER_BYTES={size} in its header, which cannot be; correct it")
+    if size > _HEAD:
+        header += _read_bytes(name, file, size - _HEAD)
+    header = header[:size]
+    width, height = _integer(name, header, "SIZE1"), _integer(name, header, "SIZE2", default=0)
+    if width == 0:
+        width = height = _integer(name, header, "DETECTOR_DIMENSIONS")
+    if width <= 0 or height <= 0:
+        raise NanoBraggError(f"{name} has {width} x {height} pixels by its header; correct SIZE1 and SIZE2")
+    if header_only:
+        return SMVImage(name, header, width, height)
+    # the pixels begin at a whole number of 16-bit words, even where the header does not end at one
+    start = size // 2 * 2
+    file.seek(start)
+    wanted = 2 * width * height
+    present = os.fstat(file.fileno()).st_size - start
+    if present < wanted:
+        raise NanoBraggError(
+            f"{name} is cut off: {width} x {height} pixels take {wanted} bytes after the header, and it has {present}"
+        )
+    data = Buffer((height, width), "H", zero=False)
+    if fill(file, memoryview(data).cast("B")) < wanted:
+        raise NanoBraggError(f"{name} became shorter while it was read")
+    return SMVImage(name, header, width, height, data)
+
+
+def _read_bytes(name, file, size):
+    present = os.fstat(file.fileno()).st_size - file.tell()
+    if present < size:
+        raise NanoBraggError(f"{name} is cut off: its header needs {size - present} bytes more")
+    data = bytearray(size)
+    fill(file, memoryview(data))
+    return bytes(data)
+
+
+def _integer(name, header, key, default=None):
+    value = header_value(header, key)
+    if value is None:
+        value = default
+    if value is None or not abs(value) < 2**31:
+        raise NanoBraggError(f"{name} has no usable {key} in its header; add it")
+    return int(value)
+
+
+def write_smv(path, header, image, advice=""):
+    """Write the bytes `header` and the uint16 pixels `image` as the file `path`.
+
+    advice: a clause for the error message. Raises NanoBraggError when the file cannot be written.
+    """
+    write_file(path, header, image, advice=advice)
+
+
+def write_scaled_smv(path, header, image, scale, adc, roi, advice="", convert=smv_pixels):
+    """Write the bytes `header` and I*scale + adc, clipped and rounded, as the file `path`; 0 outside `roi`.
+
+    image: float32 of shape (slow, fast). roi: (fast min, fast max, slow min, slow max), inclusive. advice: a clause for
+    the error message. convert: what makes the pixels, if not the CPU. Raises NanoBraggError when the file cannot be
+    written.
+    """
+    slow, fast = memoryview(image).shape
+    with OutputFile(path, advice) as file:
+        file.write(header)
+        for first, block in row_blocks(slow, fast, "H"):
+            convert(image, first, block, roi, scale, adc)
+            file.write(block)

@@ -1,0 +1,106 @@
+"""XPARM.XDS and GXPARM.XDS: geometry and crystal as XDS has them, in whatever frame its input file set up."""
+
+from math import degrees, radians
+
+import numpy as np
+
+from ..errors import NanoBraggError
+from ..orientation import cell_of
+from .geometry import Geometry
+from .oriented import OrientedCrystal
+from .reading import cannot_read
+
+#: how many numbers there are on the second line and those after it
+COUNTS = (6, 4, 7, 3, 3, 3, 5, 3, 3, 3, 3)
+
+
+def is_xparm(text):
+    """Whether a text begins as an XPARM.XDS or GXPARM.XDS file of XDS since 2012 does."""
+    return text.split(None, 1)[:1] in (["XPARM.XDS"], ["GXPARM.XDS"])
+
+
+def read_xparm(path):
+    """The OrientedCrystal of an XPARM.XDS or GXPARM.XDS file, with its detector; NanoBraggError for what is none."""
+    try:
+        with open(path, encoding="latin-1") as file:
+            lines = file.read().splitlines()
+    except OSError as error:
+        raise cannot_read(path, error, "give an XPARM.XDS file") from None
+    if not lines or not is_xparm(lines[0]):
+        raise NanoBraggError(f"{path} is no XPARM.XDS file of XDS since 2012: its first line does not say so")
+    rows = []
+    for number, count in enumerate(COUNTS, 1):
+        try:
+            row = [float(word) for word in lines[number].split()]
+        except (IndexError, ValueError):
+            row = []
+        if len(row) != count:
+            raise NanoBraggError(f"line {number + 1} of {path} does not have the {count} numbers of an XPARM.XDS file")
+        rows.append(row)
+    (_, phi, osc, *axis), (wavelength, *beam), (group, *_), a, b, c, segment, place, fast, slow, _ = rows
+    _, nx, ny, qx, qy = segment
+    orgx, orgy, distance = place
+    if qx != qy:
+        raise NanoBraggError(f"{path} has pixels of {qx:g} x {qy:g} mm; nanoBragg's are square")
+    finite = all(np.isfinite(row).all() for row in rows)
+    vectors = all(any(vector) for vector in (beam, axis, fast, slow))
+    if not (finite and vectors and wavelength > 0 and qx > 0 and np.linalg.det([a, b, c]) != 0):
+        raise NanoBraggError(f"{path} has no usable wavelength, directions, pixels or cell axes")
+    fast, slow = (np.asarray(v) / np.linalg.norm(v) for v in (fast, slow))
+    origin = distance * np.cross(fast, slow) - (orgx - 0.5) * qx * fast - (orgy - 0.5) * qx * slow
+    # XDS counts phi from the first image's start; crystal axes are those at phi 0
+    geometry = Geometry(
+        wavelength=wavelength * 1e-10,
+        beam=_unit(beam),
+        spindle=_unit(axis),
+        phi0=radians(phi),
+        osc=radians(osc),
+        fast=tuple(fast.tolist()),
+        slow=tuple(slow.tolist()),
+        origin=tuple((origin / 1000.0).tolist()),
+        pixel_size=qx / 1000.0,
+        fpixels=int(nx),
+        spixels=int(ny),
+    )
+    return OrientedCrystal(A=np.linalg.inv([a, b, c]), geometry=geometry, space_group=int(group))
+
+
+def _unit(vector):
+    return tuple((np.asarray(vector) / np.linalg.norm(vector)).tolist())
+
+
+def xparm_text(crystal):
+    """An XPARM.XDS file in the xds frame (beam along z, spindle along x); NanoBraggError without a detector."""
+    geometry = crystal.geometry
+    if geometry.origin is None:
+        raise NanoBraggError("XPARM.XDS describes a detector; give one with nanoBragg's flags after --")
+    if geometry.curved:
+        raise NanoBraggError("XPARM.XDS cannot tell of a curved detector")
+    rotation = geometry.frame("xds")
+    axis, beam, fast, slow = (
+        rotation @ np.asarray(v) for v in (geometry.spindle, geometry.beam, geometry.fast, geometry.slow)
+    )
+    origin = rotation @ np.asarray(geometry.origin) * 1000.0
+    pixel = geometry.pixel_size * 1000.0
+    normal = np.cross(fast, slow)
+    wavelength = geometry.wavelength * 1e10
+    direct = crystal.direct @ rotation.T
+
+    def numbers(values, width, digits):
+        return "".join(f"{float(x) + 0.0:{width}.{digits}f}" for x in values)
+
+    start = (degrees(geometry.phi0), degrees(geometry.osc))
+    size = (geometry.fpixels, geometry.spixels)
+    lines = [
+        " XPARM.XDS    VERSION nanobragg_py",
+        f"{1:6d}" + numbers(start, 14, 4) + numbers(axis, 10, 6),
+        numbers([wavelength, *(beam / wavelength)], 15, 6),
+        f"{crystal.space_group:6d}" + numbers(cell_of(crystal.A)[:3], 12, 4) + numbers(cell_of(crystal.A)[3:], 8, 3),
+        *(numbers(row, 15, 6) for row in direct),
+        f"{1:10d}{size[0]:10d}{size[1]:10d}" + numbers((pixel, pixel), 12, 6),
+        numbers((0.5 - fast @ origin / pixel, 0.5 - slow @ origin / pixel, normal @ origin), 15, 6),
+        *(numbers(row, 15, 6) for row in (fast, slow, normal)),
+        f"{1:10d}{1:10d}{size[0]:10d}{1:10d}{size[1]:10d}",
+        numbers((0, 0, 0), 8, 2) + numbers((1, 0, 0, 0, 1, 0), 9, 5),
+    ]
+    return "\n".join(lines) + "\n"

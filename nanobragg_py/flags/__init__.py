@@ -1,0 +1,1 @@
+"""Flags: what the words of a command line mean, from the table of rules to the options they set."""

@@ -1,0 +1,50 @@
+"""The usage text, made from the flag table."""
+
+from .rules import GROUPS, RETIRED, RULES
+
+WIDTH = 100
+#: column at which the help starts
+COLUMN = 36
+
+HEAD = """\
+Usage: nanoBragg -mat FILE -hkl FILE [flag [value ...]] ...
+   or: nanoBragg -cell A B C ALPHA BETA GAMMA -default_F X [flag [value ...]] ...
+
+Simulates the diffraction image of a crystal of few unit cells. It needs a unit cell (-mat or -cell)
+and structure factors (-hkl, a dump file of an earlier run, or -default_F). Later flags override
+earlier ones; flags it does not know are ignored with a warning.
+
+"""
+
+FOOT = """\
+docs/flags.md of the nanobragg_py sources describes how flags are read, and each one in detail.
+"""
+
+
+def usage_text():
+    """The usage text: every flag but those of older documents, at most `WIDTH` columns wide, with a final newline."""
+    lines = [HEAD]
+    for group in GROUPS:
+        if group != RETIRED:
+            lines.append(f"{group}:\n")
+            lines.extend(_entry(rule) for rule in RULES if rule.group == group)
+            lines.append("\n")
+    lines.append(FOOT)
+    return "".join(lines)
+
+
+def _entry(rule):
+    """The lines of one rule: spellings and value on the left, help on the right, or below where the left is long."""
+    left = f"  {', '.join(rule.names)} {rule.metavar}".rstrip()
+    lines = [left]
+    if len(left) < COLUMN - 1:
+        lines[0] = left.ljust(COLUMN)
+    else:
+        lines.append(" " * COLUMN)
+    for word in rule.help.split():
+        if len(lines[-1]) + len(word) > WIDTH:
+            lines[-1] = lines[-1].rstrip()
+            lines.append(" " * COLUMN)
+        lines[-1] += word + " "
+    lines[-1] = lines[-1].rstrip()
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,184 @@
+"""Sets of reference results that users keep of their own command lines: a folder of archives and a manifest.
+
+The archives are those of `nanobragg_py.inspect.golden`, one a case; manifest.json holds the command lines as they were
+run, the sha256 sum of every file that they wrote, and what wrote them. docs/golden.md describes it.
+"""
+
+import hashlib
+import json
+import os
+import shlex
+from pathlib import Path
+
+from .. import __version__
+from ..errors import NanoBraggError
+from ..flags.parser import parse
+from . import golden
+from .compare import floats, image_metrics
+from .compare_runs import INPUTS, float_layout, outside, read_flags
+
+MANIFEST = "manifest.json"
+KEYS = ("id", "args", "inputs", "mode", "before", "tags")
+
+
+def read_cases(name):
+    """The cases of a JSON file, checked, with what they leave out filled in: a list of dicts.
+
+    ``id`` and ``args`` are needed; ``mode`` is "default" if missing; ``inputs`` the files that the flags name.
+    """
+    try:
+        cases = json.loads(Path(name).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise NanoBraggError(f"cannot read {name}: {error.strerror}") from None
+    except ValueError as error:
+        raise NanoBraggError(f"{name} is no JSON file ({error}); correct it") from None
+    if not isinstance(cases, list) or not all(isinstance(case, dict) for case in cases) or not cases:
+        raise NanoBraggError(f"{name} has to hold a list of cases, each an object with id and args")
+    found = {}
+    for number, case in enumerate(cases, 1):
+        case = checked(name, number, case)
+        if case["id"] in found:
+            raise NanoBraggError(f"{name} has two cases with the id {case['id']}; rename one")
+        found[case["id"]] = case
+    return list(found.values())
+
+
+def checked(name, number, case):
+    """A case with all its keys; NanoBraggError says what is wrong with it."""
+    where = f"case {number} of {name}"
+    for key in ("id", "args"):
+        if not isinstance(case.get(key), str):
+            raise NanoBraggError(f'{where} lacks "{key}", which has to be a string')
+    where = f"case {case['id']} of {name}"
+    if not case["id"] or case["id"] in (".", "..") or "/" in case["id"] or "\0" in case["id"]:
+        raise NanoBraggError(f"{where} has an id that is no file name")
+    unknown = [key for key in case if key not in KEYS]
+    if unknown:
+        raise NanoBraggError(f'{where} has a key "{unknown[0]}"; there are {", ".join(KEYS)}')
+    if case.get("mode", "default") not in ("default", "c"):
+        raise NanoBraggError(f'{where} has the mode "{case["mode"]}"; give "default" or "c"')
+    lists = {key: case.get(key, []) for key in ("inputs", "before")}
+    for key, value in lists.items():
+        if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+            raise NanoBraggError(f'{where} has "{key}" that is no list of strings')
+    try:
+        lines = [shlex.split(line) for line in (case["args"], *lists["before"])]
+    except ValueError as error:
+        raise NanoBraggError(f"{where} has a command line that cannot be split into words ({error})") from None
+    inputs = lists["inputs"] if "inputs" in case else input_names(lines)
+    stray = [item for item in inputs if outside(item) or os.path.dirname(item)]
+    if stray:
+        raise NanoBraggError(f"{where} reads {stray[0]}; inputs are names of files in the folder of inputs")
+    return {"mode": "default", **case, "inputs": inputs, "before": lists["before"]}
+
+
+def input_names(lines):
+    """The files that command lines (lists of tokens) read, in order and once each."""
+    names = {}
+    for flags in lines:
+        options = parse(flags)
+        names.update(dict.fromkeys(getattr(options, option) for option in INPUTS))
+    return [name for name in names if name is not None]
+
+
+def inputs_folder(cases_file, given=None):
+    """Where the input files are: the folder given, or `inputs` beside the file of cases, or where that file lies."""
+    if given is not None:
+        folder = Path(given)
+        if not folder.is_dir():
+            raise NanoBraggError(f"there is no folder {given}; give the one with the input files")
+        return folder
+    beside = Path(cases_file).parent
+    return beside / "inputs" if (beside / "inputs").is_dir() else beside
+
+
+def run_case(program, case, inputs, own_flags):
+    """Run a case: a `golden.Result`. NanoBraggError when a file or the program is missing."""
+    try:
+        return golden.run_case([program], case, inputs, own_flags=own_flags)
+    except FileNotFoundError as error:
+        raise NanoBraggError(f"case {case['id']} needs {error.filename}, which is not there") from None
+    except OSError as error:
+        raise NanoBraggError(f"cannot run {program}: {error.strerror}; give a program that can be run") from None
+
+
+def entry(case, result):
+    """What the manifest says of a case."""
+    return {
+        "args": case["args"],
+        "mode": case["mode"],
+        "before": case["before"],
+        "exit_status": result.exit_status,
+        "files": {name: {"bytes": len(data), "sha256": sha256(data)} for name, data in sorted(result.files.items())},
+    }
+
+
+def sha256(data):
+    return hashlib.sha256(data).hexdigest()
+
+
+def write_manifest(folder, program, entries, inputs, names):
+    """Write manifest.json. entries: id -> `entry`. names: of the input files, of which the sums are kept, too."""
+    manifest = {
+        "nanobragg_py": __version__,
+        "program": program,
+        "inputs": {name: sha256((inputs / name).read_bytes()) for name in sorted(names)},
+        "cases": entries,
+    }
+    (Path(folder) / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
+
+
+def read_manifest(folder):
+    """The manifest of a folder; None for a set without one, whose sums cannot be checked."""
+    path = Path(folder) / MANIFEST
+    if not path.exists():
+        return None
+    try:
+        manifest = json.loads(path.read_text(encoding="utf-8"))
+        manifest["cases"], manifest["inputs"]
+    except (OSError, ValueError, KeyError, TypeError):
+        raise NanoBraggError(f"{path} cannot be read as a manifest; make the set again") from None
+    return manifest
+
+
+def read_reference(folder, case):
+    """The stored result of a case; NanoBraggError where there is none."""
+    path = Path(folder) / f"{case['id']}.npz"
+    try:
+        return golden.load(path)
+    except FileNotFoundError:
+        raise NanoBraggError(f"{path} is missing; make the set again") from None
+    except Exception as error:  # numpy and zipfile raise many kinds for a damaged archive
+        raise NanoBraggError(f"{path} is damaged ({error}); make the set again") from None
+
+
+def manifest_faults(case, manifest, reference, inputs):
+    """Sentences about where a stored result is not what the manifest says, or is of another command line."""
+    if manifest is None:
+        return []
+    known = manifest["cases"].get(case["id"])
+    if known is None:
+        return ["the set was made without this case"]
+    faults = [
+        f"its {key} changed since the set was made: {known[key]!r}"
+        for key in ("args", "mode", "before")
+        if known[key] != case[key]
+    ]
+    stored = {name: sha256(data) for name, data in reference.files.items()}
+    if stored != {name: file["sha256"] for name, file in known["files"].items()}:
+        faults.append("its archive does not have the sha256 sums of the manifest")
+    for name in case["inputs"]:
+        path = inputs / name
+        if name in manifest["inputs"] and path.exists() and sha256(path.read_bytes()) != manifest["inputs"][name]:
+            faults.append(f"the input {name} changed since the set was made")
+    return faults
+
+
+def float_metrics(case, result, reference, inputs):
+    """The `ImageMetrics` of a case's float image; None where one of the results has none, or they differ in size."""
+    options, _ = read_flags(shlex.split(case["args"]), inputs)
+    name, shape, region = float_layout(options)
+    images = [found.files.get(name) for found in (result, reference)]
+    if None in images or len(images[0]) != len(images[1]):
+        return None
+    return image_metrics(*(floats(data, shape) for data in images), region=region)

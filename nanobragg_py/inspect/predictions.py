@@ -1,0 +1,96 @@
+"""Where the spots of a crystal fall, from the geometry of diffraction alone."""
+
+from math import ceil, radians
+
+import numpy as np
+
+from ..errors import NanoBraggError
+from ..files.geometry import experiment_geometry
+from ..vectors import rotate_axis
+from .describe import corner_resolution
+
+#: as many indices are looked at, at most
+LIMIT = 200_000_000
+#: the spindle turns by at most this between two looks at a reflection
+STEP = radians(0.5)
+
+
+def rotation_about(axis, angle):
+    """The matrix of a right-handed rotation, shape (3, 3)."""
+    return np.array([rotate_axis(e, axis, angle) for e in ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0))]).T
+
+
+def amplitudes(factors, hkl):
+    """Structure-factor amplitudes of indices (n, 3): those of the table, and default_F outside it."""
+    values = np.full(len(hkl), float(factors.default_F))
+    if factors.bounds is not None:
+        low, high = np.array(factors.bounds).reshape(3, 2).T
+        table = np.asarray(factors.values)
+        inside = ((hkl >= low) & (hkl <= high)).all(axis=1)
+        values[inside] = table[tuple((hkl[inside] - low).T)]
+    return values
+
+
+def predict(experiment, dmin=0.0):
+    """The spots that an Experiment puts on its detector.
+
+    A reflection counts when its amplitude is not 0 and it meets the Ewald sphere between phi and phi + osc, or comes as
+    close to it as the crystal's size, mosaic spread, divergence and dispersion reach. dmin: Angstrom; finer spacings
+    are left out. Returns (hkl, fast, slow): int array (n, 3) and positions in pixels, 0 at the first pixel's corner.
+
+    Raises NanoBraggError for a curved detector and where there are more reflections than can be looked at.
+    """
+    geometry = experiment_geometry(experiment)
+    if geometry.curved:
+        raise NanoBraggError("spots cannot be predicted on a curved detector")
+    crystal, beam, sampling = experiment.crystal, experiment.beam, experiment.sampling
+    wavelength = geometry.wavelength * 1e10
+    longest = 1.0 / max(corner_resolution(geometry), dmin, experiment.sampling.dmin * 1e10, wavelength / 2.0)
+    A = np.array([crystal.a_star, crystal.b_star, crystal.c_star]).T
+    limits = [int(longest * size * 1e10) + 1 for size in (np.linalg.norm(v) for v in (crystal.a, crystal.b, crystal.c))]
+    total = np.prod([2.0 * limit + 1.0 for limit in limits])
+    if total > LIMIT:
+        raise NanoBraggError(f"{total:.2g} reflections are too many to predict; give --dmin")
+    # half the width of a spot in reciprocal space: where sinc^2 of the crystal's size has fallen to a seventh, and what
+    # grows with the distance from 0
+    size_width = 0.7e-10 / min(crystal.size)
+    spread = crystal.mosaic_spread + max(beam.hdivrange, beam.vdivrange) / 2.0 + beam.dispersion / 2.0
+    incident = np.asarray(geometry.beam) / wavelength
+    count = max(2, ceil(sampling.osc / STEP) + 1) if sampling.osc else 1
+    angles = geometry.phi0 + np.linspace(0.0, sampling.osc, count)
+    turns = [rotation_about(geometry.spindle, angle) for angle in angles]
+    k, l = np.meshgrid(*(np.arange(-limit, limit + 1) for limit in limits[1:]), indexing="ij")
+    found = []
+    for h in range(-limits[0], limits[0] + 1):
+        hkl = np.column_stack([np.full(k.size, h), k.ravel(), l.ravel()])
+        q = hkl @ A.T
+        length = np.linalg.norm(q, axis=1)
+        near = (length <= longest) & (length > 0)
+        hkl, q, length = hkl[near], q[near], length[near]
+        hit, direction = _reflecting(q, length, incident, turns, size_width + spread * length)
+        found.append((hkl[hit], direction[hit]))
+    hkl, directions = (np.concatenate(part) for part in zip(*found, strict=True))
+    fast, slow = (x / geometry.pixel_size for x in geometry.plane_position(directions))
+    keep = (fast >= 0) & (fast < geometry.fpixels) & (slow >= 0) & (slow < geometry.spixels)
+    keep &= amplitudes(experiment.structure_factors, hkl) != 0.0
+    return hkl[keep], fast[keep], slow[keep]
+
+
+def _reflecting(q, length, incident, turns, width):
+    """Which reciprocal vectors reflect on the way through `turns`, and into which direction."""
+    radius = np.linalg.norm(incident)
+    best = np.full(len(q), np.inf)
+    direction = np.zeros_like(q)
+    before = ray_before = None
+    for turn in turns:
+        ray = incident + q @ turn.T
+        off = np.linalg.norm(ray, axis=1) - radius
+        closer = np.abs(off) < best
+        best[closer], direction[closer] = np.abs(off[closer]), ray[closer]
+        if before is not None:
+            crossed = before * off < 0
+            part = (before[crossed] / (before[crossed] - off[crossed]))[:, None]
+            best[crossed] = 0.0
+            direction[crossed] = ray_before[crossed] * (1.0 - part) + ray[crossed] * part
+        before, ray_before = off, ray
+    return best <= width, direction

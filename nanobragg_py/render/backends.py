@@ -1,0 +1,103 @@
+"""Where to compute, which compiled loops to use there, and how many threads."""
+
+import os
+
+from ..errors import NanoBraggError
+
+#: instruction-set levels, least first; the environment variable NANOBRAGG_ISA forces one
+LEVELS = ("base", "v3", "v4")
+
+#: seconds a step of one CPU thread, roughly (docs/gpu.md), and seconds before a GPU does anything
+CPU_STEP = 1.0e-9
+CPU_TRICUBIC = 1.0e-8
+GPU_START = 2.0
+
+_gpu_renderers = {}
+
+
+def cpu_renderer(level=None):
+    """The render module for an instruction-set level, and the level's name; see `level_module`."""
+    return level_module("loops.render", level)
+
+
+def level_module(name, level=None):
+    """The compiled module kernels.NAME_LEVEL (loops.render_v4, say) for an instruction-set level, and the level's name.
+
+    level: one of LEVELS; None takes NANOBRAGG_ISA from the environment, else the best that this processor has. A level
+    that was not built falls back to the next lower one. Raises NanoBraggError for a level that the processor lacks.
+    """
+    from ..kernels.loops.job import processor_level
+
+    best = processor_level()
+    wanted = level or os.environ.get("NANOBRAGG_ISA") or best
+    if wanted not in LEVELS:
+        raise NanoBraggError(f"NANOBRAGG_ISA is {wanted!r}; it must be one of {', '.join(LEVELS)}")
+    if LEVELS.index(wanted) > LEVELS.index(best):
+        raise NanoBraggError(f"NANOBRAGG_ISA is {wanted}, but this processor has {best} at most")
+    for found in reversed(LEVELS[: LEVELS.index(wanted) + 1]):
+        try:
+            module = __import__(f"nanobragg_py.kernels.{name}_{found}", fromlist=["kernels"])
+        except ModuleNotFoundError:
+            continue
+        return module, found
+    raise NanoBraggError("the compiled loops are missing; install the package anew")
+
+
+def renderer_of(backend, device=0, precision="double"):
+    """What renders on a backend, "cpu" or "gpu": it has the functions of kernels/loops/render.pyx.
+
+    device: number of the GPU. precision: of the GPU, "double" or "single". One GPU renderer is kept for each of these,
+    with its compiled kernels. Raises NanoBraggError when the backend cannot be used.
+    """
+    if backend == "cpu":
+        return cpu_renderer()[0]
+    key = device, precision
+    if key not in _gpu_renderers:
+        from .gpu import Renderer
+
+        _gpu_renderers[key] = Renderer(device, precision)
+    return _gpu_renderers[key]
+
+
+def is_sequential(sampling, compat):
+    """True where the reference's defects D2 and D4 depend on the order of steps and pixels: no parallel loops then."""
+    return compat == "c" and (
+        sampling.interpolate or sampling.oversample_thick or sampling.oversample_polar or sampling.oversample_omega
+    )
+
+
+def choose_backend(experiment, threads=0, compat="spec", device=0):
+    """The backend, "cpu" or "gpu", that is expected to have an experiment done first, and a sentence that says why.
+
+    A GPU has to make up for the time that CuPy and the driver take to start. Only when the experiment is large enough
+    for that is CuPy imported and a device looked for.
+    """
+    if is_sequential(experiment.sampling, compat):
+        return "cpu", "-backend auto takes the CPU: -compat c makes pixels depend on those before them here"
+    detector = experiment.detector
+    fast_min, fast_max, slow_min, slow_max = detector.roi
+    width = min(fast_max, detector.fpixels - 1) - max(fast_min, 0) + 1
+    height = min(slow_max, detector.spixels - 1) - max(slow_min, 0) + 1
+    steps = max(0, width) * max(0, height) * experiment.sampling.steps * detector.thicksteps
+    seconds = steps * (CPU_TRICUBIC if experiment.sampling.interpolate else CPU_STEP) / thread_count(threads)
+    expected = f"{steps:.3g} steps are expected to take {seconds:.2g} s on the CPU"
+    if seconds < GPU_START:
+        return "cpu", f"-backend auto takes the CPU: {expected}, less than a GPU takes to start"
+    try:
+        chosen = renderer_of("gpu", device)
+    except NanoBraggError as error:
+        return "cpu", f"-backend auto takes the CPU: {error}"
+    return "gpu", f"-backend auto takes the GPU ({chosen.name}): {expected}"
+
+
+def thread_count(wanted=0):
+    """How many threads to use: `wanted`, else OMP_NUM_THREADS, else every processor this process may run on."""
+    if wanted > 0:
+        return wanted
+    first = os.environ.get("OMP_NUM_THREADS", "").split(",")[0].strip()
+    if first.isdigit() and int(first) > 0:
+        return int(first)
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:
+        return os.cpu_count() or 1

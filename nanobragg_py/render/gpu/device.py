@@ -1,0 +1,57 @@
+"""A CUDA device through CuPy, and what can go wrong with one, in sentences."""
+
+from contextlib import contextmanager
+
+from ...errors import NanoBraggError
+
+INSTALL = "pip install 'nanobragg-py[gpu12]' for CUDA 12, or 'nanobragg-py[gpu13]' for CUDA 13"
+
+
+def open_device(number):
+    """CuPy, with device `number` chosen. Raises NanoBraggError that says what to install or what is missing."""
+    try:
+        import cupy
+    except ImportError as error:
+        raise NanoBraggError(
+            f"the GPU backend needs CuPy ({error}); install it with {INSTALL}, or use -backend cpu"
+        ) from None
+    try:
+        count = cupy.cuda.runtime.getDeviceCount()
+    except cupy.cuda.runtime.CUDARuntimeError as error:
+        raise NanoBraggError(
+            f"no CUDA device can be used ({first_line(error)}); check the driver with nvidia-smi, or use -backend cpu"
+        ) from None
+    if number >= count:
+        raise NanoBraggError(f"-device {number} does not exist: there are {count} CUDA devices, numbered from 0")
+    with clear_errors(cupy):
+        cupy.cuda.Device(number).use()
+    return cupy
+
+
+def device_name(cupy, number):
+    """What the maker calls the device."""
+    name = cupy.cuda.runtime.getDeviceProperties(number)["name"]
+    return name.decode(errors="replace") if isinstance(name, bytes) else name
+
+
+@contextmanager
+def clear_errors(cupy):
+    """Turns errors of the device's memory, of the compiler and of the driver into a NanoBraggError each."""
+    try:
+        yield
+    except cupy.cuda.memory.OutOfMemoryError as error:
+        raise NanoBraggError(
+            f"the GPU has not enough memory for this experiment ({first_line(error)}); free some, or use -backend cpu"
+        ) from None
+    except cupy.cuda.compiler.CompileException as error:
+        raise NanoBraggError(
+            f"the kernels do not compile for this GPU ({first_line(error)}); please report it, and use -backend cpu"
+        ) from None
+    except (cupy.cuda.runtime.CUDARuntimeError, cupy.cuda.driver.CUDADriverError) as error:
+        raise NanoBraggError(f"the GPU failed ({first_line(error)}); try again, or use -backend cpu") from None
+
+
+def first_line(error):
+    """The line of an error's text that says what is wrong."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
+    return next((line for line in lines if "error" in line.lower()), lines[0])

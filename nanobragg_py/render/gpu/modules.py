@@ -1,0 +1,97 @@
+"""The kernels' source, their compile-time choices, and the compiled modules."""
+
+import os
+import zlib
+
+from ... import kernels
+from ...records import REQUIRED, Record
+
+KERNELS = os.path.dirname(os.path.abspath(kernels.__file__))
+#: where the .cu files are, and the folders of the headers they include
+FOLDER = os.path.join(KERNELS, "loops")
+HEADERS = (os.path.join(KERNELS, "formulas"), os.path.join(KERNELS, "noise"))
+
+#: names of the values that the macros of kernels/loops/intensity.cu take, by their numbers in nb_lattice.h and nb_job.h
+KINDS = ("square_555", "square_small", "square_general", "round", "gauss", "tophat")
+STRUCTURES = ("constant", "nearest", "tricubic")
+#: threads a block: of the intensity kernel and those without choices, and of the reduction
+THREADS = 128
+REDUCE_THREADS = 256
+
+
+class Variant(Record):
+    """The compile-time choices of kernels/loops/intensity.cu.
+
+    kind, structure: places in KINDS and STRUCTURES. curved: the detector. single: lattice transforms in float32.
+    """
+
+    _fields = {
+        "kind": REQUIRED,
+        "structure": REQUIRED,
+        "curved": False,
+        "single": False,
+    }
+
+    @property
+    def macros(self):
+        """-D options that make the choices."""
+        return tuple(f"-DNB_{name.upper()}={int(getattr(self, name))}" for name in self._fields)
+
+    @property
+    def segment(self):
+        """Pixels a block renders: two a thread, or one where structure factors are interpolated."""
+        return THREADS * (1 if STRUCTURES[self.structure] == "tricubic" else 2)
+
+    @property
+    def name(self):
+        """A name for people and for the table of budgets, such as "square_555-constant-curved"."""
+        flags = [name for name in ("curved", "single") if getattr(self, name)]
+        return "-".join([KINDS[self.kind], STRUCTURES[self.structure], *flags])
+
+
+def all_variants():
+    """Every choice that a job can come to."""
+    return [
+        Variant(
+            kind=kind,
+            structure=structure,
+            curved=bool(flags & 1),
+            single=bool(flags & 2),
+        )
+        for kind in range(len(KINDS))
+        for structure in range(len(STRUCTURES))
+        for flags in range(4)
+    ]
+
+
+def source(name):
+    """The text of loops/`name`.cu, and a comment that changes with the headers: CuPy's cache knows texts only."""
+    digest = 0
+    for folder in HEADERS:
+        for header in sorted(os.listdir(folder)):
+            if header.endswith(".h"):
+                with open(os.path.join(folder, header), "rb") as file:
+                    digest = zlib.crc32(file.read(), digest)
+    with open(os.path.join(FOLDER, name + ".cu"), encoding="ascii") as file:
+        return f"{file.read()}\n/* headers {digest:08x} */\n"
+
+
+def options(macros=(), exact=False):
+    """Compiler options. exact: no fused multiply-adds, for what has to agree with the CPU bit for bit."""
+    return ("--std=c++14", *(f"-I{folder}" for folder in HEADERS), *macros, *(("--fmad=false",) if exact else ()))
+
+
+class Modules:
+    """Compiled modules of one device, each compiled when it is first asked for."""
+
+    def __init__(self, cupy):
+        self._cupy = cupy
+        self._functions = {}
+
+    def function(self, file, name, macros=(), exact=False):
+        """The kernel `name` of kernels/loops/`file`.cu; raises CuPy's CompileException."""
+        key = file, name, macros
+        if key not in self._functions:
+            module = self._cupy.RawModule(code=source(file), options=options(macros, exact), backend="nvrtc")
+            self._functions[key] = module.get_function(name)
+        return self._functions[key]

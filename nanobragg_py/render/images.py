@@ -1,0 +1,163 @@
+"""The library's way from an experiment to arrays: rendering, photon noise, and SMV files of arrays."""
+
+from __future__ import annotations
+
+import os
+import threading
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..errors import FieldError, NanoBraggError
+from ..experiment.options_map import field_message
+from ..files import hkl
+from ..kernels.noise.random import Ran1
+from .backends import choose_backend, renderer_of, thread_count
+from .noise import noise_maker
+from .simulate import simulate
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
+BACKENDS = ("cpu", "gpu", "auto")
+COMPATS = ("spec", "c")
+PRECISIONS = ("double", "single")
+STREAMS = ("ran1", "philox")
+
+
+#: the GPU renderers keep the sums of their last image
+_GPU_LOCK = threading.Lock()
+#: the process that has first used several threads
+_team_process = None
+
+
+def team_size(wanted):
+    """How many threads to use, as `thread_count`; 1 in a process forked by one that has used several.
+
+    GNU's OpenMP would wait for ever there, for threads that a fork does not copy.
+    """
+    global _team_process
+    threads = thread_count(wanted)
+    if threads > 1 and _team_process is None:
+        _team_process = os.getpid()
+    return threads if _team_process in (None, os.getpid()) else 1
+
+
+def render(
+    experiment,
+    backend="cpu",
+    threads=0,
+    out=None,
+    progress=None,
+    compat="spec",
+    device=0,
+    precision="double",
+    on_device=False,
+):
+    """(image, Statistics) of an `Experiment`; see its `render` and `simulate`."""
+    for name, value, allowed in (
+        ("backend", backend, BACKENDS),
+        ("compat", compat, COMPATS),
+        ("precision", precision, PRECISIONS),
+    ):
+        if value not in allowed:
+            raise FieldError(f"{name} is {value!r}; it must be one of {', '.join(allowed)}")
+    for name, value in (("threads", threads), ("device", device)):
+        if value < 0:
+            raise FieldError(f"{name} is {value}; it cannot be below 0")
+    if on_device and (backend != "gpu" or out is not None):
+        raise FieldError('on_device needs backend "gpu" and no out; a GPU image is where the GPU has made it')
+    resolved, table = experiment.resolved, kernel_table(experiment.structure_factors)
+    try:
+        if backend == "auto":
+            backend, _ = choose_backend(resolved, threads, compat, device)
+        image = new_image(experiment.shape) if out is None else caller_image(out, experiment.shape)
+        if backend == "cpu":
+            return simulate(resolved, table, image, team_size(threads), compat, progress)
+        with _GPU_LOCK:
+            image, statistics = simulate(resolved, table, image, threads, compat, progress, "gpu", device, precision)
+            if on_device:
+                image = renderer_of("gpu", device, precision).cupy.asarray(image)
+            return image, statistics
+    except NanoBraggError as error:
+        raise type(error)(field_message(str(error))) from None
+
+
+def new_image(shape):
+    """A zeroed image; NanoBraggError where there is no memory for it."""
+    try:
+        return np.zeros(shape, dtype=np.float32)
+    except MemoryError:
+        gib = shape[0] * shape[1] * 4 / 2**30
+        raise NanoBraggError(f"no memory for an image of {shape[1]} x {shape[0]} pixels ({gib:.3g} GiB)") from None
+
+
+def caller_image(out, shape):
+    """A caller's array, zeroed; FieldError unless it is writable, C-contiguous float32 of the image's shape."""
+    try:
+        view = np.asarray(memoryview(out))
+    except TypeError:
+        raise FieldError(f"out is {type(out).__name__}; it must be an array of float32") from None
+    if view.dtype != np.float32 or view.shape != shape or not view.flags.c_contiguous or not view.flags.writeable:
+        raise FieldError(
+            f"out is {view.dtype} of shape {view.shape}; it must be writable C-contiguous float32 of shape {shape}"
+        )
+    view[...] = 0.0
+    return view
+
+
+def kernel_table(factors):
+    """The table of structure factors in the kernels' layout, made once for every StructureFactors."""
+    table = factors.__dict__.get("_kernel_table")
+    if table is None:
+        table = hkl.kernel_table(factors)
+        object.__setattr__(factors, "_kernel_table", table)
+    return table
+
+
+def add_noise(
+    image: ArrayLike,
+    seed: int = 1,
+    stream: str = "ran1",
+    adc: float = 40.0,
+    roi: tuple[int, int, int, int] | None = None,
+    threads: int = 0,
+) -> np.ndarray:
+    """Photon noise: Poisson counts about an image, plus adc, clipped to 65535, as uint16 of the same shape.
+
+    image: (slow, fast), mean photons a pixel. seed: 0 or more. stream: "ran1", the reference's generator (the same
+    image and seed give its noise image, byte for byte), or "philox", counter-based, parallel, independent of threads.
+    adc: pixel value of zero photons. roi: (fast min, fast max, slow min, slow max), inclusive; pixels outside are 0.
+    """
+    pixels = np.ascontiguousarray(image, dtype=np.float32)
+    if pixels.ndim != 2:
+        raise FieldError(f"image has the shape {pixels.shape}; it must be (slow, fast)")
+    if stream not in STREAMS:
+        raise FieldError(f"stream is {stream!r}; it must be one of {', '.join(STREAMS)}")
+    if isinstance(seed, bool) or int(seed) != seed or not 0 <= seed < 2**31:
+        raise FieldError(f"seed is {seed}; it must be a whole number from 0 to {2**31 - 1}")
+    slow, fast = pixels.shape
+    out = np.zeros((slow, fast), dtype=np.uint16)
+    if out.size:
+        noise = noise_maker(stream, Ran1(), -int(seed), team_size(threads) if stream == "philox" else 1)
+        noise.apply(pixels, 0, out, (0, fast - 1, 0, slow - 1) if roi is None else roi, float(adc))
+    return out
+
+
+def to_smv(experiment, path, image, scale=None, adc=40.0):
+    """Write an image of an `Experiment` as SMV; see its `to_smv`."""
+    from ..files.report import smv_header
+    from ..files.smv import write_scaled_smv, write_smv
+
+    resolved = experiment.resolved
+    pixels = np.ascontiguousarray(image)
+    if pixels.shape != experiment.shape:
+        raise FieldError(f"image has the shape {pixels.shape}; the experiment's is {experiment.shape}")
+    if pixels.dtype == np.uint16:
+        write_smv(os.fspath(path), smv_header(resolved, noise=True), pixels)
+        return
+    pixels = pixels.astype(np.float32, copy=False)
+    if scale is None:
+        top = float(pixels.max())
+        scale = 55000.0 / top if top > 0.0 else 1.0
+    write_scaled_smv(os.fspath(path), smv_header(resolved), pixels, scale, adc, resolved.detector.roi)

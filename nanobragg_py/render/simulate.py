@@ -1,0 +1,133 @@
+"""Experiment -> float image, with its statistics. Every front end renders through `simulate`."""
+
+from math import sqrt
+
+from ..errors import NanoBraggError
+from ..kernels.loops.job import Job
+from ..kernels.memory.buffers import Buffer
+from ..records import REQUIRED, Record
+from .backends import choose_backend, is_sequential, renderer_of, thread_count
+
+
+class Statistics(Record):
+    """What is known of an image.
+
+    pixels: how many were rendered. mean, rms: over those. rmsd: about the mean, over the whole region of interest.
+    maximum: the largest value (0 if none is positive). maximum_pixel: its (slow, fast), or None. maximum_at: the
+    position (fast, slow), m, of that pixel's last sub-pixel. solid_angle: sum of the solid angle over all sub-steps,
+    steradian.
+    not_interpolated: steps outside the range where structure factors can be interpolated. seconds: spent in the loop.
+    """
+
+    _fields = {
+        "pixels": REQUIRED,
+        "mean": REQUIRED,
+        "rms": REQUIRED,
+        "rmsd": REQUIRED,
+        "maximum": REQUIRED,
+        "maximum_pixel": None,
+        "maximum_at": (0.0, 0.0),
+        "solid_angle": 0.0,
+        "not_interpolated": 0,
+        "seconds": 0.0,
+    }
+
+
+def simulate(
+    experiment,
+    table=None,
+    out=None,
+    threads=0,
+    compat="spec",
+    progress=None,
+    backend="cpu",
+    device=0,
+    precision="double",
+):
+    """Render the image of an experiment.
+
+    table: the structure factors in the kernels' layout (`nanobragg_py.files.hkl.kernel_table`), or None without a
+    table. out: a zeroed C-contiguous float32 buffer (slow, fast) to render into; None makes one. threads: 0 lets
+    `thread_count` decide; the result does not depend on it. compat: "spec", or "c" for the reference's defects D1, D2
+    and D4. progress: called now and then with the number of pixels that are done, masked ones left out. backend:
+    "cpu", "gpu" (needs CuPy), or "auto" (see `choose_backend`). device: the GPU's number. precision: "double", or
+    "single" for the lattice transform in float32.
+
+    Returns (image, Statistics). Raises NanoBraggError when there is no memory for the image, or the GPU cannot be used.
+    """
+    sequential = is_sequential(experiment.sampling, compat)
+    if backend == "auto":
+        backend, _ = choose_backend(experiment, threads, compat, device)
+    if sequential and backend == "gpu":
+        raise NanoBraggError(
+            "-compat c makes pixels depend on those before them where structure factors are interpolated or "
+            "-oversample_thick, _polar or _omega is given, which a GPU cannot do; use -backend cpu, or no -compat c"
+        )
+    renderer = renderer_of(backend, device, precision)
+    job = Job(experiment, table, stale_phi=compat == "c", single=precision == "single")
+    if out is None:
+        out = new_image(job.shape)
+    threads = thread_count(threads)
+    if sequential:
+        from ..kernels.loops.sequential import Sequential, render_sequential
+
+        sums = render_sequential(Sequential(job, defects=True), out, progress)
+    else:
+        override = first_pixel(job) if job.first_orientations is not None else None
+        sums = renderer.render(job, out, threads, progress, override)
+    return out, statistics(experiment, renderer, job, out, sums)
+
+
+
+def new_image(shape):
+    """A zeroed float32 image of shape (slow, fast); raises NanoBraggError when it does not fit into memory."""
+    try:
+        return Buffer(shape, "f")
+    except MemoryError:
+        gib = shape[0] * shape[1] * 4 / 2**30
+        raise NanoBraggError(
+            f"no memory for an image of {shape[1]} x {shape[0]} pixels ({gib:.3g} GiB); use fewer with -detpixels"
+        ) from None
+
+
+def first_pixel(job):
+    """The first pixel with a contribution, whose first phi sweep starts from the unrotated cell (D1).
+
+    Returns (slow, fast, value), or None without one.
+    """
+    from ..kernels.loops.sequential import Sequential
+
+    loop = Sequential(job, defects=True)
+    fast_min, fast_max, slow_min, slow_max = job.roi
+    for slow in range(slow_min, slow_max + 1):
+        for fast in range(fast_min, fast_max + 1):
+            if not loop.skipped(slow, fast):
+                value = loop.pixel(slow, fast)
+                if loop.executed:
+                    return slow, fast, value
+    return None
+
+
+def statistics(experiment, renderer, job, image, sums):
+    """Statistics from what a renderer returned."""
+    total, squares, pixels, maximum, where, solid_angle, not_interpolated, seconds = sums
+    mean = total / max(pixels, 1)
+    rms = sqrt(squares / (max(pixels, 2) - 1))
+    deviations, in_region = renderer.squared_deviations(job, image, mean)
+    at = (0.0, 0.0)
+    if where is not None:
+        oversample = experiment.sampling.oversample
+        subpixel = experiment.detector.pixel_size / oversample
+        at = tuple(subpixel * (pixel * oversample + oversample - 1) + subpixel / 2.0 for pixel in (where[1], where[0]))
+    return Statistics(
+        pixels=pixels,
+        mean=mean,
+        rms=rms,
+        rmsd=sqrt(deviations / (max(in_region, 2) - 1)),
+        maximum=maximum,
+        maximum_pixel=where,
+        maximum_at=at,
+        solid_angle=solid_angle,
+        not_interpolated=not_interpolated,
+        seconds=seconds,
+    )
