@@ -26,6 +26,9 @@ LEVELS = {"base": []}
 if platform.machine().lower() in ("x86_64", "amd64"):
     LEVELS["v3"] = ["-march=x86-64-v3"]
     LEVELS["v4"] = ["-march=x86-64-v4", "-mprefer-vector-width=512"]
+# Fewer of them, "base v3" say, for those who change a loop and build it often.
+if "NANOBRAGG_BUILD_LEVELS" in os.environ:
+    LEVELS = {level: LEVELS[level] for level in os.environ["NANOBRAGG_BUILD_LEVELS"].split()}
 
 
 def source_of(name):
