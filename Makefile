@@ -32,7 +32,7 @@ test: setup lint
 
 lint: setup
 	$(BIN)/ruff check
-	PATH=$(CURDIR)/$(BIN):$$PATH cython-lint kernels cli
+	PATH=$(CURDIR)/$(BIN):$$PATH cython-lint kernels nanobragg_py/flags
 
 bench: setup
 	$(BIN)/python benchmarks/run.py --scaling --json benchmarks.json --plot benchmarks.png
