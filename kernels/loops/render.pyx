@@ -2,8 +2,8 @@
 """The image on the CPU: rows of tiles, parallel over tiles, the sum of every contribution to every pixel.
 
 This one source is compiled several times, for several levels of the x86-64 instruction set (see setup.py); the level
-is picked at import by `nanobragg_py.render.backends`. A pixel is computed by one thread, from start to end, in an order that
-depends on nothing but the experiment: results are the same bit for bit for any number of threads.
+is picked at import by `nanobragg_py.render.backends`. A pixel is computed by one thread, from start to end, in an order
+that depends on nothing but the experiment: results are the same bit for bit for any number of threads.
 """
 
 from cython.parallel cimport prange

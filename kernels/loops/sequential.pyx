@@ -21,9 +21,9 @@ cdef class Sequential:
     defects: False, every step stands on its own, as in the parallel loops; True, the reference's D1, D2 and D4 (the
     job must have been made with `stale_phi`).
 
-    recorder: None, or an object that is told of everything on the way to a pixel (see `nanobragg_py.inspect.trace.Recorder`):
-    its methods subpixel(layer, sub_slow, sub_fast), source(index, passed) and step(orientation, contribution, total)
-    are called with this loop's attributes holding the values in use.
+    recorder: None, or an object that is told of everything on the way to a pixel (see
+    `nanobragg_py.inspect.trace.Recorder`): its methods subpixel(layer, sub_slow, sub_fast), source(index, passed) and
+    step(orientation, contribution, total) are called with this loop's attributes holding the values in use.
     """
     cdef readonly Job job
     cdef bint defects

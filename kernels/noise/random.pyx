@@ -1,9 +1,9 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
 """Random numbers as the reference draws them: one shuffle table, a seed variable for each stream.
 
-Seeds are the negated values that users give (see `nanobragg_py.flags.options`): a seed <= 0 loads the table anew. A positive
-one (the user gave a negative seed) goes on with the table as the stream before left it, or, when nothing has been drawn
-yet, starts as seed 1 does: the reference's rule.
+Seeds are the negated values that users give (see `nanobragg_py.flags.options`): a seed <= 0 loads the table anew. A
+positive one (the user gave a negative seed) goes on with the table as the stream before left it, or, when nothing has
+been drawn yet, starts as seed 1 does: the reference's rule.
 """
 
 from libc.math cimport M_PI, cos, sin, sqrt
