@@ -411,6 +411,17 @@ def test_reference_of_the_environment(program, folder, monkeypatch):
     assert summary()["reference"]["program"] == program[0]
 
 
+def test_names_of_older_programs(program, folder, monkeypatch):
+    monkeypatch.setenv("NB_C_BIN", program[0])
+    monkeypatch.setenv("NB_PY_BIN", "no/such/program")
+    flags = ["--", *shlex.split(STILL)]
+    assert main(["compare", *flags]) == 2
+    assert main(["compare", "--py-bin", program[0], "--threshold", "0.9", "--save-diff", "--no-picture", *flags]) == 0
+    assert summary()["limits"]["min_correlation"] == 0.9
+    shape = summary()["image"]["shape"]
+    assert (folder / "nb-compare" / "difference.bin").read_bytes() == bytes(4 * shape[0] * shape[1])
+
+
 def test_own_flags_go_to_both(program, folder):
     assert run(program[0], STILL + " -threads 1 -compat c", "--exact") == 0
 

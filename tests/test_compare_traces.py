@@ -193,6 +193,63 @@ def test_lines_of_other_programs(file):
     assert found.pairs[-1].where == {}
 
 
+def test_prose_is_no_quantity(file):
+    """Older programs tell people how a number comes about, in lines of their own kind."""
+    theirs = file("theirs", [
+        "TRACE: Direct-space cell volume: V_cell = 1/V_star = 24682.3",
+        "TRACE:   V_cell = 24682.3, V_star = 4.05e-05",
+        "TRACE:   Before conversion: a = [100, 0, 0] |a| = 100 Angstroms",
+        "TRACE_C: V_cell 24682.2566301",
+    ])  # fmt: skip
+    (only,) = read_trace(theirs).quantities
+    assert (only.name, only.values) == ("V_cell", (24682.2566301,))
+
+
+def test_inverse_metres_under_a_name_in_inverse_angstroms(file, capfd):
+    theirs = file("theirs", ["TRACE_C: scattering_vec_A_inv -1556230686.07047 3933478972.39855 913944567.685604"])
+    ours = file("ours", ["TRACE: scattering_vec_A_inv -0.155623068607047 0.393347897239855 0.0913944567685604"])
+    for pair in ((theirs, ours), (ours, theirs)):
+        comparison = compare_traces(*map(read_trace, pair))
+        assert comparison.first_divergence is None and comparison.pairs[0].remark
+    assert main(["compare-traces", str(theirs), str(ours)]) == 0
+    assert "taken for 1/A, as the names say: scattering_vec_A_inv (A in 1/m)" in capfd.readouterr().out
+    other = file("other", ["TRACE: scattering_vec_A_inv -0.15 0.393347897239855 0.09"])
+    assert compare_traces(read_trace(theirs), read_trace(other)).grade == "critical"
+
+
+def test_a_line_of_pairs_ends_its_phi_step(file):
+    """k_frac is the second of hkl_frac, and what stands before the line belongs to its step."""
+    theirs = file("theirs", [
+        "TRACE_C: rot_a_angstroms 10 0 0",
+        "TRACE_C: hkl_frac 1 2.5 3",
+        "TRACE_C: F_latt 7",
+        "TRACE_C_PHI phi_tic=0 phi_deg=0 k_frac=2.5 F_latt_b=2 F_latt=7",
+        "TRACE_C: F_cell 190",
+        "TRACE_C_PHI phi_tic=1 phi_deg=0.1 k_frac=2.75 F_latt_b=3 F_latt=8",
+    ])  # fmt: skip
+    ours = file("ours", [
+        "TRACE_PHI: phi_step 0",
+        "TRACE_PHI: rot_a_angstroms 10 0 0",
+        "TRACE_PHI: hkl_frac 1 2.5 3",
+        "TRACE_PHI: F_latt 7",
+        "TRACE_PHI: F_cell 190",
+        "TRACE_PHI: phi_step 1",
+        "TRACE_PHI: hkl_frac 1 2.5 3",
+        "TRACE_PHI: F_latt 8",
+    ])  # fmt: skip
+    pairs = compare_traces(read_trace(theirs), read_trace(ours)).pairs
+    grades = {(pair.name, pair.where["phi_step"]): pair.grade for pair in pairs}
+    assert grades == {
+        ("rot_a_angstroms", 0): "pass",
+        ("hkl_frac", 0): "pass",
+        ("F_latt", 0): "pass",
+        ("k_frac", 0): "pass",
+        ("F_cell", 0): "pass",
+        ("k_frac", 1): "critical",
+        ("F_latt", 1): "pass",
+    }
+
+
 def test_ours_against_a_trace_without_places(file, lines):
     """Without markers the first of a name is paired with the first, the second with the second."""
     ours = [line for line in lines() if " F_latt " in line or " I_before_scaling " in line]

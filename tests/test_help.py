@@ -97,7 +97,7 @@ def test_version(capsys):
 @pytest.mark.parametrize("words", [["compare", "--", "-cell", "5"], ["golden", "make", "cases.json", "kept"]])
 def test_an_extra_that_is_missing(words, monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "numpy", None)
-    for module in [name for name in sys.modules if re.fullmatch(r"nanobragg_py\.(compare|golden)\w*", name)]:
+    for module in [name for name in sys.modules if re.fullmatch(r"nanobragg_py\.inspect\.(compare|golden)\w*", name)]:
         monkeypatch.delitem(sys.modules, module)
     assert main(words) == 2
     assert "this needs numpy; pip install 'nanobragg-py[tools]'" in capsys.readouterr().err

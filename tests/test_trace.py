@@ -16,6 +16,7 @@ from nanobragg_py.cli.main import main
 from nanobragg_py.errors import NanoBraggError
 from nanobragg_py.experiment.load import load_args
 from nanobragg_py.inspect.trace import MAX_STEPS, SCHEMA, trace_pixel
+from nanobragg_py.inspect.trace_compare import compare_traces, read_trace
 from nanobragg_py.inspect.trace_quantities import QUANTITIES
 from nanobragg_py.render.simulate import simulate
 
@@ -305,6 +306,37 @@ def test_text_json_and_phi_log(folder, capfd):
             assert shown == expected
         else:
             assert [float(word) for word in shown] == pytest.approx(expected, rel=1e-14, abs=0)
+
+
+def test_lines_of_older_programs(folder, capfd):
+    """Their comparison scripts cut the lines at blanks and look for these names at these places."""
+    flags = ["--", *shlex.split(CASES["rotation"])]
+    words = ["trace", "--pixel", "12", "7", "--prefix", "TRACE_C", "--emit-rot-stars", "--dtype", "float32"]
+    outputs = ["--out", "t.log", "--json", "t.json", "--phi-log", "phi.log"]
+    assert main([*words, *outputs, *flags]) == 0
+    said = capfd.readouterr()
+    assert said.out == "" and "float64" in said.err
+    text = Path("t.log").read_text().splitlines()
+    assert {line.split()[0] for line in text if not line.startswith("#")} == {"TRACE_C:", "TRACE_C_PHI"}
+    log = [line.split() for line in Path("phi.log").read_text().splitlines() if not line.startswith("#")]
+    entries = json.loads(Path("t.json").read_text())["per_phi_entries"]
+    assert len(log) == len(entries) > 1
+    for (word, *pairs), entry in zip(log, entries, strict=True):
+        assert word == "TRACE_C_PHI"
+        assert [pair.split("=")[0] for pair in pairs] == ["phi_tic", "phi_deg", "k_frac", "F_latt_b", "F_latt"]
+        assert [float(pair.split("=")[1]) for pair in pairs] == pytest.approx(list(entry.values()), rel=1e-14)
+    # read back, they are the trace that has no prefix
+    assert main(["trace", "--pixel", "12", "7", "--out", "plain.log", *flags]) == 0
+    comparison = compare_traces(read_trace("t.log"), read_trace("plain.log"), 0.0)
+    assert comparison.first_divergence is None
+    assert {"rot_a_angstroms", "hkl_frac", "F_latt", "k_frac"} <= {pair.name for pair in comparison.pairs}
+
+
+def test_phi_mode_is_compat(folder, capfd):
+    flags = ["--", *shlex.split(CASES["rotation"])]
+    for mode, compat in (("c-parity", "c"), ("spec", "spec")):
+        assert main(["trace", "--pixel", "12", "7", "--phi-mode", mode, *flags]) == 0
+        assert f"# compat: {compat}\n" in capfd.readouterr().out
 
 
 def test_nothing_but_the_asked_files_is_written(folder):

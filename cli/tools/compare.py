@@ -30,15 +30,24 @@ examples:
 """
 SUMMARY = "summary.json"
 PICTURE = "compare.png"
+DIFFERENCE = "difference.bin"
 
 
 def add_arguments(parser):
     parser.description = DESCRIPTION
     parser.epilog = EPILOG
     parser.add_argument(
-        "--reference", metavar="EXE", help="the reference program (default: the environment's NANOBRAGG_C)"
+        "--reference",
+        "--c-bin",
+        metavar="EXE",
+        help="the reference program (default: the environment's NANOBRAGG_C, or NB_C_BIN)",
     )
-    parser.add_argument("--ours", metavar="EXE", help="our program (default: the nanoBragg beside this Python)")
+    parser.add_argument(
+        "--ours",
+        "--py-bin",
+        metavar="EXE",
+        help="our program (default: the environment's NB_PY_BIN, or the nanoBragg beside this Python)",
+    )
     parser.add_argument(
         "--roi", nargs=4, type=int, metavar=("FMIN", "FMAX", "SMIN", "SMAX"), help="add this -roi to the flags of both"
     )
@@ -46,7 +55,12 @@ def add_arguments(parser):
         "--outdir", metavar="DIR", help="where all files go (default: nb-compare; with --images: nowhere)"
     )
     parser.add_argument(
-        "--min-correlation", type=float, default=0.9995, metavar="R", help="least correlation (default: 0.9995)"
+        "--min-correlation",
+        "--threshold",
+        type=float,
+        default=0.9995,
+        metavar="R",
+        help="least correlation (default: 0.9995)",
     )
     parser.add_argument(
         "--sum-ratio", nargs=2, type=float, default=(0.99, 1.01), metavar=("LOW", "HIGH"),
@@ -58,6 +72,9 @@ def add_arguments(parser):
         help="besides, every file the same byte for byte, and the printed lines the same",
     )
     parser.add_argument("--spots", type=int, default=50, metavar="N", help="follow the brightest N spots (default: 50)")
+    parser.add_argument(
+        "--save-diff", action="store_true", help=f"write ours minus reference as {DIFFERENCE}, float32, as well"
+    )
     parser.add_argument("--no-picture", action="store_true", help="do not make compare.png")
     parser.add_argument("--images", nargs=2, metavar=("A.bin", "B.bin"), help="compare these, B being the reference")
     parser.add_argument("--shape", nargs=2, type=int, metavar=("S", "F"), help="their pixels along slow and fast")
@@ -103,11 +120,12 @@ def compare_programs(args, limits):
     """Two programs on one command line."""
     from ...inspect.compare_runs import compare_results, plan_run, run_program
 
-    ours = find_program(args.ours or os.path.join(os.path.dirname(sys.executable), "nanoBragg"), "--ours")
-    named = args.reference or os.environ.get("NANOBRAGG_C")
-    if not named:
+    beside = os.path.join(os.path.dirname(sys.executable), "nanoBragg")
+    ours = find_program(*named_program((args.ours, "--ours"), "NB_PY_BIN") or (beside, "--ours"))
+    named = named_program((args.reference, "--reference"), "NANOBRAGG_C", "NB_C_BIN")
+    if named is None:
         raise NanoBraggError("there is no reference program; give --reference EXE, or set NANOBRAGG_C")
-    reference = find_program(named, "--reference" if args.reference else "NANOBRAGG_C")
+    reference = find_program(*named)
     plan = plan_run(args.flags, args.roi)
     folder = prepare(args.outdir or "nb-compare", [source for _, source in plan.inputs])
     for remark in plan.remarks:
@@ -149,6 +167,12 @@ def compare_programs(args, limits):
     return verdict(outcome.failures)
 
 
+def named_program(given, *variables):
+    """(path, what names it) of the argument, given as such a pair, or of the first variable that is set; or None."""
+    pairs = [given, *((os.environ.get(name), name) for name in variables)]
+    return next((pair for pair in pairs if pair[0]), None)
+
+
 def find_program(name, flag):
     """The path of an executable, looked for on the PATH if it is a bare name."""
     found = shutil.which(name)
@@ -171,6 +195,7 @@ def prepare(name, inputs):
         "reference",
         SUMMARY,
         PICTURE,
+        DIFFERENCE,
         *(f"{n}.{s}" for n in ("ours", "reference") for s in ("stdout", "stderr")),
     )
     try:
@@ -203,6 +228,9 @@ def finish(folder, args, summary, metrics, failures, images):
             picture = PICTURE
         except ImportError as error:
             print(f"note: no {PICTURE} ({error}); pip install 'nanobragg-py[plot]' for pictures", file=sys.stderr)
+    if args.save_diff and metrics is not None:
+        ours, reference = images
+        (folder / DIFFERENCE).write_bytes((ours - reference).astype("float32").tobytes())
     summary = {
         "nanobragg_py": __version__,
         **summary,

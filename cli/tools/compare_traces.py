@@ -98,6 +98,9 @@ def headline(comparison):
     lines.append(f"{len(comparison.pairs)} pairs, tolerance {comparison.tolerance:g}")
     if any("flags" not in trace.comments for trace in (comparison.a, comparison.b)):
         lines.append("not every trace names its flags, so whether they are the same was not checked")
+    converted = {f"{pair.name} ({pair.remark})": None for pair in comparison.pairs if pair.remark}
+    if converted:
+        lines.append(f"taken for 1/A, as the names say: {', '.join(converted)}")
     for letter, names in (("A", comparison.only_a), ("B", comparison.only_b)):
         if names:
             lines.append(f"only in {letter}: {' '.join(names)}")

@@ -23,6 +23,10 @@ example:
   nanobragg-py trace --pixel 30 12 -- -cell 40 50 60 90 90 90 -default_F 100 -N 5 -detpixels 64
 """
 
+PREFIXES = ("TRACE", "TRACE_PY", "TRACE_C")
+#: what older programs call the modes of -compat
+PHI_MODES = {"spec": "spec", "c-parity": "c"}
+
 
 def add_arguments(parser):
     parser.description = DESCRIPTION
@@ -32,21 +36,49 @@ def add_arguments(parser):
     )
     parser.add_argument("--json", metavar="FILE", help="write the trace as JSON as well")
     parser.add_argument("--phi-log", metavar="FILE", help="write the TRACE_PHI lines to a file of their own as well")
+    parser.add_argument("--out", metavar="FILE", help="write the trace there and not to standard output")
+    parser.add_argument(
+        "--prefix",
+        choices=PREFIXES,
+        default="TRACE",
+        help="first word of the lines; TRACE_PY and TRACE_C write phi steps as older programs do, one a line",
+    )
+    parser.add_argument(
+        "--phi-mode",
+        choices=tuple(PHI_MODES),
+        help="spec: every phi step is rotated afresh; c-parity: as -compat c among the flags",
+    )
+    parser.add_argument(
+        "--emit-rot-stars", action="store_true", help="for scripts that ask for them; rotated vectors are always there"
+    )
+    parser.add_argument(
+        "--dtype",
+        choices=("float64", "float32"),
+        default="float64",
+        help="for scripts that say it; a trace is in float64 always",
+    )
 
 
 def run(args):
     if not args.flags:
         raise NanoBraggError("there is nothing to trace; give nanoBragg's flags after --")
-    for flag, name in (("--json", args.json), ("--phi-log", args.phi_log)):
+    for flag, name in (("--json", args.json), ("--phi-log", args.phi_log), ("--out", args.out)):
         if name is not None:
             check_writable(name, f"give another name with {flag}")
     loaded = load_args(args.flags, complain=warn)
-    trace = trace_pixel(loaded.experiment, loaded.table, *args.pixel, loaded.options.compat)
+    if args.dtype == "float32":
+        warn("--dtype float32 is taken for float64, in which every trace is")
+    compat = PHI_MODES[args.phi_mode] if args.phi_mode else loaded.options.compat
+    trace = trace_pixel(loaded.experiment, loaded.table, *args.pixel, compat)
     if args.json is not None:
         write_file(args.json, as_bytes(json.dumps(plain(trace.as_dict(args.flags)), indent=1)))
     if args.phi_log is not None:
-        write_file(args.phi_log, as_bytes("\n".join(trace.phi_lines(args.flags))))
-    print("\n".join(trace.lines(args.flags)))
+        write_file(args.phi_log, as_bytes("\n".join(trace.phi_lines(args.flags, args.prefix))))
+    text = "\n".join(trace.lines(args.flags, args.prefix))
+    if args.out is not None:
+        write_file(args.out, as_bytes(text))
+    else:
+        print(text)
     return 0
 
 

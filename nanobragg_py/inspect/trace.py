@@ -62,20 +62,26 @@ class Trace(Record):
             f"# flags: {join(flags)}",
         ]
 
-    def lines(self, flags):
-        """The trace as text: the comment lines, then a line a quantity."""
-        lines = self.header(flags) + trace_lines("TRACE", self.setup)
-        for subpixel in self.subpixels:
-            lines += trace_lines("TRACE", subpixel)
-            for source in subpixel["sources"]:
-                lines += trace_lines("TRACE", source)
-                for step in source["steps"]:
-                    lines += trace_lines("TRACE_PHI", step)
-        return lines + trace_lines("TRACE", self.pixel)
+    def lines(self, flags, prefix="TRACE"):
+        """The trace as text: the comment lines, then a line a quantity, each with the prefix in front.
 
-    def phi_lines(self, flags):
+        With another prefix than TRACE the phi steps are in the manner of older programs: one line a step with
+        ``name=value`` pairs (see `phi_pairs`), and the quantities of the step in lines like all others.
+        """
+        lines = self.header(flags) + trace_lines(prefix, self.setup)
+        for subpixel in self.subpixels:
+            lines += trace_lines(prefix, subpixel)
+            for source in subpixel["sources"]:
+                lines += trace_lines(prefix, source)
+                for step in source["steps"]:
+                    lines += step_lines(prefix, step)
+        return lines + trace_lines(prefix, self.pixel)
+
+    def phi_lines(self, flags, prefix="TRACE"):
         """The comment lines and the lines of the phi steps and domains alone."""
-        return self.header(flags) + [line for step in self.steps() for line in trace_lines("TRACE_PHI", step)]
+        if prefix == "TRACE":
+            return self.header(flags) + [line for step in self.steps() for line in trace_lines("TRACE_PHI", step)]
+        return self.header(flags) + [phi_pairs(prefix, step) for step in self.steps()]
 
     def as_dict(self, flags):
         """The trace for JSON (docs/trace.md has the schema)."""
@@ -91,6 +97,7 @@ class Trace(Record):
             "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
             "slow": self.slow,
             "fast": self.fast,
+            "per_phi_entries": [phi_entry(step) for step in self.steps()],
             "setup": self.setup,
             "subpixels": self.subpixels,
             "pixel": self.pixel,
@@ -106,6 +113,31 @@ def trace_lines(word, quantities):
         for row in value if isinstance(value, list) else [value]:
             lines.append(f"{word}: {name} {value_text(row)}")
     return lines
+
+
+def phi_entry(step):
+    """What older programs tell of a phi step, under their names."""
+    return {
+        "phi_tic": step["phi_step"],
+        "phi_deg": step["phi_deg"],
+        "k_frac": step["hkl_frac"][1],
+        "F_latt_b": step["F_latt_b"],
+        "F_latt": step["F_latt"],
+    }
+
+
+def phi_pairs(prefix, step):
+    """The same as a line: ``TRACE_C_PHI phi_tic=0 phi_deg=0 k_frac=... F_latt_b=... F_latt=...``."""
+    return f"{prefix}_PHI " + " ".join(f"{name}={value_text(value)}" for name, value in phi_entry(step).items())
+
+
+def step_lines(prefix, step):
+    """The lines of a phi step and domain in the text of a trace."""
+    if prefix == "TRACE":
+        return trace_lines("TRACE_PHI", step)
+    lines = trace_lines(prefix, step)
+    behind = next(i for i, line in enumerate(lines, 1) if line.startswith(f"{prefix}: F_latt "))
+    return [*lines[:behind], phi_pairs(prefix, step), *lines[behind:]]
 
 
 def value_text(value):

@@ -28,8 +28,16 @@ MARKERS = {
     "mosaic_domain": "domain",
 }
 ALIASES = {"phi_tic": "phi_step"}
+#: what is told of a phi step up to the lattice transform
+LATTICE = frozenset(name for name in QUANTITIES["step"] if name.startswith(("rot_", "V_", "hkl_", "F_latt")))
+#: what older programs tell of a vector, and the component it is
+COMPONENTS = {"k_frac": ("hkl_frac", 1)}
+#: how many times larger than in 1/A a quantity is that comes in 1/m, whatever its name says, and how exactly
+PER_METER = 1e10
+PER_METER_SLACK = 1e-3
 
-_LINE = re.compile(r"\s*TRACE\w*\s*[:\s]\s*(\S.*)")
+# two blanks and more indent what is said to people
+_LINE = re.compile(r"\s*TRACE\w*(?:: ?| )(\S.*)")
 _PAIR = re.compile(r"([A-Za-z_]\w*)\s*=\s*(.*?)\s*(?=[A-Za-z_]\w*\s*=|$)")
 _COMMENT = re.compile(r"# (\w+): (.*)")
 _BETWEEN = re.compile(r"[\s,;()\[\]]+")
@@ -56,7 +64,7 @@ class Pair(Record):
 
     a, b: the values. absolute: the largest difference of two components; inf where words or the number of values
     differ. relative: that over the largest component of either (a vector's small components are compared on the
-    vector's scale). grade: a key of GRADES.
+    vector's scale). grade: a key of GRADES. remark: what was done to the values before, or nothing.
     """
 
     _fields = {
@@ -67,6 +75,7 @@ class Pair(Record):
         "absolute": REQUIRED,
         "relative": REQUIRED,
         "grade": REQUIRED,
+        "remark": "",
     }
 
 
@@ -119,6 +128,7 @@ def read_trace(path):
     except OSError as error:
         raise NanoBraggError(f"cannot read {path}: {error.strerror}") from None
     comments, quantities, where = {}, [], {}
+    begun = 0  # of quantities, where a step begins that a line of pairs ends
     of_pixel = QUANTITIES["pixel"]
     for number, line in enumerate(lines, 1):
         comment = _COMMENT.match(line)
@@ -131,23 +141,46 @@ def read_trace(path):
         for name, text in named_values(found[1]):
             name = ALIASES.get(name, name)
             values = tuple(map(number_or_word, filter(None, _BETWEEN.split(text))))
+            if is_prose(values):
+                continue
             if name in MARKERS and len(values) == 1:
+                if name == "phi_step" and "=" in found[1]:
+                    if where.get(name) != values[0]:
+                        where = enter(where, name, values[0])
+                        quantities[begun:] = [of_step(quantity, where) for quantity in quantities[begun:]]
+                    continue
                 where = enter(where, name, values[0])
             else:
                 if name in of_pixel:
                     where = {}
                 quantities.append(Quantity(name=name, values=values, where=where, line=number))
+        if "phi_step" in where and "=" in found[1]:
+            begun = len(quantities)
     if not quantities:
         raise NanoBraggError(f"{path} has no TRACE lines; make a trace with nanobragg-py trace > FILE")
     return TraceFile(path=path, comments=comments, quantities=quantities)
 
 
+def of_step(quantity, where):
+    """A quantity that came before the line of pairs of its phi step, as older programs have it: in that step."""
+    return quantity.replace(where=where) if quantity.name in LATTICE else quantity
+
+
 def named_values(text):
     """[(name, text of its values), ...] of what follows TRACE on a line."""
     if "=" in text:
-        return _PAIR.findall(text)
+        return _PAIR.findall(text) if _PAIR.match(text) else []
     name, _, values = text.partition(" ")
     return [(name.rstrip(":"), values)]
+
+
+def is_prose(values):
+    """Whether what follows a name is a sentence: nothing, or more than one thing with a word among them.
+
+    ``Direct-space cell volume: V_cell = 1/V_star = 24682.3`` tells a person how a number came about.
+    """
+    words = [value for value in values if isinstance(value, str) and not any(map(str.isdigit, value))]
+    return not values or (len(values) > 1 and bool(words))
 
 
 def number_or_word(text):
@@ -179,6 +212,7 @@ def compare_traces(a, b, tolerance=TOLERANCE):
     say, and for traces that have nothing in common.
     """
     check_same_experiment(a, b)
+    a, b = with_components(a, b), with_components(b, a)
     common = markers_of(a) & markers_of(b)
     theirs = keyed(b, common)
     pairs, only_a = [], {}
@@ -193,6 +227,23 @@ def compare_traces(a, b, tolerance=TOLERANCE):
         raise NanoBraggError(f"{a.path} and {b.path} have no quantity in common; compare traces of the same kind")
     only_b = {quantity.name: None for quantity in theirs.values()}
     return TraceComparison(a=a, b=b, tolerance=tolerance, pairs=pairs, only_a=tuple(only_a), only_b=tuple(only_b))
+
+
+def with_components(trace, other):
+    """The trace with the components of its vectors that the other one tells alone."""
+    names, theirs = ({quantity.name for quantity in each.quantities} for each in (trace, other))
+    wanted = {
+        vector: (name, index)
+        for name, (vector, index) in COMPONENTS.items()
+        if name in theirs and name not in names and vector in names
+    }
+    quantities = []
+    for quantity in trace.quantities:
+        quantities.append(quantity)
+        name, index = wanted.get(quantity.name, (None, 0))
+        if name is not None and index < len(quantity.values):
+            quantities.append(quantity.replace(name=name, values=(quantity.values[index],)))
+    return trace.replace(quantities=quantities)
 
 
 def markers_of(trace):
@@ -215,6 +266,7 @@ def compared(a, b, where, tolerance):
     absolute, scale = 0.0, 0.0
     if len(a.values) != len(b.values):
         absolute = inf
+    a, b, remark = in_one_unit(a, b)
     for x, y in zip(a.values, b.values, strict=False):
         if x == y or (x != x and y != y):
             difference = 0.0
@@ -234,7 +286,24 @@ def compared(a, b, where, tolerance):
         absolute=absolute,
         relative=relative,
         grade=grade(relative, tolerance),
+        remark=remark,
     )
+
+
+def in_one_unit(a, b):
+    """Both quantities in 1/Angstrom where the name says so and one of them comes in 1/m, and a word about it."""
+    if not a.name.endswith("_A_inv"):
+        return a, b, ""
+    sizes = [max((abs(x) for x in q.values if isinstance(x, float)), default=0.0) for q in (a, b)]
+    if 0.0 in sizes:
+        return a, b, ""
+    for large, letter in ((0, "A"), (1, "B")):
+        if abs(sizes[large] / sizes[1 - large] / PER_METER - 1.0) < PER_METER_SLACK:
+            quantity = (a, b)[large]
+            values = tuple(x / PER_METER if isinstance(x, float) else x for x in quantity.values)
+            quantity = quantity.replace(values=values)
+            return (quantity, b, f"{letter} in 1/m") if large == 0 else (a, quantity, f"{letter} in 1/m")
+    return a, b, ""
 
 
 def grade(relative, tolerance):
