@@ -102,9 +102,11 @@ class BuildExtensions(build_ext):
         package = os.path.join(tree, "nanobragg_py")
         os.makedirs(package, exist_ok=True)
         for name, folder in (("kernels", "kernels"), *((room, f"nanobragg_py/{room}") for room in ("flags",))):
-            link = os.path.join(package, name)
+            link, folder = os.path.join(package, name), os.path.abspath(folder)
+            if os.path.islink(link) and os.readlink(link) != folder:  # of a checkout that was copied or moved
+                os.unlink(link)
             if not os.path.islink(link):
-                os.symlink(os.path.abspath(folder), link)
+                os.symlink(folder, link)
         with open(os.path.join(package, "__init__.py"), "w"):
             pass
         sources = {}
