@@ -9,8 +9,8 @@ import sys
 from time import perf_counter
 
 from ..errors import NanoBraggError, UsageError
+from ..flags.nanobragg import TABLE, parse, prescan, warning_sentences
 from ..flags.options import Options
-from ..flags.parser import parse, prescan, warning_sentences
 
 INTERRUPTED = 130
 #: threads that are started before there is work for them
@@ -24,7 +24,7 @@ def main(argv):
     except UsageError as error:
         from ..flags.usage import usage_text
 
-        say(usage_text().splitlines())
+        say(usage_text(TABLE).splitlines())
         complain(f"ERROR: {error}")
         return error.status
     except NanoBraggError as error:
@@ -50,7 +50,7 @@ def run(argv):
     if options.show_help:
         from ..flags.usage import usage_text
 
-        say(usage_text().splitlines())
+        say(usage_text(TABLE).splitlines())
         return 0
     if options.show_version:
         from .version import version_lines

@@ -13,7 +13,7 @@ import sys
 
 from .. import __version__
 from ..errors import NanoBraggError
-from ..flags.parser import matching_rules
+from ..flags.nanobragg import matching_rules
 
 #: name: (module in cli/tools, one line of help)
 TOOLS = {

@@ -14,8 +14,8 @@ from nanobragg_py.cli.main import main
 from nanobragg_py.cli.tools.explain import text_lines
 from nanobragg_py.errors import NanoBraggError
 from nanobragg_py.experiment.load import load_args
+from nanobragg_py.flags.nanobragg import parse
 from nanobragg_py.flags.options import DEFAULTS
-from nanobragg_py.flags.parser import parse
 from nanobragg_py.inspect.explain import explain
 
 GOLDEN = Path(__file__).parent.parent / "golden"

@@ -9,7 +9,7 @@ import plain_random
 import pytest
 
 from nanobragg_py.errors import NanoBraggError
-from nanobragg_py.flags.parser import parse
+from nanobragg_py.flags.nanobragg import parse
 from nanobragg_py.inspect import golden
 from nanobragg_py.kernels.loops.job import processor_level
 from nanobragg_py.kernels.noise.random import Ran1

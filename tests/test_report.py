@@ -17,7 +17,7 @@ from nanobragg_py.experiment.resolve import resolve
 from nanobragg_py.files import report
 from nanobragg_py.files.matrix import read_matrix
 from nanobragg_py.files.table import read_sources
-from nanobragg_py.flags.parser import parse
+from nanobragg_py.flags.nanobragg import parse
 
 GOLDEN = Path(__file__).parent.parent / "golden"
 REFERENCE = os.environ.get("NANOBRAGG_C")

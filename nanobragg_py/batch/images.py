@@ -151,7 +151,7 @@ class Maker:
     def _read_flags(self, tokens):
         from ..experiment.load import INPUTS, load, read_headers, read_matrix, read_sources
         from ..experiment.options_map import from_options
-        from ..flags.parser import parse, prescan, warning_sentences
+        from ..flags.nanobragg import parse, prescan, warning_sentences
 
         options, folder = Options(), self.job.folder
         mask, _ = read_headers(*prescan(tokens), options, folder=folder)
@@ -271,7 +271,7 @@ def _images(maker, indices, labels):
 
 def parsed(tokens):
     """The Options that tokens alone set."""
-    from ..flags.parser import parse
+    from ..flags.nanobragg import parse
 
     options = Options()
     parse(tokens, options)

@@ -170,7 +170,7 @@ class Job:
             if not self.from_flags:
                 raise FieldError(f"{name} varies, which needs an experiment stated by flags; use the names of fields")
             if name != "flags":
-                from ..flags.parser import matching_rules
+                from ..flags.nanobragg import matching_rules
 
                 if not matching_rules(name):
                     raise FieldError(f"{name} is no flag of nanoBragg")

@@ -21,7 +21,7 @@ def flags_experiment(flags, crystal=True, factors=True, complain=ignore):
     factors: False where structure factors are not wanted: those that are given are not read. Where they are wanted and
     there are none, all are 1. Raises NanoBraggError.
     """
-    from ..flags.parser import parse, prescan
+    from ..flags.nanobragg import parse, prescan
 
     options = Options()
     mask, opening = read_headers(*prescan(flags), options, complain)

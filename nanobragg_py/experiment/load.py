@@ -116,7 +116,7 @@ def read_headers(mask_file, img_file, options, complain=ignore, folder=None):
 
 def load_args(argv, folder=None, write_dump=False, say=ignore, complain=ignore):
     """`load` for a command line (the tokens without the program's name), quietly and without leaving a dump file."""
-    from ..flags.parser import parse, prescan
+    from ..flags.nanobragg import parse, prescan
 
     options = Options()
     mask, opening = read_headers(*prescan(argv), options, complain, folder)

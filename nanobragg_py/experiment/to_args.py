@@ -11,8 +11,9 @@ from math import copysign, inf, nextafter, pi
 from sys import byteorder
 
 from ..errors import FieldError
+from ..flags.nanobragg import RULES
 from ..flags.options import DEFAULTS
-from ..flags.rules import RULES, UNITS
+from ..flags.parser import UNITS
 from .options_map import VECTORS, to_options
 
 #: options that need more than their rule of the table

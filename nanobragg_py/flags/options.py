@@ -5,6 +5,8 @@ defaults of `resolve` are written against; the reference program uses the same s
 them as a value (``-osc -1``) gets the same result from both.
 """
 
+from .parser import OptionRecord
+
 NAN = float("nan")
 
 #: every option with its default; see docs/flags.md for the flags that set them
@@ -135,17 +137,8 @@ DEFAULTS = {
 }
 
 
-class Options:
-    """The options as attributes; every one has its default. Mutable, since later flags override earlier ones."""
+class Options(OptionRecord):
+    """The options of a command line of nanoBragg."""
 
     __slots__ = tuple(DEFAULTS)
-
-    def __init__(self, **values):
-        for name, default in DEFAULTS.items():
-            setattr(self, name, values.pop(name, default))
-        if values:
-            raise TypeError(f"no such option: {', '.join(values)}")
-
-    def __repr__(self):
-        changed = ((k, getattr(self, k)) for k in DEFAULTS)
-        return f"Options({', '.join(f'{k}={v!r}' for k, v in changed if v is not DEFAULTS[k])})"
+    defaults = DEFAULTS

@@ -1,12 +1,12 @@
-"""The usage text, made from the flag table."""
-
-from .rules import GROUPS, RETIRED, RULES
+"""Usage texts, made from the flag tables."""
 
 WIDTH = 100
 #: column at which the help starts
 COLUMN = 36
 
-HEAD = """\
+#: what comes before the flags, for each program
+HEADS = {
+    "nanoBragg": """\
 Usage: nanoBragg -mat FILE -hkl FILE [flag [value ...]] ...
    or: nanoBragg -cell A B C ALPHA BETA GAMMA -default_F X [flag [value ...]] ...
 
@@ -14,22 +14,40 @@ Simulates the diffraction image of a crystal of few unit cells. It needs a unit 
 and structure factors (-hkl, a dump file of an earlier run, or -default_F). Later flags override
 earlier ones; flags it does not know are ignored with a warning.
 
-"""
+""",
+    "noisify": """\
+Usage: noisify -floatfile FILE [flag [value ...]] ...
 
-FOOT = """\
+Makes of a float image what a detector records: photon noise, point spread, flicker, calibration and
+read-out noise, gain and offset. Later flags override earlier ones; flags it does not know are
+ignored with a warning.
+
+""",
+}
+
+FOOTS = {
+    "nanoBragg": """\
 docs/flags.md of the nanobragg_py sources describes how flags are read, and each one in detail.
-"""
+""",
+    "noisify": """\
+docs/noisify.md of the nanobragg_py sources describes each one in detail.
+""",
+}
 
 
-def usage_text():
-    """The usage text: every flag but those of older documents, at most `WIDTH` columns wide, with a final newline."""
-    lines = [HEAD]
-    for group in GROUPS:
-        if group != RETIRED:
+def usage_text(table):
+    """The usage text of a `Table`: every flag but those of older documents, with a final newline.
+
+    It is at most `WIDTH` columns wide.
+    """
+    lines = [HEADS[table.program]]
+    for group in table.groups:
+        rules = [rule for rule in table.rules if rule.group == group and rule.action != "retired"]
+        if rules:
             lines.append(f"{group}:\n")
-            lines.extend(_entry(rule) for rule in RULES if rule.group == group)
+            lines.extend(_entry(rule) for rule in rules)
             lines.append("\n")
-    lines.append(FOOT)
+    lines.append(FOOTS[table.program])
     return "".join(lines)
 
 

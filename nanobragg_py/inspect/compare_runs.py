@@ -11,8 +11,8 @@ from pathlib import Path
 from ..errors import NanoBraggError
 from ..experiment.load import read_headers
 from ..experiment.resolve.detector import detector_size
+from ..flags.nanobragg import parse, prescan
 from ..flags.options import Options
-from ..flags.parser import parse, prescan
 from ..records import REQUIRED, Record
 from . import golden
 from .compare import clipped, floats, image_metrics, shortcomings

@@ -7,9 +7,8 @@
 from .. import __version__
 from ..errors import NanoBraggError
 from ..experiment.load import load, read_headers
+from ..flags.nanobragg import INERT, RETIRED, matching_rules, nearest_flag, parse, prescan, warning_sentences
 from ..flags.options import DEFAULTS, Options
-from ..flags.parser import matching_rules, nearest_flag, parse, prescan, warning_sentences
-from ..flags.rules import INERT, RETIRED
 from ..records import REQUIRED, Record
 from .explain_oddities import oddities
 from .explain_quantities import quantities

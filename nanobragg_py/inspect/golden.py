@@ -16,7 +16,7 @@ from time import perf_counter
 
 import numpy as np
 
-from ..flags.parser import parse
+from ..flags.nanobragg import parse
 from ..records import REQUIRED, Record
 
 #: a pixel may differ from its reference by this part of its value, and by this part of the image's maximum

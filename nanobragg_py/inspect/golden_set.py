@@ -12,7 +12,7 @@ from pathlib import Path
 
 from .. import __version__
 from ..errors import NanoBraggError
-from ..flags.parser import parse
+from ..flags.nanobragg import parse
 from . import golden
 from .compare import floats, image_metrics
 from .compare_runs import INPUTS, float_layout, outside, read_flags

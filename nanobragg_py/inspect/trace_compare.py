@@ -10,7 +10,7 @@ import shlex
 from math import inf
 
 from ..errors import NanoBraggError
-from ..flags.rules import OWN, RULES
+from ..flags.nanobragg import OWN, RULES
 from ..records import REQUIRED, Record
 from .trace_quantities import QUANTITIES
 

@@ -1,52 +1,13 @@
-"""The flag table: every rule of the drop-in's command line, in the order in which the reference tries them.
+"""nanoBragg's flag table: every rule of its command line, in the order in which the reference tries them.
 
-One table drives the parser, the usage text, docs/flags.md and whatever else needs to know flags. A token of the command
+The table drives the parser, the usage text, docs/flags.md and whatever else needs to know flags. A token of the command
 line that begins with ``-`` is compared with every rule, and several may fire; see `Rule` for what a row says.
 """
 
-import math
+from math import pi
 
-#: degrees per radian, from the digits of the reference's 180*M_1_PI
-RTD = 180.0 * 0.31830988618379067154
-
-#: Conversions by a constant: the value kept is ``number * factor / divisor``, and one of the two is 1. The reference
-#: divides by 1000 here and multiplies by 1e-6 there, and the last bit of the result depends on which.
-UNITS = {
-    "number": (1.0, 1.0),
-    "deg": (1.0, RTD),
-    "mm": (1.0, 1000.0),
-    "mrad": (1.0, 1000.0),
-    "percent": (1.0, 100.0),
-    "um": (1e-6, 1.0),
-    "um_water": (1.0, 1e6),
-    "A": (1.0, 1e10),
-    "A_dmin": (1e-10, 1.0),
-    "g/cm3": (1e6, 1.0),
-}
-
-#: what people are shown for a value of each conversion
-METAVARS = {
-    None: "",
-    "number": "X",
-    "deg": "DEG",
-    "mm": "MM",
-    "mrad": "MRAD",
-    "percent": "PERCENT",
-    "um": "UM",
-    "um_water": "UM",
-    "A": "ANGSTROM",
-    "A_dmin": "ANGSTROM",
-    "g/cm3": "G/CM3",
-    "eV": "EV",
-    "int": "N",
-    "cells": "N",
-    "seed": "N",
-    "count": "N",
-    "word": "FILE",
-}
-
-#: the largest whole number an own flag takes: it has to fit a C int
-MAX_COUNT = 2147483647
+from .options import Options
+from .parser import INERT, OWN, Rule, Table, own, switch
 
 CRYSTAL = "Crystal"
 FACTORS = "Structure factors"
@@ -55,92 +16,10 @@ DETECTOR = "Detector"
 SAMPLING = "Sampling"
 OUTPUT = "Output"
 RANDOM = "Random numbers"
-INERT = "Read, but without effect on the image"
-OWN = "Flags of nanobragg_py, which the reference ignores"
 RETIRED = "Flags of older documents: ignored, with a warning"
 
 #: the order in which people are shown the groups
 GROUPS = (CRYSTAL, FACTORS, BEAM, DETECTOR, SAMPLING, OUTPUT, RANDOM, INERT, OWN, RETIRED)
-
-
-class Rule:
-    """One rule of the table.
-
-    group: the heading it is shown under. names: the spellings people are shown; the first names the rule.
-    convert: how each value is read: a key of `UNITS`; "int"; "cells" (an int, kept as a float); "seed" (an int,
-    negated); "eV"; "word" (as it is); "count" (strictly a whole number from 0 to `MAX_COUNT`); "choice" (strictly one
-    of choices); None when there is no value.
-    dests: the options that receive it: a single value goes to each of them, several go there as a tuple.
-    help, metavar: for people. sets: (option, constant) pairs set besides.
-    values: how many tokens have to follow for the rule to fire (rules of older documents fire without).
-    needles: what tokens are compared with; often shorter than the names (``-mat`` for ``-matrix``).
-    match: "has" (the token contains a needle), "is" (it equals one) or "own" (it equals one, a second dash in front
-    allowed). Where the reference asks for a needle and a length, the length is the needle's, which is "is".
-    action: "set", or the name of the rule where it needs code of its own in the parser.
-    first_pass: tried before the other rules, whatever those stop. stop: once it fired, later rules are not tried.
-    """
-
-    __slots__ = (
-        "action",
-        "choices",
-        "convert",
-        "dests",
-        "first_pass",
-        "group",
-        "help",
-        "match",
-        "metavar",
-        "names",
-        "needles",
-        "sets",
-        "stop",
-        "values",
-    )
-
-    def __init__(
-        self,
-        group,
-        names,
-        convert,
-        dests,
-        help,
-        metavar=None,
-        sets=(),
-        values=1,
-        needles=None,
-        match="has",
-        action="set",
-        first_pass=False,
-        stop=False,
-        choices=(),
-    ):
-        self.group = group
-        self.names = tuple(names.split())
-        self.convert = convert
-        self.dests = tuple(dests.split())
-        self.help = help
-        self.metavar = METAVARS[convert] if metavar is None else metavar
-        self.sets = sets
-        self.values = values if convert else 0
-        self.needles = tuple(needles.split()) if needles else self.names
-        self.match = match
-        self.action = action
-        self.first_pass = first_pass
-        self.stop = stop
-        self.choices = choices
-
-    @property
-    def name(self):
-        """The spelling that names the rule."""
-        return self.names[0]
-
-    def __repr__(self):
-        return f"<Rule {self.name}>"
-
-
-def _switch(group, names, sets, help, **more):
-    """A rule without values: it sets constants."""
-    return Rule(group, names, None, "", help, sets=sets, **more)
 
 
 def _retired(name, metavar, help):
@@ -151,15 +30,6 @@ def _retired(name, metavar, help):
 def _vector(group, name, help):
     """A rule that reads a laboratory vector into the option of its name and leaves the named conventions."""
     return Rule(group, name, "number", name[1:], f"{help}; convention CUSTOM", "X Y Z", sets=_CUSTOM, values=3)
-
-
-def _own(name, convert, dest, help, metavar=None):
-    """A flag of our own: exact, and strict about its values."""
-    if convert is None:
-        return _switch(OWN, name, ((dest, True),), help, match="own")
-    choices = tuple(metavar.split("|")) if convert == "choice" else ()
-    values = len(metavar.split()) if metavar else 1
-    return Rule(OWN, name, convert, dest, help, metavar, values=values, match="own", choices=choices)
 
 
 _BEAM_PIVOT = (("pivot", "beam"),)
@@ -243,13 +113,14 @@ RULES = (
         "pivot",
         "what detector rotations leave in place; a named convention overrides it",
         "beam|sample",
-        action="pivot",
+        action="words",
+        choices=("sample", "beam"),
     ),
-    _switch(DETECTOR, "-mosflm", (("convention", "MOSFLM"), *_BEAM_PIVOT), "MOSFLM's axes and beam centre (default)"),
-    _switch(DETECTOR, "-xds", (("convention", "XDS"), *_SAMPLE_PIVOT), "XDS's axes and origin; pivot sample"),
-    _switch(DETECTOR, "-adxv", (("convention", "ADXV"), *_BEAM_PIVOT), "ADXV's axes and beam centre; pivot beam"),
-    _switch(DETECTOR, "-denzo", (("convention", "DENZO"), *_BEAM_PIVOT), "DENZO's axes and beam centre; pivot beam"),
-    _switch(DETECTOR, "-dials", (("convention", "DIALS"), *_BEAM_PIVOT), "DIALS's axes and origin; pivot sample"),
+    switch(DETECTOR, "-mosflm", (("convention", "MOSFLM"), *_BEAM_PIVOT), "MOSFLM's axes and beam centre (default)"),
+    switch(DETECTOR, "-xds", (("convention", "XDS"), *_SAMPLE_PIVOT), "XDS's axes and origin; pivot sample"),
+    switch(DETECTOR, "-adxv", (("convention", "ADXV"), *_BEAM_PIVOT), "ADXV's axes and beam centre; pivot beam"),
+    switch(DETECTOR, "-denzo", (("convention", "DENZO"), *_BEAM_PIVOT), "DENZO's axes and beam centre; pivot beam"),
+    switch(DETECTOR, "-dials", (("convention", "DIALS"), *_BEAM_PIVOT), "DIALS's axes and origin; pivot sample"),
     _vector(DETECTOR, "-fdet_vector", "direction of the fast axis (default 0 0 1)"),
     _vector(DETECTOR, "-sdet_vector", "direction of the slow axis (default 0 -1 0)"),
     _vector(DETECTOR, "-odet_vector", "normal, pointing away from the sample (default 1 0 0)"),
@@ -282,9 +153,9 @@ RULES = (
     Rule(DETECTOR, "-detpixels", "int", "fpixels spixels", "pixels along both edges; overrides -detsize", match="is"),
     Rule(DETECTOR, "-detpixels_f -detpixels_x", "int", "fpixels", "pixels along fast"),
     Rule(DETECTOR, "-detpixels_s -detpixels_y", "int", "spixels", "pixels along slow"),
-    _switch(DETECTOR, "-curved_det", (("curved_det", True),), "every pixel at the same distance", action="curved_det"),
+    switch(DETECTOR, "-curved_det", (("curved_det", True),), "every pixel at the same distance", action="curved_det"),
     Rule(DETECTOR, "-pixel", "mm", "pixel_size", "edge of a pixel (default 0.1)"),
-    _switch(DETECTOR, "-point_pixel", (("point_pixel", True),), "solid angle without the obliquity of the pixel"),
+    switch(DETECTOR, "-point_pixel", (("point_pixel", True),), "solid angle without the obliquity of the pixel"),
     Rule(
         BEAM,
         "-polar",
@@ -294,10 +165,10 @@ RULES = (
         sets=(("nopolar", False),),
         match="is",
     ),
-    _switch(BEAM, "-nopolar", (("nopolar", True),), "polarization off"),
-    _switch(SAMPLING, "-oversample_thick", (("oversample_thick", True),), "absorption of every sub-step", stop=True),
-    _switch(SAMPLING, "-oversample_polar", (("oversample_polar", True),), "polarization of every sub-step", stop=True),
-    _switch(SAMPLING, "-oversample_omega", (("oversample_omega", True),), "solid angle of every sub-step", stop=True),
+    switch(BEAM, "-nopolar", (("nopolar", True),), "polarization off"),
+    switch(SAMPLING, "-oversample_thick", (("oversample_thick", True),), "absorption of every sub-step", stop=True),
+    switch(SAMPLING, "-oversample_polar", (("oversample_polar", True),), "polarization of every sub-step", stop=True),
+    switch(SAMPLING, "-oversample_omega", (("oversample_omega", True),), "solid angle of every sub-step", stop=True),
     Rule(SAMPLING, "-oversample", "int", "oversample", "sub-pixels along a pixel's edge (default: automatic)"),
     Rule(DETECTOR, "-roi", "int", "roi", "render only these pixels, all inclusive", "FMIN FMAX SMIN SMAX", values=4),
     Rule(BEAM, "-lambda -wavelength", "A", "wavelength", "wavelength (default 1)", needles="-lambda -wave"),
@@ -333,8 +204,8 @@ RULES = (
     Rule(BEAM, "-vdivstep", "mrad", "vdivstep", "step between vertical directions", match="is"),
     Rule(BEAM, "-vdivsteps", "int", "vdivsteps", "number of vertical directions"),
     Rule(BEAM, "-divsteps", "int", "hdivsteps vdivsteps", "both numbers"),
-    _switch(BEAM, "-round_div", (("round_div", True),), "directions within an ellipse (default)"),
-    _switch(BEAM, "-square_div", (("round_div", False),), "directions within a rectangle"),
+    switch(BEAM, "-round_div", (("round_div", True),), "directions within an ellipse (default)"),
+    switch(BEAM, "-square_div", (("round_div", False),), "directions within a rectangle"),
     Rule(OUTPUT, "-adc", "number", "adc_offset", "pixel value of zero photons (default 40)"),
     Rule(SAMPLING, "-phi", "deg", "phi0", "spindle angle at the start (default 0)", match="is"),
     Rule(SAMPLING, "-osc", "deg", "osc", "spindle rotation during the image (default 0)"),
@@ -379,7 +250,7 @@ RULES = (
         "word",
         "stol_file",
         "the same, 4 pi sin(theta)/lambda",
-        sets=(("stol_mult", 1e10 / math.pi / 4),),
+        sets=(("stol_mult", 1e10 / pi / 4),),
         match="is",
     ),
     Rule(BEAM, "-sourcefile", "word", "source_file", "x-ray sources: lines of x y z weight wavelength"),
@@ -394,25 +265,25 @@ RULES = (
         "image with photon noise (noiseimage.img)",
         sets=_NOISE_ON,
     ),
-    _switch(OUTPUT, "-nonoise", (("write_noise", False),), "no image with noise"),
-    _switch(OUTPUT, "-nopgm", (("write_pgm", False),), "no greyscale picture"),
+    switch(OUTPUT, "-nonoise", (("write_noise", False),), "no image with noise"),
+    switch(OUTPUT, "-nopgm", (("write_pgm", False),), "no greyscale picture"),
     Rule(OUTPUT, "-scale", "number", "scale", "scale of the image without noise (default: automatic)"),
     Rule(OUTPUT, "-pgmscale", "number", "pgm_scale", "scale of the greyscale picture", sets=_PGM_ON),
-    _switch(INERT, "-coherent", (("coherent", True),), "coherent sources"),
-    _switch(OUTPUT, "-printout", (("printout", True),), "print every pixel"),
-    _switch(OUTPUT, "-noprogress", (("progress", False),), "no progress meter"),
-    _switch(OUTPUT, "-progress", (("progress", True),), "progress meter (default)"),
-    _switch(
+    switch(INERT, "-coherent", (("coherent", True),), "coherent sources"),
+    switch(OUTPUT, "-printout", (("printout", True),), "print every pixel"),
+    switch(OUTPUT, "-noprogress", (("progress", False),), "no progress meter"),
+    switch(OUTPUT, "-progress", (("progress", True),), "progress meter (default)"),
+    switch(
         FACTORS,
         "-interpolate",
         (("interpolate", 1),),
         "interpolate between indices (default: if Na, Nb or Nc is below 3)",
     ),
-    _switch(FACTORS, "-nointerpolate", (("interpolate", 0),), "use the nearest index"),
-    _switch(CRYSTAL, "-round_xtal", (("shape", "round"),), "spots of an ellipsoidal crystal"),
-    _switch(CRYSTAL, "-square_xtal", (("shape", "square"),), "spots of a parallelepiped crystal (default)"),
-    _switch(CRYSTAL, "-gauss_xtal", (("shape", "gauss"),), "Gaussian spots"),
-    _switch(CRYSTAL, "-tophat_spots -binary_spots", (("shape", "tophat"),), "top-hat spots"),
+    switch(FACTORS, "-nointerpolate", (("interpolate", 0),), "use the nearest index"),
+    switch(CRYSTAL, "-round_xtal", (("shape", "round"),), "spots of an ellipsoidal crystal"),
+    switch(CRYSTAL, "-square_xtal", (("shape", "square"),), "spots of a parallelepiped crystal (default)"),
+    switch(CRYSTAL, "-gauss_xtal", (("shape", "gauss"),), "Gaussian spots"),
+    switch(CRYSTAL, "-tophat_spots -binary_spots", (("shape", "tophat"),), "top-hat spots"),
     Rule(CRYSTAL, "-fudge", "number", "fudge", "width of the spots (default 1)"),
     Rule(OUTPUT, "-printout_pixel", "int", "printout_pixel", "print this pixel only", "FAST SLOW", values=2),
     Rule(RANDOM, "-seed", "seed", "seed", "of the noise (default: the time)"),
@@ -425,16 +296,16 @@ RULES = (
         "of -misset random (default: the time); fires -misset too: put it last",
     ),
     Rule(SAMPLING, "-water", "um_water", "water", "background of so much water"),
-    _own("-compat", "choice", "compat", "c: reproduce the defects of the reference as well (default spec)", "c|spec"),
-    _own("-threads", "count", "threads", "threads (0: OMP_NUM_THREADS, or else every core; the default)"),
-    _own("-backend", "choice", "backend", "where to compute (default cpu)", "cpu|gpu|auto"),
-    _own("-device", "count", "device", "which GPU (default 0)"),
-    _own("-precision", "choice", "precision", "of the lattice transform (default double)", "double|single"),
-    _own("-noise_rng", "choice", "noise_rng", "random numbers of the noise (default ran1)", "ran1|philox"),
-    _own("-trace_pixel", "count", "trace_pixel", "print how this pixel comes about", "SLOW FAST"),
-    _own("-timing", None, "timing", "print how long each stage took"),
-    _own("-version", None, "show_version", "print the version and stop"),
-    _own("-help", None, "show_help", "print this text and stop"),
+    own("-compat", "choice", "compat", "c: reproduce the defects of the reference as well (default spec)", "c|spec"),
+    own("-threads", "count", "threads", "threads (0: OMP_NUM_THREADS, or else every core; the default)"),
+    own("-backend", "choice", "backend", "where to compute (default cpu)", "cpu|gpu|auto"),
+    own("-device", "count", "device", "which GPU (default 0)"),
+    own("-precision", "choice", "precision", "of the lattice transform (default double)", "double|single"),
+    own("-noise_rng", "choice", "noise_rng", "random numbers of the noise (default ran1)", "ran1|philox"),
+    own("-trace_pixel", "count", "trace_pixel", "print how this pixel comes about", "SLOW FAST"),
+    own("-timing", None, "timing", "print how long each stage took"),
+    own("-version", None, "show_version", "print the version and stop"),
+    own("-help", None, "show_help", "print this text and stop"),
     _retired("-detsize_x", "MM", "use -detsize_f"),
     _retired("-detsize_y", "MM", "use -detsize_s"),
     _retired("-xdet_vector", "X Y Z", "use -fdet_vector"),
@@ -445,3 +316,17 @@ RULES = (
     _retired("-dispstep", "N", "use -dispsteps"),
     _retired("-source_distance", "MM", "sources are at 10 m; use -sourcefile to place them"),
 )
+
+TABLE = Table("nanoBragg", RULES, Options, GROUPS)
+#: the table's methods under the names by which they are known, as nanoBragg's command line is read everywhere
+parse = TABLE.parse
+matching_rules = TABLE.matching_rules
+nearest_flag = TABLE.nearest_flag
+unknown_flags = TABLE.unknown_flags
+warning_sentences = TABLE.warning_sentences
+
+
+def prescan(argv):
+    """The first pass: ``(mask_file, img_file)``, names or None, whose headers count before any flag does."""
+    found = TABLE.prescan(argv)
+    return found["mask_file"], found["img_file"]
