@@ -402,3 +402,20 @@ def test_public_names_are_documented():
                     assert value.__doc__, f"{name}.{member}"
     with pytest.raises(AttributeError, match="nonsense"):
         _ = nanobragg_py.nonsense
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("detector.distance", 1e157),
+        ("detector.pixel_size", 1e157),
+        ("beam.wavelength", 1e-300),
+        ("crystal.lengths", (1e25, 1e25, 1e25)),
+        ("sampling.water", 1e150),
+        ("beam.dispersion", 2.0),
+    ],
+)
+def test_absurd_numbers_are_errors_of_the_field_and_not_the_end_of_the_process(field, value):
+    with pytest.raises(NanoBraggError) as error:
+        small(**{field: value}).render()
+    assert "\n" not in str(error.value)

@@ -6,6 +6,7 @@ from ...constants import CONVENTIONS
 from ...errors import NanoBraggError
 from ...vectors import cross, dot, length, rotate_axis, rotate_xyz, unit
 from ..resolved import ResolvedDetector
+from .finite import CENTRES, DIRECTIONS, DISTANCES, SIZES, out_of_reach
 from .steps import INT_MAX, ceil_to_int
 
 SMALLEST = 2.2250738585072014e-308
@@ -164,9 +165,15 @@ def place_detector(options, frame, thickness, mask, remark):
     Sbeam = dot(slow, from_origin)
     points = (Fclose, Sclose, Fbeam, Sbeam, Xclose, Yclose, Xbeam, Ybeam)
     if not all(isfinite(x) for x in (*dials_origin, distance, *from_origin, *points)):
-        raise NanoBraggError(
-            "the detector is out of reach of the beam; change -distance, the detector's rotations (-detector_rotx, "
-            "-detector_roty, -detector_rotz, -twotheta) or its vectors"
+        given = (options.close_distance, options.distance)
+        centre = (Xbeam, Ybeam, Xclose, Yclose)
+        raise out_of_reach(
+            (
+                (max(abs(x) for x in given if not isnan(x)), DISTANCES),
+                (max(abs(x) for x in centre), CENTRES),
+                (max(detsize_f, detsize_s), SIZES),
+                (length(frame.twotheta_axis), DIRECTIONS),
+            )
         )
     layers, thick, thickstep, mu = thickness
     return ResolvedDetector(

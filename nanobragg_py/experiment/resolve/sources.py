@@ -5,6 +5,7 @@ from math import isfinite
 from ...errors import NanoBraggError
 from ...vectors import cross, rotate_axis, scale, unit
 from ..resolved import ResolvedExperiment
+from .finite import check_finite
 
 #: metres from the sample to sources that are made up; only the direction matters
 SOURCE_DISTANCE = 10.0
@@ -69,6 +70,8 @@ def grid_sources(grid, beam):
             "no source is left of the divergence grid, whose steps are larger than its ranges; "
             "change -hdivrange, -hdivstep, -vdivrange or -vdivstep, or give -square_div"
         )
+    if not all(isfinite(x) for pair in deviations for x in pair):
+        raise NanoBraggError("-hdivrange, -hdivstep, -vdivrange or -vdivstep make infinite angles; give mrad")
     vertical = unit(cross(beam.direction, beam.polarization_axis))
     weight = 1.0 / (len(deviations) * len(wavelengths))
     sources = []
@@ -119,13 +122,13 @@ def resolve_experiment(setup, random, structure_factors, source_rows=None):
 
     setup: what `resolve_setup` gave. random: the generator it was given (`mosaic_rotations` is called once).
     structure_factors: a StructureFactors. source_rows: the rows of the -sourcefile, or None for the grid that
-    divergence and dispersion ask for.
+    divergence and dispersion ask for. Raises NanoBraggError where a number is not one to compute with.
     """
     beam = grid_sources(setup.grid, setup.beam) if source_rows is None else file_sources(source_rows, setup.beam)
     crystal = setup.crystal
     rotations = random.mosaic_rotations(crystal.mosaic_spread, crystal.mosaic_domains, setup.mosaic_seed)
     sampling = setup.sampling
-    return ResolvedExperiment(
+    experiment = ResolvedExperiment(
         beam=beam,
         detector=setup.detector,
         crystal=crystal.replace(mosaic_rotations=rotations),
@@ -135,3 +138,5 @@ def resolve_experiment(setup, random, structure_factors, source_rows=None):
         ),
         structure_factors=structure_factors,
     )
+    check_finite(experiment)
+    return experiment
