@@ -22,6 +22,7 @@ TOOLS = {
     "compare": ("compare", "run two programs on one command line and compare everything they write"),
     "explain": ("explain", "what a nanoBragg command line means, flag by flag"),
     "golden": ("golden", "make and check sets of reference results"),
+    "bundle": ("bundle", "keep the evidence of a run, and verify it"),
     "hkl": ("hkl", "structure factors from and to files of other programs"),
     "matrix": ("matrix", "orientation matrices from and to files of other programs"),
     "convert": ("convert", "images to formats of other programs"),
