@@ -43,7 +43,8 @@ def test_what_it_holds(folder, runner):
     values = {quantity.name: quantity.values for quantity in read_trace(kept / "trace.log").quantities}
     assert values["I_pixel_image"] == pytest.approx((metrics["maximum"],), rel=1e-14)
     log = (kept / "per_phi.log").read_text().splitlines()
-    assert [line.split()[1] for line in log if line.startswith("TRACE_PY_PHI")] == ["phi_tic=0", "phi_tic=1", "phi_tic=2"]
+    phi_tics = [line.split()[1] for line in log if line.startswith("TRACE_PY_PHI")]
+    assert phi_tics == ["phi_tic=0", "phi_tic=1", "phi_tic=2"]
     assert json.loads((kept / "run_metadata.json").read_text())["flags"] == FLAGS
     subprocess.run(["sha256sum", "--check", "--strict", "--quiet", "sha256.txt"], cwd=kept, check=True)
 
