@@ -29,6 +29,7 @@ TOOLS = {
     "view": ("view", "a picture of an image"),
     "info": ("info", "header, statistics and beam centre of an image"),
     "batch": ("batch", "render many images"),
+    "completion": ("completion", "scripts for shells that complete flags and options"),
 }
 #: packages that only some tools need: the extra that brings them
 EXTRAS = {"numpy": "tools", "matplotlib": "plot"}
