@@ -2,10 +2,12 @@
 
 import json
 import os
+import re
 import shlex
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 from random_lines import Lines, write_inputs
 from transcripts import replay
@@ -251,6 +253,9 @@ def test_what_is_not_named_as_a_source_has_no_influence(folder):
         ("mosaic_seed-fixed", "-mosaic 1", "-mosaic 1 -mosaic_seed 3"),
         ("interpolation-judged-early", "-xtalsize 1e-4", "-xtalsize 1e-4 -nointerpolate"),
         ("width-by-product", "-gauss_xtal", "-round_xtal"),
+        ("photons-of-the-shape", "-gauss_xtal", "-round_xtal"),
+        ("photons-of-the-shape", "-tophat_spots", "-square_xtal"),
+        ("thicker-sensor", "-detector_thick 50 -thicksteps 3", "-detector_thick 50 -detector_thickstep 25"),
         ("polarization-on", "-nopolar -oversample_polar", "-nopolar"),
         ("water-scaled-twice", "-water 10", ""),
         ("weights-unused", "-sourcefile sources.txt", ""),
@@ -271,6 +276,24 @@ def test_oddity(oddity, line, plain, folder):
     shutil.copy(dump(folder), "kept.bin")
     assert oddity in ids(BASE + line)
     assert oddity not in ids(BASE + plain)
+
+
+@pytest.mark.parametrize("shape", ["-gauss_xtal", "-tophat_spots"])
+def test_the_fudge_that_restores_the_photons(shape, folder):
+    """With it the squared transform sums to Na Nb Nc over a cell of indices, as every crystal's does."""
+    line = "-cell 30 40 50 80 95 100 -Na 3 -Nb 4 -Nc 5 -default_F 1 -detpixels 16 " + shape
+    (sentence,) = (text for name, text in explained(line).oddities if name == "photons-of-the-shape")
+    fudge = re.search(r"-fudge (\S+) restores", sentence)[1]
+    assert "photons-of-the-shape" not in ids(f"{line} -fudge {fudge}")
+    case = load_args(shlex.split(f"{line} -fudge {fudge}"))
+    crystal = case.experiment.crystal
+    star = np.array([crystal.a_star, crystal.b_star, crystal.c_star])
+    # the definitions (docs/flags.md): q in 1/A from the nearest lattice point, N the product of the numbers of cells
+    steps = (np.arange(-60, 60) + 0.5) / 120
+    grid = np.stack(np.meshgrid(steps, steps, steps, indexing="ij"), axis=-1).reshape(-1, 3)
+    g = ((grid @ star) ** 2).sum(axis=1) * 60.0**2 * float(fudge)
+    squared = 60.0**2 * (np.exp(-2 * g / 0.63) if shape == "-gauss_xtal" else (g < 0.3969))
+    assert squared.mean() == pytest.approx(60.0, rel=0.01)
 
 
 def dump(folder):

@@ -3,13 +3,17 @@
 All of it is reproduced on purpose; here it is said. Every oddity is a pair of an id and a sentence.
 """
 
-from math import degrees, isnan, pi
+from math import degrees, isnan, pi, prod
 
 from ..constants import CONVENTIONS
 
 VECTORS = (
     "fdet_vector", "sdet_vector", "odet_vector", "beam_vector", "polar_vector", "spindle_axis", "twotheta_axis",
 )  # fmt: skip
+
+#: Of shapes with one width for all axes: (-fudge * (Na Nb Nc)^2 / cell volume in A^3)^(2/3) at which the squared
+#: lattice transform has the integral Na Nb Nc over a cell of reciprocal space, as every crystal's has.
+PHOTONS_KEPT = {"gauss": 0.315 * pi, "tophat": 0.3969 * (4.0 * pi / 3.0) ** (2.0 / 3.0)}
 
 
 def oddities(options, history, loaded):
@@ -184,6 +188,15 @@ def _crystal(options, last, loaded):
             f"the width of {crystal.shape} spots scales with the product of all three numbers of cells along every "
             "axis, not with each axis's own",
         )
+    if crystal.shape in PHOTONS_KEPT:
+        restoring = PHOTONS_KEPT[crystal.shape] * (crystal.volume / prod(crystal.cells) ** 2) ** (2.0 / 3.0)
+        kept = (restoring / crystal.fudge) ** 1.5 if crystal.fudge > 0.0 else 1.0
+        if not 0.99 < kept < 1.01:
+            yield (
+                "photons-of-the-shape",
+                f"{crystal.shape} spots are {kept:.3g} times as bright, summed over a spot, as those of a crystal of "
+                f"{prod(crystal.cells):g} cells; -fudge {restoring:.6g} restores the sum",
+            )
 
 
 def _seeds(options, last):
@@ -225,6 +238,14 @@ def _corrections(options, last, loaded):
         yield (
             "no-sensor",
             f"{flag(last, 'oversample_thick')} without a sensor (-detector_thick) makes an empty image",
+        )
+    layers, asked = detector.thicksteps, options.detector_thick
+    if asked > 0.0 and abs(layers * detector.thickstep / asked - 1.0) > 1e-6:
+        yield (
+            "thicker-sensor",
+            f"the {layers} layers of the sensor are {layers * detector.thickstep * 1e6:g} um thick together, and not "
+            f"the {asked * 1e6:g} um of {flag(last, 'detector_thick')}: each has the thickness between the middles of "
+            "n layers, of which there are n - 1",
         )
     if not options.oversample_thick and detector.thicksteps > 1:
         yield (
