@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 SOURCES := setup.py pyproject.toml $(shell find nanobragg_py kernels cli \
     -name '*.py' -o -name '*.pyx' -o -name '*.pxd' -o -name '*.h' -o -name '*.cu' -o -name nanoBragg)
 
-.PHONY: help setup example test lint bench docs clean
+.PHONY: help setup example test lint bench docs site clean
 
 help:
 	@echo "make example   set up and render the example image"
@@ -14,6 +14,7 @@ help:
 	@echo "make lint      ruff and cython-lint"
 	@echo "make bench     the benchmarks"
 	@echo "make docs      write the generated pages of docs/ anew"
+	@echo "make site      the documentation as a site, in site/, with every link checked"
 	@echo "make clean     take away what was built"
 
 setup: $(VENV)/installed
@@ -40,5 +41,8 @@ bench: setup
 docs: setup
 	$(BIN)/python -m nanobragg_py.flags.page docs/flags.md
 
+site: setup
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
 clean:
-	rm -rf $(VENV) build dist *.egg-info
+	rm -rf $(VENV) build dist site *.egg-info
