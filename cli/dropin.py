@@ -11,16 +11,22 @@ from time import perf_counter
 from ..errors import NanoBraggError, UsageError
 from ..flags.nanobragg import TABLE, parse, prescan, warning_sentences
 from ..flags.options import Options
+from ..process import catch_signals, ignore_signals, open_descriptors, status_of
 
-INTERRUPTED = 130
+#: an environment variable: errors that should not be show where they come from
+DEBUG = "NANOBRAGG_DEBUG"
 #: threads that are started before there is work for them
 EARLY_THREADS = 8
 
 
 def main(argv):
     """Run the program with argv (the name first); returns the exit status."""
+    open_descriptors()
+    catch_signals()
     try:
-        return run(argv[1:])
+        status = run(argv[1:])
+        ignore_signals()
+        return status
     except UsageError as error:
         from ..flags.usage import usage_text
 
@@ -35,9 +41,17 @@ def main(argv):
             f"ERROR: there is not enough memory{f' ({error})' if str(error) else ''}; render fewer pixels or steps"
         )
         return NanoBraggError.status
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as interrupt:
         complain("interrupted; no unfinished file was left behind")
-        return INTERRUPTED
+        return status_of(interrupt)
+    except Exception as error:
+        if os.environ.get(DEBUG):
+            raise
+        complain(
+            f"ERROR: this command line ended in {type(error).__name__} ({error}), which is a defect of the program; "
+            f"please report it with what {DEBUG}=1 in the environment shows"
+        )
+        return NanoBraggError.status
 
 
 def run(argv):
@@ -108,8 +122,10 @@ def import_loops(threads):
     Cython's memoryviews ask for it to be known as sequences, which nothing here needs, and do without it when it is not
     to be had.
     """
-    from ..render.backends import cpu_renderer, level_module, thread_count
+    from ..render.backends import cpu_renderer, level_module, thread_count, threads_remark
 
+    if threads == 0 and (remark := threads_remark()) is not None:
+        warn(remark)
     # OpenMP's threads wait for each other in a busy loop, by default for so long that on a machine with other work the
     # one that is waited for does not get a processor. The library reads this when it is loaded, with the loops.
     if "OMP_WAIT_POLICY" not in os.environ:

@@ -6,14 +6,16 @@ it, as a list of tokens, in ``args.flags`` (None without a ``--``).
 """
 
 import argparse
+import contextlib
 import difflib
 import importlib
 import os
 import sys
 
 from .. import __version__
-from ..errors import NanoBraggError
+from ..errors import NanoBraggError, sentence_of
 from ..flags.nanobragg import matching_rules
+from ..process import catch_signals, ignore_signals, open_descriptors, status_of
 
 #: name: (module in cli/tools, one line of help)
 TOOLS = {
@@ -35,7 +37,6 @@ TOOLS = {
 EXTRAS = {"numpy": "tools", "matplotlib": "plot"}
 
 USAGE_STATUS = 2
-INTERRUPTED = 130
 BROKEN_PIPE = 141
 
 DESCRIPTION = """\
@@ -44,12 +45,15 @@ as it is. Each tool explains itself: nanobragg-py <subcommand> --help
 """
 EPILOG = """\
 The simulation itself is the program nanoBragg (nanoBragg -help); exit status 2 of any tool means that
-something was wrong with its arguments or files.
+something was wrong with its arguments or files. --debug, in front of --, shows where in the program
+an error arose.
 """
 
 
 def main(argv=None):
-    """Run the program; returns the exit status."""
+    """Run the program; returns the exit status. argv: None: the process's, whose signals it then takes."""
+    if argv is None:
+        prepare_process()
     argv = sys.argv[1:] if argv is None else list(argv)
     # file names keep the bytes they came with; lines on the two streams keep their order
     for stream in (sys.stdout, sys.stderr):
@@ -59,34 +63,59 @@ def main(argv=None):
     if "--" in argv:
         at = argv.index("--")
         own, flags = argv[:at], argv[at + 1 :]
+    debug = "--debug" in own
+    own = [word for word in own if word != "--debug"]
     name = next((word for word in own if not word.startswith("-")), None)
     try:
-        check_words(own, name)
-        args, unknown = build_parser(name).parse_known_args(own)
-        if unknown:
-            args.parser.error(f"unrecognized arguments: {' '.join(unknown)}")
-        args.flags = flags
-        status = args.run(args)
+        status = run_tool(name, own, flags)
         sys.stdout.flush()
-    except NanoBraggError as error:
-        return complain(name, error)
-    except ModuleNotFoundError as error:
-        if error.name not in EXTRAS:
-            raise
-        return complain(name, f"this needs {error.name}; pip install 'nanobragg-py[{EXTRAS[error.name]}]'")
-    except BrokenPipeError:
+        ignore_signals()
+    except (Exception, KeyboardInterrupt) as error:
+        if debug:
+            import traceback
+
+            traceback.print_exception(error)
+        return end(name, error, argv)
+    return status
+
+
+def prepare_process():
+    """What the process needs: open streams, and signals that can be caught."""
+    open_descriptors()
+    for descriptor, stream in ((0, "stdin"), (1, "stdout"), (2, "stderr")):
+        if getattr(sys, stream) is None:
+            setattr(sys, stream, open(descriptor, "w" if descriptor else "r", closefd=False))  # noqa: SIM115
+    catch_signals()
+
+
+def run_tool(name, own, flags):
+    """Read the words of the tool `name` and run it; returns the exit status."""
+    check_words(own, name)
+    args, unknown = build_parser(name).parse_known_args(own)
+    if unknown:
+        args.parser.error(f"unrecognized arguments: {' '.join(unknown)}")
+    args.flags = flags
+    return args.run(args)
+
+
+def end(name, error, words):
+    """Say what went wrong, in a sentence; returns the exit status that goes with it."""
+    if isinstance(error, BrokenPipeError):
         # what is still buffered has nowhere to go, and must not fail again when Python ends
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return BROKEN_PIPE
-    except KeyboardInterrupt:
+    if isinstance(error, KeyboardInterrupt):
         complain(name, "interrupted")
-        return INTERRUPTED
-    return status
+        return status_of(error)
+    if isinstance(error, ModuleNotFoundError) and error.name in EXTRAS:
+        return complain(name, f"this needs {error.name}; pip install 'nanobragg-py[{EXTRAS[error.name]}]'")
+    return complain(name, error if isinstance(error, NanoBraggError) else sentence_of(error, words))
 
 
 def complain(name, sentence):
     """A sentence on standard error, after the tool's name; returns the exit status that goes with it."""
-    sys.stdout.flush()
+    with contextlib.suppress(OSError):
+        sys.stdout.flush()
     print(f"{' '.join(['nanobragg-py', *([name] if name else [])])}: {sentence}", file=sys.stderr)
     return USAGE_STATUS
 
@@ -131,4 +160,5 @@ def build_parser(name):
 
 def compare_main():
     """``nb-compare``: the compare tool under the name that scripts know."""
-    return main(["compare", *sys.argv[1:]])
+    sys.argv[1:1] = ["compare"]
+    return main()

@@ -8,12 +8,14 @@ import subprocess
 import sys
 import tempfile
 import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from nanobragg_py.errors import NanoBraggError
 from nanobragg_py.files.atomic import OutputFile, check_writable, write_file
+from nanobragg_py.files.parts import Part, part_name
 from nanobragg_py.kernels.files.imagefile import exchange
 from nanobragg_py.kernels.memory.buffers import Buffer
 
@@ -34,7 +36,7 @@ def test_writes_buffers_and_bytes(tmp_path):
         file.write(b"")
         file.write(Buffer((0, 5), "f"))
         file.write(np.arange(3))
-        assert names(tmp_path) == [f"floatimage.bin.{os.getpid()}.part"]
+        assert names(tmp_path) == ["floatimage.bin.nanobragg-0.part"]
     assert path.read_bytes() == b"head" + bytes(image) + np.arange(3).tobytes()
     assert names(tmp_path) == ["floatimage.bin"]
 
@@ -76,7 +78,7 @@ def test_exchange(tmp_path):
 @pytest.mark.parametrize("able", [True, False])
 def test_replacing_with_and_without_an_exchange(tmp_path, monkeypatch, able):
     if not able:
-        monkeypatch.setattr(OutputFile, "_exchange", lambda self: False)
+        monkeypatch.setattr(Part, "_exchange", lambda self: False)
     path = tmp_path / "image"
     for text in (b"first", b"second"):
         write_file(path, text)
@@ -113,17 +115,56 @@ def test_a_killed_program_leaves_no_target(tmp_path):
         assert done.returncode == -signal.SIGKILL
         assert path.exists() == (before is not None)
     assert path.read_bytes() == b"old"
-    # what it left is in nobody's way
+    # what it left goes with the next one of the same name, and nothing else does
+    assert names(tmp_path) == ["image.img", "image.img.nanobragg-0.part"]
+    others = ("other.img.nanobragg-0.part", "image.img.part", "image.img.nanobragg-x.part", "image.img.123.part")
+    for name in others:
+        (tmp_path / name).write_bytes(b"mine")
     write_file(path, b"new")
     assert path.read_bytes() == b"new"
+    assert names(tmp_path) == sorted(["image.img", *others])
 
 
-def test_part_left_by_a_process_of_the_same_number(tmp_path):
-    left = tmp_path / f"image.img.{os.getpid()}.part"
+def test_what_a_running_process_writes_is_not_touched(tmp_path):
+    path = tmp_path / "image.img"
+    for number in (1, 2):
+        (tmp_path / f"image.img.nanobragg-{number}.part").write_bytes(b"left")
+    with OutputFile(path) as file:
+        file.write(b"first")
+        with OutputFile(path) as other:
+            # the one beside it has taken the place of what was left
+            assert names(tmp_path) == ["image.img.nanobragg-0.part", "image.img.nanobragg-1.part"]
+            other.write(b"second")
+        assert path.read_bytes() == b"second"
+        assert names(tmp_path) == ["image.img", "image.img.nanobragg-0.part"]
+    assert path.read_bytes() == b"first"
+    assert names(tmp_path) == ["image.img"]
+
+
+def test_processes_writing_one_file_leave_one_of_theirs(tmp_path):
+    path = tmp_path / "image.img"
+    program = (
+        "import sys\n"
+        "from nanobragg_py.files.atomic import write_file\n"
+        "for _ in range(300):\n"
+        f"    write_file({os.fspath(path)!r}, sys.argv[1].encode() * 30_000)\n"
+    )
+    running = [subprocess.Popen([sys.executable, "-c", program, letter]) for letter in "abc"]
+    assert [process.wait() for process in running] == [0, 0, 0]
+    assert path.read_bytes() in [letter * 30_000 for letter in (b"a", b"b", b"c")]
+    assert names(tmp_path) == ["image.img"]
+
+
+@pytest.mark.skipif(not AS_ROOT, reason="only root gives files away")
+def test_what_somebody_else_left_is_in_nobodys_way(tmp_path):
+    left = Path(part_name(os.fspath(tmp_path / "image.img"), 0))
     left.write_bytes(b"left")
-    write_file(tmp_path / "image.img", b"new")
-    assert (tmp_path / "image.img").read_bytes() == b"new"
-    assert left.read_bytes() == b"left"
+    left.chmod(0o600)
+    tmp_path.chmod(0o1777)
+    for folder in (tmp_path.parent, tmp_path.parent.parent):
+        folder.chmod(0o755)
+    assert as_somebody_else(lambda: attempt(tmp_path / "image.img", b"new")) == "written"
+    assert names(tmp_path) == ["image.img", left.name]
 
 
 def test_threads_writing_one_file_leave_one_of_theirs(tmp_path):

@@ -26,8 +26,16 @@ cdef extern from *:
         return 0;
     #endif
     }
+
+    #include <errno.h>
+    #include <sys/file.h>
+    static int nb_lock(int descriptor)
+    {
+        return flock(descriptor, LOCK_EX | LOCK_NB) == 0 ? 1 : errno == EWOULDBLOCK ? 0 : -1;
+    }
     """
     bint nb_exchange(const char *one, const char *other) nogil
+    int nb_lock(int descriptor) nogil
 
 cdef extern from "nb_pixel.h" nogil:
     uint16_t nb_smv_pixel(float photons, double scale, double adc)
@@ -107,3 +115,9 @@ def pgm_pixels(image, Py_ssize_t first, Buffer block not None, tuple roi not Non
 def exchange(bytes one, bytes other):
     """Let two files have each other's names, at one stroke; False where the system or the file system cannot."""
     return nb_exchange(one, other)
+
+
+def lock(int descriptor):
+    """Lock an open file for this process: True, or False where another has it, or None where there are no locks."""
+    cdef int locked = nb_lock(descriptor)
+    return None if locked < 0 else bool(locked)

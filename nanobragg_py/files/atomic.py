@@ -1,9 +1,9 @@
 """Output files that appear whole or not at all.
 
-A file is written beside its target under a name that ends in ``.part`` and takes the target's name when it is complete,
-so that a program that is killed, or a full disk, never leaves half an image under a name that somebody reads. What is
-not a regular file (a pipe, a terminal, ``/dev/null``), and the file that a shell has made our standard output, is
-written directly.
+A file is written beside its target under a name that ends in ``.part`` (parts.py) and takes the target's name when it
+is complete, so that a program that is killed, or a full disk, never leaves half an image under a name that somebody
+reads. What is not a regular file (a pipe, a terminal, ``/dev/null``), and the file that a shell has made our standard
+output, is written directly.
 """
 
 import errno
@@ -11,6 +11,7 @@ import os
 import stat
 
 from ..errors import NanoBraggError
+from ..process import hold, release
 from .reading import file_name, reason
 
 # one system call writes at most this much; a little less keeps to whole pages
@@ -88,8 +89,7 @@ class OutputFile:
         self.path = path
         self.advice = advice
         self._descriptor = -1
-        self._target = None
-        self._temporary = None
+        self._part = None
         self._replaces = False
 
     def __enter__(self):
@@ -116,27 +116,20 @@ class OutputFile:
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
         if not os.path.basename(path):
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
-        self._target = os.path.realpath(path)
-        folder, name = os.path.split(self._target)
-        # the name of a file may have 255 bytes, and ours is longer than the target's
-        while len(os.fsencode(name)) > 220:
-            name = name[:-1]
-        attempt = 0
-        while True:
-            temporary = os.path.join(folder, f"{name}.{os.getpid()}{f'-{attempt}' if attempt else ''}.part")
-            try:
-                self._descriptor = os.open(temporary, flags | os.O_CREAT | os.O_EXCL, 0o666)
-                self._temporary = temporary
-            except FileExistsError:  # another thread's, or left by a process that was killed
-                attempt += 1
-                continue
-            except OSError as error:
-                if status is not None and error.errno in _NO_TEMPORARY:
-                    # a file that may be written in a directory that may not
-                    self._descriptor = os.open(path, flags | os.O_TRUNC)
-                    return
-                raise
-            break
+        from .parts import Part
+
+        hold()
+        try:
+            self._part = Part(os.path.realpath(path))
+        except OSError as error:
+            if status is not None and error.errno in _NO_TEMPORARY:
+                # a file that may be written in a directory that may not
+                self._descriptor = os.open(path, flags | os.O_TRUNC)
+                return
+            raise
+        finally:
+            release()
+        self._descriptor = self._part.descriptor
         if status is not None:
             self._replaces = True
             self._keep_permissions(status)
@@ -165,41 +158,33 @@ class OutputFile:
             raise cannot_write(self.path, error, self.advice) from None
 
     def __exit__(self, kind, error, traceback):
-        if kind is not None:
-            self._abandon()
-            return False
+        hold()
         try:
-            self._close()
-            if self._temporary is not None and not (self._replaces and self._exchange()):
-                os.rename(self._temporary, self._target)
-                self._temporary = None
+            if kind is None:
+                if self._part is not None:
+                    # a copy, whose end tells of what could not be written (NFS, quotas); the lock stays
+                    os.close(os.dup(self._descriptor))
+                    self._part.take_place(self._replaces)
+                self._close()
         except OSError as failure:
             raise cannot_write(self.path, failure, self.advice) from None
         finally:
             self._abandon()
+            release()
         return False
-
-    def _exchange(self):
-        """Swap the new file with the one it replaces, which is then the temporary one; False where that cannot be done.
-
-        A rename onto an existing file makes ext4 write the new one to disk at once, which takes longer than everything
-        else that is done with it.
-        """
-        from ..kernels.files.imagefile import exchange
-
-        return exchange(os.fsencode(self._temporary), os.fsencode(self._target))
 
     def _close(self):
         descriptor, self._descriptor = self._descriptor, -1
-        if descriptor >= 0:
+        if self._part is not None:
+            self._part.close()
+        elif descriptor >= 0:
             os.close(descriptor)
 
     def _abandon(self):
         """Remove what has not become the target and close what is open; errors would hide the one on its way."""
-        temporary, self._temporary = self._temporary, None
+        if self._part is not None:
+            self._part.abandon()
         try:
-            if temporary is not None:
-                os.unlink(temporary)
             self._close()
         except OSError:
             return

@@ -4,7 +4,9 @@ import os
 from contextlib import contextmanager
 
 from ..errors import NanoBraggError
+from ..process import hold, release
 from .atomic import cannot_write, check_writable
+from .parts import DATA, Part
 
 
 @contextmanager
@@ -17,12 +19,22 @@ def written_beside(path):
     target = os.path.realpath(path)
     if os.path.exists(target) and not os.path.isfile(target):
         raise NanoBraggError(f"cannot write {os.fsdecode(path)}: a file of this format cannot be a pipe or a device")
-    temporary = f"{target}.{os.getpid()}.part"
+    part = None
     try:
-        yield temporary
-        os.replace(temporary, target)
+        hold()
+        try:
+            part = Part(target)
+        finally:
+            release()
+        # the part holds the lock, and libraries (HDF5) lock what they write themselves
+        yield part.path + DATA
+        os.replace(part.path + DATA, target)
     except OSError as error:
         raise cannot_write(path, error) from None
     finally:
-        if os.path.exists(temporary):
-            os.unlink(temporary)
+        hold()
+        try:
+            if part is not None:
+                part.abandon()
+        finally:
+            release()

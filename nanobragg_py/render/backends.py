@@ -11,6 +11,8 @@ LEVELS = ("base", "v3", "v4")
 CPU_STEP = 1.0e-9
 CPU_TRICUBIC = 1.0e-8
 GPU_START = 2.0
+#: OpenMP ends the process where the system gives it no more
+MOST_THREADS = 1024
 
 _gpu_renderers = {}
 
@@ -92,12 +94,24 @@ def choose_backend(experiment, threads=0, compat="spec", device=0):
 
 def thread_count(wanted=0):
     """How many threads to use: `wanted`, else OMP_NUM_THREADS, else every processor this process may run on."""
-    if wanted > 0:
-        return wanted
-    first = os.environ.get("OMP_NUM_THREADS", "").split(",")[0].strip()
-    if first.isdigit() and int(first) > 0:
-        return int(first)
+    count = wanted if wanted > 0 else environment_threads()
+    if count:
+        return min(count, MOST_THREADS)
     try:
         return len(os.sched_getaffinity(0))
     except AttributeError:
         return os.cpu_count() or 1
+
+
+def environment_threads():
+    """The first number of OMP_NUM_THREADS; 0 where there is none of 1 or more."""
+    first = os.environ.get("OMP_NUM_THREADS", "").split(",")[0].strip()
+    return int(first) if first.isascii() and first.isdigit() and len(first) < 10 else 0
+
+
+def threads_remark():
+    """A sentence for an OMP_NUM_THREADS that says nothing, else None."""
+    stated = os.environ.get("OMP_NUM_THREADS", "")
+    if not stated.strip() or environment_threads():
+        return None
+    return f"OMP_NUM_THREADS is {stated!r}, which is no number of threads, and was ignored; every processor is used"
