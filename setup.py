@@ -1,16 +1,25 @@
 """The extension list and its compiler flags; everything else stands in pyproject.toml."""
 
+import contextlib
 import glob
 import os
+import pathlib
 import platform
 import subprocess
+import sys
 import tempfile
 
 from Cython.Build import cythonize
+from Cython.Compiler import Options
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
 
-OPTIMISE = ["-O3", "-g0"]
+# Debugging information and symbols of modules that export one function are most of an installation's size.
+PLAIN = ["-g0"]
+STRIPPED = ["-Wl,-s"]
+# Modules that call others and convert arguments are as fast with little optimisation, and compile in half the time.
+GLUE = ["-O1", *PLAIN]
+FAST = ["-O3", *PLAIN]
 # Without these two gcc will not vectorise loops that convert to integers, compare or take roots: they promise that
 # nobody looks at errno or at floating-point exception flags. Values are not changed (as -ffast-math would).
 # The third keeps loops that clear an array in vectors: as a call of memset they cost more than a tile is worth.
@@ -20,51 +29,67 @@ CLIPPING = ["-fno-thread-jumps"]
 # What must agree with the reference bit for bit is not fused into multiply-adds.
 EXACT = ["-ffp-contract=off"]
 
-# One source, several instruction-set levels; nanobragg_py.render.backends picks one at import. "base" is whatever the
-# compiler takes for the least of its machines, and the only one where there is no x86-64.
+# One source, several instruction-set levels; nanobragg_py.render.backends picks one at the first rendering. "base" is
+# whatever the compiler takes for the least of its machines, and the only one where there is no x86-64.
 LEVELS = {"base": []}
 if platform.machine().lower() in ("x86_64", "amd64"):
     LEVELS["v3"] = ["-march=x86-64-v3"]
     LEVELS["v4"] = ["-march=x86-64-v4", "-mprefer-vector-width=512"]
-# Fewer of them, "base v3" say, for those who change a loop and build it often.
+# Fewer of them, "base v3" say, for those who change a loop and build it often (CONTRIBUTING.md).
 if "NANOBRAGG_BUILD_LEVELS" in os.environ:
     LEVELS = {level: LEVELS[level] for level in os.environ["NANOBRAGG_BUILD_LEVELS"].split()}
 
+#: the module that holds what Cython would otherwise compile into every other one, its memoryviews above all
+SHARED = "nanobragg_py.kernels.memory.shared"
+#: folders with sources -> packages that they are; kernels/ stands beside nanobragg_py/
+FOLDERS = {"kernels": "kernels", "nanobragg_py/flags": "flags"}
+#: what Cython makes of the sources
+TREE = "build/tree"
+C_FILES = "build/c"
+SHARED_SOURCE = "nanobragg_py/kernels/memory/shared.c"
+TRANSLATION = {
+    "include_path": ["."],
+    "build_dir": os.path.abspath(C_FILES),
+    "language_level": 3,
+    "compiler_directives": {"embedsignature": True},
+}
+Options.emit_code_comments = False
+
 
 def source_of(name):
-    """The .pyx file of a module of the package: kernels/ stands beside nanobragg_py/, all else is in it."""
+    """The .pyx file of a module of the package."""
     path = name.replace(".", "/") + ".pyx"
     return path if path.startswith("kernels/") else f"nanobragg_py/{path}"
 
 
-def module(name, *flags, source=None, macros=()):
+def module(name, *flags, source=None):
     return Extension(
         f"nanobragg_py.{name}",
         [source or source_of(name)],
-        extra_compile_args=OPTIMISE + list(flags),
-        define_macros=list(macros),
+        extra_compile_args=list(flags),
         include_dirs=["kernels/formulas", "kernels/noise"],
     )
 
 
 EXTENSIONS = [
-    module("flags.parser"),
-    module("kernels.memory.buffers"),
-    module("kernels.loops.job"),
-    module("kernels.loops.sequential", *EXACT),
-    module("kernels.files.hkltext"),
-    module("kernels.files.imagefile", *EXACT, *CLIPPING, "-fno-trapping-math"),
-    module("kernels.noise.random", *EXACT),
+    Extension(SHARED, [SHARED_SOURCE], extra_compile_args=GLUE),
+    module("flags.parser", *GLUE),
+    module("kernels.memory.buffers", *GLUE),
+    module("kernels.loops.job", *FAST),
+    module("kernels.loops.sequential", *FAST, *EXACT),
+    module("kernels.files.hkltext", *FAST),
+    module("kernels.files.imagefile", *FAST, *EXACT, *CLIPPING, "-fno-trapping-math"),
+    module("kernels.noise.random", *FAST, *EXACT),
 ]
 # The level modules of a name share one source; only the name of the module's initialiser differs.
 BY_LEVEL = [
     module(
         f"kernels.{room}.{name}_{level}",
+        *FAST,
         *exact,
         *LOOPS,
         *flags,
         source=f"kernels/{room}/{name}.pyx",
-        macros=[(f"PyInit_{name}", f"PyInit_{name}_{level}")],
     )
     for room, name, exact in (
         ("loops", "render", []),
@@ -80,48 +105,23 @@ class BuildExtensions(build_ext):
 
     def build_extensions(self):
         openmp = self.accepts(["-fopenmp"], link=["-fopenmp"])
+        stripped = STRIPPED if sys.platform != "darwin" and self.accepts([], link=STRIPPED) else []
+        accepted = {}
         kept = []
         for extension in self.extensions:
             flags = extension.extra_compile_args
-            if not self.accepts(flags):  # clang does without some of gcc's
-                extension.extra_compile_args = [flag for flag in flags if self.accepts([flag])]
-                if any(flag.startswith("-march") for flag in {*flags} - {*extension.extra_compile_args}):
-                    continue  # a compiler that does not know the level: the others serve
-            if openmp:
-                extension.extra_compile_args = [*extension.extra_compile_args, "-fopenmp"]
-                extension.extra_link_args = ["-fopenmp"]
+            for flag in flags:  # clang does without some of gcc's
+                if flag not in accepted:
+                    accepted[flag] = self.accepts([flag])
+            if not all(accepted[flag] for flag in flags if flag.startswith("-march")):
+                continue  # a compiler that does not know the level: the others serve
+            extension.extra_compile_args = [flag for flag in flags if accepted[flag]] + ["-fopenmp"] * openmp
+            extension.extra_link_args = [*stripped] + ["-fopenmp"] * openmp
             kept.append(extension)
         self.extensions[:] = kept
         self.translate()
         self.parallel = self.parallel or os.cpu_count()
         super().build_extensions()
-
-    def translate(self):
-        """.pyx -> .c, each source once, in a tree that looks like the installed package (cimport wants that)."""
-        tree = os.path.abspath(os.path.join("build", "tree"))
-        package = os.path.join(tree, "nanobragg_py")
-        os.makedirs(package, exist_ok=True)
-        for name, folder in (("kernels", "kernels"), *((room, f"nanobragg_py/{room}") for room in ("flags",))):
-            link, folder = os.path.join(package, name), os.path.abspath(folder)
-            if os.path.islink(link) and os.readlink(link) != folder:  # of a checkout that was copied or moved
-                os.unlink(link)
-            if not os.path.islink(link):
-                os.symlink(folder, link)
-        with open(os.path.join(package, "__init__.py"), "w"):
-            pass
-        sources = {}
-        for extension in self.extensions:
-            (source,) = extension.sources
-            inside = source.removeprefix("nanobragg_py/")
-            name = "nanobragg_py." + os.path.splitext(inside)[0].replace("/", ".")
-            sources[source] = Extension(name, [os.path.join(package, inside)])
-        translated = cythonize(
-            list(sources.values()), include_path=[tree], language_level=3, compiler_directives={"embedsignature": True}
-        )
-        c_files = {source: done.sources for source, done in zip(sources, translated, strict=True)}
-        for extension in self.extensions:
-            extension.depends = glob.glob("kernels/*/*.h")
-            extension.sources = list(c_files[extension.sources[0]])
 
     def accepts(self, flags, link=()):
         """True when a trivial program compiles (and links, if link flags are given) with these flags."""
@@ -135,6 +135,57 @@ class BuildExtensions(build_ext):
             else:
                 command += ["-c", source, "-o", os.path.join(folder, "probe.o")]
             return subprocess.run(command, capture_output=True).returncode == 0
+
+    def translate(self):
+        """.pyx -> .c, each source once, from a tree that looks like the installed package (cimport wants that)."""
+        for folder, name in FOLDERS.items():
+            link = os.path.join(TREE, "nanobragg_py", name)
+            os.makedirs(os.path.dirname(link), exist_ok=True)
+            if os.path.realpath(link) != os.path.realpath(folder):  # none yet, or the tree was copied with its build/
+                if os.path.lexists(link):
+                    os.unlink(link)
+                os.symlink(os.path.abspath(folder), link)
+        write_if_changed(os.path.join(TREE, "nanobragg_py", "__init__.py"), "")
+        paths = {extension.name: path_in_tree(extension.sources[0]) for extension in self.extensions}
+        with contextlib.chdir(TREE):
+            # The parser is imported first and has no memoryviews: it is spared the types that the shared module makes.
+            kernels = [path for path in {*paths.values()} if path.startswith("nanobragg_py/kernels/")]
+            cythonize([path for path in {*paths.values()} if path not in kernels], **TRANSLATION)
+            modules = [Extension(name_of(path), [path]) for path in kernels if path != SHARED_SOURCE]
+            shared = Extension(SHARED, [SHARED_SOURCE])
+            cythonize([shared, *modules], shared_utility_qualified_name=SHARED, **TRANSLATION)
+        for extension in self.extensions:
+            c_file = os.path.splitext(os.path.join(C_FILES, paths[extension.name]))[0] + ".c"
+            extension.depends = [c_file, *glob.glob("kernels/*/*.h")]
+            extension.sources = [unit_of(extension.name, c_file)]
+
+
+def path_in_tree(source):
+    """Where a source is in the tree: kernels/loops/render.pyx -> nanobragg_py/kernels/loops/render.pyx."""
+    return source if source.startswith("nanobragg_py/") else f"nanobragg_py/{source}"
+
+
+def name_of(path):
+    return os.path.splitext(path)[0].replace("/", ".")
+
+
+def unit_of(name, c_file):
+    """The C file to compile for a module: c_file itself, or for a level of it one that gives it the level's name.
+
+    Objects of one source for several levels would overwrite each other.
+    """
+    own, shared = name.rpartition(".")[2], os.path.splitext(os.path.basename(c_file))[0]
+    if own == shared:
+        return c_file
+    path = os.path.join(os.path.dirname(c_file), f"{own}.c")
+    write_if_changed(path, f'#define PyInit_{shared} PyInit_{own}\n#include "{shared}.c"\n')
+    return path
+
+
+def write_if_changed(path, text):
+    """Write a text file, unless it is as it should be: what has not changed is not compiled again."""
+    if not (os.path.exists(path) and pathlib.Path(path).read_text() == text):
+        pathlib.Path(path).write_text(text)
 
 
 setup(ext_modules=EXTENSIONS + BY_LEVEL, cmdclass={"build_ext": BuildExtensions})

@@ -5,7 +5,6 @@ their like: on a small image the interpreter's start is most of the run time (a 
 """
 
 import os
-import sys
 from time import perf_counter
 
 from ..errors import NanoBraggError, UsageError
@@ -117,11 +116,7 @@ def prepare(options):
 
 
 def import_loops(threads):
-    """Import the compiled loops without `collections`, which would take two milliseconds.
-
-    Cython's memoryviews ask for it to be known as sequences, which nothing here needs, and do without it when it is not
-    to be had.
-    """
+    """Import the compiled loops, and start threads before there is work for them."""
     from ..render.backends import cpu_renderer, level_module, thread_count, threads_remark
 
     if threads == 0 and (remark := threads_remark()) is not None:
@@ -130,15 +125,8 @@ def import_loops(threads):
     # one that is waited for does not get a processor. The library reads this when it is loaded, with the loops.
     if "OMP_WAIT_POLICY" not in os.environ:
         os.environ.setdefault("GOMP_SPINCOUNT", "3000")
-    wanted = "collections.abc" not in sys.modules
-    if wanted:
-        sys.modules["collections.abc"] = None
-    try:
-        renderer, _ = cpu_renderer()
-        level_module("noise.poisson")
-    finally:
-        if wanted:
-            del sys.modules["collections.abc"]
+    renderer, _ = cpu_renderer()
+    level_module("noise.poisson")
     # some of them: on a large machine all would take longer than a small image
     renderer.start_threads(min(thread_count(threads), EARLY_THREADS))
 
