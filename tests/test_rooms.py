@@ -22,6 +22,7 @@ FLOORS = (
     ("render",),
     ("api",),
     ("inspect", "batch"),
+    ("data",),
     ("cli",),
 )
 FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}

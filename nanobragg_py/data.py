@@ -1,0 +1,209 @@
+"""Images for learning: a batch job as a data set, every image rendered when it is asked for, with what is true of it.
+
+`Images` is a map-style data set, with random access and a length, as PyTorch's DataLoader takes it; `Images.stream`
+gives one to iterate over, shuffled anew every epoch and divided among workers. Neither needs PyTorch.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .batch.images import Maker
+from .batch.jobs import Job, read_job
+from .errors import FieldError
+from .orientation import cell_of, split_UB
+
+if TYPE_CHECKING:
+    from .experiment.resolved import ResolvedExperiment
+
+#: what `labels` gives of every image
+LABELS = ("index", "A", "quaternion", "cell", "wavelength", "fluence")
+
+
+def quaternion_of(rotation: np.ndarray) -> np.ndarray:
+    """The unit quaternion (w, x, y, z), w >= 0, of a rotation matrix, shape (3, 3).
+
+    The component of the largest size comes first, so that nothing small is divided by.
+    """
+    r = np.asarray(rotation, dtype=float)
+    squares = np.array(
+        [
+            1 + r[0, 0] + r[1, 1] + r[2, 2],
+            1 + r[0, 0] - r[1, 1] - r[2, 2],
+            1 - r[0, 0] + r[1, 1] - r[2, 2],
+            1 - r[0, 0] - r[1, 1] + r[2, 2],
+        ]
+    )
+    largest = int(squares.argmax())
+    products = np.array(
+        [
+            [squares[0], r[2, 1] - r[1, 2], r[0, 2] - r[2, 0], r[1, 0] - r[0, 1]],
+            [r[2, 1] - r[1, 2], squares[1], r[0, 1] + r[1, 0], r[0, 2] + r[2, 0]],
+            [r[0, 2] - r[2, 0], r[0, 1] + r[1, 0], squares[2], r[1, 2] + r[2, 1]],
+            [r[1, 0] - r[0, 1], r[0, 2] + r[2, 0], r[1, 2] + r[2, 1], squares[3]],
+        ]
+    )
+    quaternion = products[largest] / (2.0 * np.sqrt(squares[largest]))
+    return -quaternion if quaternion[0] < 0 else quaternion
+
+
+def labels_of(index: int, experiment: ResolvedExperiment) -> dict[str, Any]:
+    """What is true of an image, at phi = 0 and before mosaic rotation, as arrays of float64.
+
+    index: its number. A: (3, 3), columns a*, b*, c*, 1/Angstrom, laboratory frame. quaternion: (4,), w x y z, of the
+    rotation U in A = UB with B as `nanobragg_py.b_matrix` has it. cell: (6,), Angstrom and degrees. wavelength: m, of
+    the central beam. fluence: photons/m^2.
+    """
+    crystal = experiment.crystal
+    A = np.array([crystal.a_star, crystal.b_star, crystal.c_star]).T
+    return {
+        "index": index,
+        "A": A,
+        "quaternion": quaternion_of(split_UB(A)[0]),
+        "cell": np.array(cell_of(A)),
+        "wavelength": np.float64(experiment.beam.wavelength),
+        "fluence": np.float64(experiment.beam.fluence),
+    }
+
+
+def spots_of(experiment: ResolvedExperiment) -> dict[str, np.ndarray]:
+    """The spots that the crystal puts on the detector, as `nanobragg-py view --predict` marks them.
+
+    hkl: (n, 3) int. position: (n, 2), fast and slow in pixels, 0 at the first pixel's corner. amplitude: (n,),
+    electrons, structure factors of the table. n differs from image to image.
+    """
+    from .inspect.predictions import amplitudes, predict
+
+    hkl, fast, slow = predict(experiment)
+    return {
+        "hkl": hkl,
+        "position": np.stack((fast, slow), axis=-1),
+        "amplitude": amplitudes(experiment.structure_factors, hkl),
+    }
+
+
+class Images:
+    """The images of a batch job, rendered when they are asked for: ``Images(job)[i]`` is (image, labels).
+
+    job: a `batch.Job`, or the name of a job file. dtype: of the images. labels: False gives the image alone. spots:
+    put the predicted spots under "spots" among the labels (see `spots_of`). transform: called with (image, labels), or
+    with the image alone; what it returns is given. threads: of one image.
+
+    Image i depends on the job and on i alone, so any order, any number of workers and any process give the same
+    images. An object may be pickled and used after a fork; every process reads structure factors once.
+
+    Raises NanoBraggError for a job that cannot be read, IndexError for an image that it does not have.
+    """
+
+    def __init__(
+        self,
+        job: Job | str | os.PathLike,
+        *,
+        dtype: Any = np.float32,
+        labels: bool = True,
+        spots: bool = False,
+        transform: Callable[..., Any] | None = None,
+        threads: int = 1,
+    ):
+        if spots and not labels:
+            raise FieldError("spots is True and labels is False; spots are among the labels")
+        self.job = job if isinstance(job, Job) else read_job(job)
+        self.dtype = np.dtype(dtype)
+        self.labels = labels
+        self.spots = spots
+        self.transform = transform
+        self.threads = threads
+        self._made: tuple[int, Maker] | None = None
+
+    def __getstate__(self):
+        return {**self.__dict__, "_made": None}
+
+    def __repr__(self):
+        return f"<Images of {self.job.name}: {len(self)}>"
+
+    @property
+    def maker(self) -> Maker:
+        """What makes the images, one for each process."""
+        if self._made is None or self._made[0] != os.getpid():
+            self._made = os.getpid(), Maker(self.job, self.threads)
+        return self._made[1]
+
+    def __len__(self) -> int:
+        return len(self.job)
+
+    def __getitem__(self, index: int) -> Any:
+        at = int(index)
+        if at < 0:
+            at += len(self)
+        if not 0 <= at < len(self):
+            raise IndexError(f"{self.job.name} has no image {index}; they go from 0 to {len(self) - 1}")
+        made = self.maker.make(at)
+        image = made.pixels.astype(self.dtype, copy=False)
+        if not self.labels:
+            return image if self.transform is None else self.transform(image)
+        resolved = made.experiment.resolved
+        told = labels_of(at, resolved)
+        if self.spots:
+            told["spots"] = spots_of(resolved)
+        return (image, told) if self.transform is None else self.transform(image, told)
+
+    def __iter__(self) -> Iterator[Any]:
+        return (self[index] for index in range(len(self)))
+
+    def stream(self, shuffle: bool = True, seed: int = 0) -> Any:
+        """A data set to iterate over: every pass gives every image once.
+
+        shuffle: in an order of its own each pass, which depends on the seed and the number of the pass alone. Workers
+        of a DataLoader each take their share of it. Where PyTorch has been imported, it is an IterableDataset of that.
+        """
+        torch = sys.modules.get("torch")
+        if torch is None:
+            return Stream(self, shuffle, seed)
+        kind = type("TorchStream", (Stream, torch.utils.data.IterableDataset), {"__reduce__": _reduced})
+        return kind(self, shuffle, seed)
+
+
+class Stream:
+    """What `Images.stream` gives. epoch: the number of the next pass; settable."""
+
+    def __init__(self, images: Images, shuffle: bool, seed: int):
+        self.images = images
+        self.shuffle = shuffle
+        self.seed = seed
+        self.epoch = 0
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def order(self, epoch: int) -> np.ndarray:
+        """The images' numbers in the order of a pass."""
+        if not self.shuffle:
+            return np.arange(len(self))
+        return np.random.Generator(np.random.Philox(key=[self.seed, epoch])).permutation(len(self))
+
+    def __iter__(self) -> Iterator[Any]:
+        worker, workers = 0, 1
+        torch = sys.modules.get("torch")
+        if torch is not None and (info := torch.utils.data.get_worker_info()) is not None:
+            worker, workers = info.id, info.num_workers
+        order = self.order(self.epoch)
+        self.epoch += 1
+        return (self.images[index] for index in order[worker::workers])
+
+
+def _reduced(stream):
+    """A TorchStream is made anew where it is unpickled: its class has no name of its own."""
+    return _restored, (stream.images, stream.shuffle, stream.seed, stream.epoch)
+
+
+def _restored(images, shuffle, seed, epoch):
+    import torch.utils.data  # noqa: F401, so that it becomes a TorchStream again
+
+    stream = images.stream(shuffle, seed)
+    stream.epoch = epoch
+    return stream
