@@ -39,7 +39,8 @@ bench: setup
 	$(BIN)/python benchmarks/run.py --scaling --json benchmarks.json --plot benchmarks.png
 
 docs: setup
-	$(BIN)/python -m nanobragg_py.flags.page docs/flags.md
+	$(BIN)/python -P -m nanobragg_py.flags.page $(shell grep -l '^<!-- flags of ' docs/*.md)
+	$(BIN)/python tests/test_help.py
 
 site: setup
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict

@@ -51,7 +51,7 @@ TRANSLATION = {
     "include_path": ["."],
     "build_dir": os.path.abspath(C_FILES),
     "language_level": 3,
-    "compiler_directives": {"embedsignature": True},
+    "compiler_directives": {"embedsignature": True, "embedsignature.format": "clinic", "binding": False},
 }
 Options.emit_code_comments = False
 
