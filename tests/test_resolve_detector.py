@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from resolving import setup, texts
 
-from nanobragg_py.experiment.resolve import apply_header
+from nanobragg_py.flags.header import apply_header
 from nanobragg_py.flags.options import Options
 
 X, Y, Z = np.eye(3)

@@ -10,7 +10,7 @@ from ..files import report
 from ..flags.options import Options
 from ..kernels.noise.random import Ran1
 from ..records import REQUIRED, Record
-from .resolve import apply_header, resolve_experiment, resolve_setup
+from .resolve import resolve_experiment, resolve_setup
 from .resolved import StructureFactors
 
 #: options that name files which are read
@@ -97,6 +97,7 @@ def read_headers(mask_file, img_file, options, complain=ignore, folder=None):
     is complained about and left out, as the reference does.
     """
     from ..files.smv import NotSMVError, read_smv
+    from ..flags.header import apply_header
 
     mask, lines = None, []
     for kind, name in (("mask", mask_file), ("img", img_file)):

@@ -8,7 +8,6 @@ from ..kernels.memory.buffers import Buffer
 from .atomic import OutputFile, write_file
 from .blocks import row_blocks
 from .reading import cannot_read, fill, open_input, reason
-from .scan import scan_number
 
 _HEAD = 512
 _MAGIC = b"{\nHEADER_BYT"
@@ -50,6 +49,8 @@ def header_value(header, key):
     if not found:
         return None
     _, _, number = after.partition(b"=")
+    from .scan import scan_number  # for reading alone
+
     return scan_number(number)[0]
 
 

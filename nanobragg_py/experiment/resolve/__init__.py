@@ -15,12 +15,11 @@ All of them raise `NanoBraggError` for options that make no image; `resolve_setu
 nothing to render. What a user should know and the reference does not say is in `Setup.remarks`.
 """
 
-from ...flags.header import apply_header
 from ..resolved import StructureFactors
 from .setup import Setup, resolve_setup
 from .sources import resolve_experiment
 
-__all__ = ["Setup", "apply_header", "resolve", "resolve_experiment", "resolve_setup"]
+__all__ = ["Setup", "resolve", "resolve_experiment", "resolve_setup"]
 
 
 def resolve(options, random, structure_factors=None, matrix=None, source_rows=None, dump_available=False):
