@@ -7,7 +7,8 @@ from fabio.compression import compByteOffset, decByteOffset
 from images import CONVENTIONS, geometry
 
 from nanobragg_py.errors import NanoBraggError
-from nanobragg_py.files import cbf
+from nanobragg_py.files.formats import cbf
+from nanobragg_py.files.minicbf import is_plain
 
 #: steps of every size, on both sides of every limit
 EDGES = [0, 127, -1, -128, 128, 32767, -1, -32768, 0, 32768, 2**31 - 1, -(2**31), 2**31 - 1, 0, 1, 1]
@@ -54,8 +55,8 @@ def test_fabio_reads_it(tmp_path, pixels, convention, tilt):
     assert np.array_equal(fabio.open(str(path)).data, pixels)
     shape, again, header = cbf.read_cbf(path)
     assert shape == (70, 90) and again.dtype == np.int32 and np.array_equal(again, pixels)
-    assert ("_diffrn.id" in header) == (not cbf.is_plain(described))
-    assert cbf.is_plain(described) == (not tilt and convention in ("mosflm", "denzo", "xds"))
+    assert ("_diffrn.id" in header) == (not is_plain(described))
+    assert is_plain(described) == (not tilt and convention in ("mosflm", "denzo", "xds"))
 
 
 def test_short_header(tmp_path, pixels):

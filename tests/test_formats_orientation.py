@@ -8,8 +8,8 @@ from images import FLAGS, geometry
 
 from nanobragg_py.errors import NanoBraggError
 from nanobragg_py.experiment.load import load_args
-from nanobragg_py.files import dials_expt, mosflm, xds
 from nanobragg_py.files.geometry import convention_geometry
+from nanobragg_py.files.orientations import dials, mat, mosflm, xds
 from nanobragg_py.files.oriented import OrientedCrystal
 from nanobragg_py.orientation import axis_rotation, b_matrix, random_rotations
 from nanobragg_py.render.simulate import simulate
@@ -36,8 +36,8 @@ def same_place(one, other, tolerance):
 @pytest.mark.parametrize("name", GIVEN)
 def test_dials_and_back(tmp_path, name):
     path = tmp_path / "one.expt"
-    path.write_text(dials_expt.expt_text(crystal(name)))
-    same_place(crystal(name), dials_expt.read_expt(path), 1e-12)
+    path.write_text(dials.expt_text(crystal(name)))
+    same_place(crystal(name), dials.read_expt(path), 1e-12)
 
 
 @pytest.mark.parametrize("name", GIVEN)
@@ -51,8 +51,8 @@ def test_xds_and_back(tmp_path, name):
 def test_mat_and_back(tmp_path, convention):
     path = tmp_path / "A.mat"
     there = crystal().moved(convention_geometry(convention, 1.1e-10))
-    path.write_text(mosflm.mat_text(there, 1.1e-10))
-    back = mosflm.read_mat(path, 1.1e-10, convention).moved(crystal().geometry)
+    path.write_text(mat.mat_text(there, 1.1e-10))
+    back = mat.read_mat(path, 1.1e-10, convention).moved(crystal().geometry)
     assert pytest.approx(crystal().A, rel=1e-14) == back.A
 
 
@@ -67,7 +67,7 @@ def test_mosflm_columns(tmp_path):
     assert cell == pytest.approx(CELL, abs=1e-4)
     # what MOSFLM does with them: A = lambda U B
     assert rows[:3] == pytest.approx(1.1 * U @ b_matrix(*cell), abs=2e-8)
-    read = mosflm.read_mat(path, 1.1e-10).moved(crystal("xds").geometry)
+    read = mat.read_mat(path, 1.1e-10).moved(crystal("xds").geometry)
     assert pytest.approx(crystal("xds").A, abs=1e-8) == read.A
 
 
@@ -75,7 +75,7 @@ def test_missets_of_a_file_are_spoken_of(tmp_path):
     path, said = tmp_path / "mosflm.mat", []
     lines = mosflm.mosflm_text(crystal(), 1e-10).splitlines()
     path.write_text("\n".join([*lines[:3], " 1.000 0.000 -2.500", *lines[4:]]))
-    mosflm.read_mat(path, 1e-10, complain=said.append)
+    mat.read_mat(path, 1e-10, complain=said.append)
     assert said == ["the missetting angles 1 0 -2.5 of the matrix file are not applied"]
 
 
@@ -88,22 +88,22 @@ def image(*flags):
 def test_the_same_image_from_every_file(tmp_path):
     """One crystal, through every format, gives one image; in the frame of another convention as well."""
     start = crystal()
-    mat = tmp_path / "A.mat"
+    path = tmp_path / "A.mat"
 
     def rendered(oriented, convention="MOSFLM", *flags):
         there = oriented.moved(convention_geometry(convention, 1.1e-10))
-        mat.write_text(mosflm.mat_text(there, 1.1e-10))
-        return image("-mat", str(mat), *flags)
+        path.write_text(mat.mat_text(there, 1.1e-10))
+        return image("-mat", str(path), *flags)
 
     expected = rendered(start)
     assert expected.max() > 100 * np.median(expected)
-    (tmp_path / "A.expt").write_text(dials_expt.expt_text(start))
+    (tmp_path / "A.expt").write_text(dials.expt_text(start))
     (tmp_path / "XPARM.XDS").write_text(xds.xparm_text(start))
     (tmp_path / "mosflm.mat").write_text(mosflm.mosflm_text(start, 1.1e-10))
     close = {"rtol": 0, "atol": 1e-3 * expected.max()}
-    assert np.allclose(rendered(dials_expt.read_expt(tmp_path / "A.expt")), expected, rtol=1e-5)
+    assert np.allclose(rendered(dials.read_expt(tmp_path / "A.expt")), expected, rtol=1e-5)
     assert np.allclose(rendered(xds.read_xparm(tmp_path / "XPARM.XDS")), expected, **close)
-    assert np.allclose(rendered(mosflm.read_mat(tmp_path / "mosflm.mat", 1.1e-10)), expected, **close)
+    assert np.allclose(rendered(mat.read_mat(tmp_path / "mosflm.mat", 1.1e-10)), expected, **close)
     # the MOSFLM convention's beam centre, 15 and 21 mm, is 21.25 along fast and 15.25 along slow
 
     orgs = ("-ORGX", str(21.25 / 0.5 + 0.5), "-ORGY", str(15.25 / 0.5 + 0.5))
@@ -127,13 +127,13 @@ def test_cell_and_mat_give_the_same_image(tmp_path):
 
 
 def experiment():
-    return json.loads(dials_expt.expt_text(crystal()))
+    return json.loads(dials.expt_text(crystal()))
 
 
 def read(tmp_path, content):
     path = tmp_path / "given.expt"
     path.write_text(json.dumps(content))
-    return dials_expt.read_expt(path)
+    return dials.read_expt(path)
 
 
 def test_fixed_and_setting_rotations(tmp_path):
@@ -193,8 +193,8 @@ def test_several_panels_are_left_out(tmp_path):
 
 def test_space_groups(tmp_path):
     group = crystal().replace(space_group=96)
-    (tmp_path / "a.expt").write_text(dials_expt.expt_text(group))
-    assert dials_expt.read_expt(tmp_path / "a.expt").space_group == 96
+    (tmp_path / "a.expt").write_text(dials.expt_text(group))
+    assert dials.read_expt(tmp_path / "a.expt").space_group == 96
     (tmp_path / "XPARM.XDS").write_text(xds.xparm_text(group))
     assert xds.read_xparm(tmp_path / "XPARM.XDS").space_group == 96
 
@@ -218,14 +218,14 @@ def test_bad_experiments(tmp_path, text, message):
     path = tmp_path / "bad.expt"
     path.write_text(text)
     with pytest.raises(NanoBraggError, match=message):
-        dials_expt.read_expt(path)
+        dials.read_expt(path)
 
 
 def test_no_such_experiment(tmp_path):
     path = tmp_path / "one.expt"
-    path.write_text(dials_expt.expt_text(crystal()))
+    path.write_text(dials.expt_text(crystal()))
     with pytest.raises(NanoBraggError, match="has 1 experiments, counted from 0; there is none of number 1"):
-        dials_expt.read_expt(path, 1)
+        dials.read_expt(path, 1)
 
 
 @pytest.mark.parametrize(
@@ -256,4 +256,4 @@ def test_files_that_describe_detectors_need_one():
     bare = crystal().replace(geometry=convention_geometry("MOSFLM", 1e-10))
     with pytest.raises(NanoBraggError, match="describes a detector"):
         xds.xparm_text(bare)
-    assert json.loads(dials_expt.expt_text(bare))["detector"] == []
+    assert json.loads(dials.expt_text(bare))["detector"] == []

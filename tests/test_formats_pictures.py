@@ -13,11 +13,12 @@ from PIL import Image as pillow
 
 from nanobragg_py.errors import NanoBraggError
 from nanobragg_py.experiment.load import load_args
+from nanobragg_py.files.formats.npy import write_npy
+from nanobragg_py.files.formats.png import write_png
+from nanobragg_py.files.formats.tiff import write_tiff
 from nanobragg_py.files.geometry import experiment_geometry as geometry_of
+from nanobragg_py.files.grey import greyscale, reduce_to
 from nanobragg_py.files.image import read_image
-from nanobragg_py.files.npy import write_npy
-from nanobragg_py.files.png import greyscale, reduce_to, write_png
-from nanobragg_py.files.tiff import write_tiff
 from nanobragg_py.inspect.picture import CENTRE, RING, SPOT, draw
 from nanobragg_py.inspect.predictions import predict
 from nanobragg_py.inspect.rings import ring_mask, round_spacings, spacing_map

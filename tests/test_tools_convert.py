@@ -8,7 +8,7 @@ from images import FLAGS, render, sweep, tool
 from transcripts import replay
 
 from nanobragg_py.experiment.header_geometry import header_geometry
-from nanobragg_py.files.cbf import read_cbf
+from nanobragg_py.files.formats.cbf import read_cbf
 from nanobragg_py.files.image import read_image
 from nanobragg_py.files.smv import read_smv
 
@@ -29,7 +29,8 @@ def floats(folder, *flags):
 @pytest.mark.parametrize("name", READ)
 def test_pixels_of_smv(tmp_path, name):
     image = render(tmp_path)
-    assert tool("convert", image, "--out", tmp_path / name) == (0, "", "")
+    said = "nanobragg-py convert: npy files have no room for beam, detector and rotation\n" if "npy" in name else ""
+    assert tool("convert", image, "--out", tmp_path / name) == (0, "", said)
     pixels = READ[name](str(tmp_path / name))
     assert np.array_equal(pixels, read_image(image).pixels)
     assert pixels.dtype == (np.int32 if name.endswith("cbf") else np.uint16)
@@ -158,7 +159,7 @@ def test_png(tmp_path):
         (["image.img", "--out", "a_1.cbf", "--", "-lambda", "1"], "90 x 70 pixels and its description 1024 x 1024"),
         (["image.img", "turned.img", "--out", "a.cbf"], "begins at phi 33 and not at 30.5 degrees"),
         (["image.img", "image.img", "--out", "a#.cbf", "--first", "9"], "do not fit into the 1 digits"),
-        (["image.h5", "--out", "a_1.cbf"], "image.h5 is an HDF5 file"),
+        (["image.h5", "--out", "a_1.cbf"], "image.h5 is no usable HDF5 file"),
         (["short.img", "--out", "a_1.cbf"], "short.img is cut off"),
     ],
 )

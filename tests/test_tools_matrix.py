@@ -5,7 +5,7 @@ import pytest
 from images import FLAGS, tool
 
 from nanobragg_py.experiment.load import load_args
-from nanobragg_py.files.dials_expt import read_expt
+from nanobragg_py.files.orientations.dials import read_expt
 from nanobragg_py.orientation import axis_rotation, b_matrix, random_rotations
 
 CELL = ["--cell", 40, 50, 60, 80, 95, 110]

@@ -23,7 +23,7 @@ examples:
 
 
 def add_arguments(parser):
-    from ...batch.output import COMPRESSIONS, FORMATS, PER_FILE
+    from ...batch.output import COMPRESSIONS, PER_FILE, output_formats
 
     parser.description = DESCRIPTION
     parser.epilog = EPILOG
@@ -32,7 +32,7 @@ def add_arguments(parser):
     parser.add_argument("--dry-run", action="store_true", help="say how many images and bytes and about how long")
     parser.add_argument("--verify", metavar="DIR", help="compare the images of a finished run with its manifest")
     files = parser.add_argument_group("files")
-    files.add_argument("--format", choices=FORMATS, default="hdf5", help="(default: hdf5)")
+    files.add_argument("--format", choices=tuple(output_formats()), default="hdf5", help="(default: hdf5)")
     files.add_argument(
         "--per-file", type=positive, default=PER_FILE, metavar="N", help=f"images of an HDF5 file (default: {PER_FILE})"
     )
@@ -131,10 +131,9 @@ def tell_estimate(job, output):
     from ...batch.local import estimate
 
     told = estimate(job, output)
-    kind = {"hdf5": "HDF5", "smv": "SMV", "cbf": "CBF"}[output.format]
     many = f" of {min(output.per_file, told['images'])} images" if output.format == "hdf5" else ""
     print(f"images  {told['images']} of {told['fast']} x {told['slow']} pixels, {told['dtype']}")
-    print(f"files   {told['files']} {kind}{many}, about {size_text(told['bytes'])} together")
+    print(f"files   {told['files']} {output.found.title}{many}, about {size_text(told['bytes'])} together")
     print(
         f"time    about {time_text(told['seconds'])} with {told['workers']} workers of {told['threads']} threads "
         f"({told['seconds_per_image'] * 1e3:.3g} ms an image and thread)"

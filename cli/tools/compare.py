@@ -76,8 +76,8 @@ def add_arguments(parser):
         "--save-diff", action="store_true", help=f"write ours minus reference as {DIFFERENCE}, float32, as well"
     )
     parser.add_argument("--no-picture", action="store_true", help="do not make compare.png")
-    parser.add_argument("--images", nargs=2, metavar=("A.bin", "B.bin"), help="compare these, B being the reference")
-    parser.add_argument("--shape", nargs=2, type=int, metavar=("S", "F"), help="their pixels along slow and fast")
+    parser.add_argument("--images", nargs=2, metavar=("A", "B"), help="compare these, B being the reference")
+    parser.add_argument("--shape", nargs=2, type=int, metavar=("S", "F"), help="their pixels along slow and fast, for bare floats")
 
 
 def run(args):
@@ -98,14 +98,12 @@ def run(args):
 
 
 def compare_images(args, limits):
-    """Two float files, nothing run."""
-    from ...inspect.compare import image_metrics, read_floats, shortcomings
+    """Two images, nothing run."""
+    from ...inspect.compare import image_metrics, read_pixels, shortcomings
 
     if args.flags:
         raise NanoBraggError("--images compares two files and runs nothing; leave out either it or what follows --")
-    if args.shape is None or min(args.shape) < 1:
-        raise NanoBraggError("--images needs --shape S F, the numbers of pixels along slow and fast")
-    images = [read_floats(name, args.shape) for name in args.images]
+    images = [read_pixels(name, args.shape) for name in args.images]
     metrics = image_metrics(*images, region=args.roi, spots=args.spots)
     failures = shortcomings(metrics, limits)
     print("\n".join(metrics_lines(metrics)))

@@ -4,21 +4,25 @@ import os
 import sys
 
 from ...errors import NanoBraggError
+from ...files.source import WRAPPED, split_index
 
 DESCRIPTION = """\
-Writes SMV, CBF, npy or bare float images as SMV, CBF, NeXus (NXmx, HDF5), TIFF, npy or PNG.
+Writes images of any format that is read ({read}), compressed or not, in any that
+is written ({written}).
 
 Beam, detector and rotation come from nanoBragg's flags after --, else from the --header file,
-else from the SMV image's own header. With flags, the second and later images of a series begin
-where the one before it ended (-phi plus -osc for each).
+else from the image's own header. With flags, the second and later images of a series begin where
+the one before it ended (-phi plus -osc for each).
 
 Pixels become scale * I + offset. SMV (16 bits) and CBF (32 bits) take whole numbers: values are
-rounded and clipped, and how many were clipped is said. The other formats keep the type of the
-image unless --integer, --scale or --offset change it.
+rounded and clipped, and how many were clipped is said. PNG and PGM are pictures. The other formats
+keep the type of the image unless --integer, --scale or --offset change it. What a file has no room
+for is said, too.
 
 One image is written to the name given. Several become a series, NAME_00001.cbf and so on, which
-DIALS and XDS take for one sweep, except in NeXus, where they become one file. A row of # in the
-name says where the number goes and how many digits it has.
+DIALS and XDS take for one sweep, except in HDF5 (NeXus, NXmx), where they become one file. A row
+of # in the name says where the number goes and how many digits it has. Of a file that holds many
+images all are converted; x.h5#12 is the one of number 12, counted from 0.
 """
 EPILOG = """\
 exit status: 0; 2 for input that cannot be converted, and then nothing half-written is left
@@ -28,32 +32,19 @@ examples:
   nanobragg-py convert floatimage.bin --out image.h5 --integer -- -lambda 1 -distance 100 -detpixels 512
   nanobragg-py convert sweep_*.img --out sweep_#####.cbf
 """
-FORMATS = ("smv", "cbf", "hdf5", "tiff", "npy", "png")
-SUFFIXES = {
-    ".img": "smv",
-    ".smv": "smv",
-    ".cbf": "cbf",
-    ".h5": "hdf5",
-    ".hdf5": "hdf5",
-    ".nxs": "hdf5",
-    ".tif": "tiff",
-    ".tiff": "tiff",
-    ".npy": "npy",
-    ".png": "png",
-}
-OWN_SUFFIX = {"smv": ".img", "cbf": ".cbf", "hdf5": ".h5", "tiff": ".tif", "npy": ".npy", "png": ".png"}
-#: largest value of what holds whole numbers; of 65535 and 2^31-1, detectors mean "too many to count"
-WHOLE = {"smv": (0, 65535), "cbf": (-(2**31), 2**31 - 1)}
 DIGITS = 5
 
 
 def add_arguments(parser):
-    parser.description = DESCRIPTION
+    from ...files.registry import titles, written_formats
+
+    written = written_formats()
+    parser.description = DESCRIPTION.format(read=titles(), written=", ".join(written))
     parser.epilog = EPILOG
-    parser.add_argument("images", nargs="+", metavar="IMAGE", help="SMV, CBF, npy, or bare floats as of -floatfile")
+    parser.add_argument("images", nargs="+", metavar="IMAGE", help="image, or bare floats as of -floatfile")
     parser.add_argument("--out", metavar="NAME", help="file to write (default: the image's name with a new ending)")
-    parser.add_argument("--to", choices=FORMATS, help="format to write (default: what the ending of --out says)")
-    parser.add_argument("--header", metavar="FILE", help="SMV image whose header describes the images")
+    parser.add_argument("--to", choices=tuple(written), help="format to write (default: what the ending of --out says)")
+    parser.add_argument("--header", metavar="FILE", help="image whose header describes the images")
     parser.add_argument("--shape", metavar="FASTxSLOW", help="pixels of bare floats (default: as flags or header say)")
     parser.add_argument("--scale", type=float, metavar="X", help="factor for the pixels (default: 1)")
     parser.add_argument("--offset", type=float, metavar="X", help="added to the scaled pixels (default: 0)")
@@ -62,7 +53,7 @@ def add_arguments(parser):
         "--compression",
         choices=("gzip", "lz4", "bslz4", "none"),
         default="gzip",
-        help="of NeXus files (default: gzip; lz4 and bslz4 need hdf5plugin)",
+        help="of HDF5 files (default: gzip; lz4 and bslz4 need hdf5plugin)",
     )
     parser.add_argument("--first", type=int, default=1, metavar="N", help="number of the first image (default: 1)")
 
@@ -70,53 +61,94 @@ def add_arguments(parser):
 def run(args):
     from ...files.geometry import check_series
 
-    target = target_format(args)
-    names = output_names(args, target)
+    found = target_format(args)
     shape = wanted_shape(args)
     source = Described(args)
+    images = every_image(args, source, shape)
+    names = output_names(args, found, images)
     # all headers before the first file is written: a series that does not fit together leaves nothing behind
-    geometries = []
-    for index, name in enumerate(args.images):
-        image = source.read(name, shape, header_only=True)
-        geometries.append(source.geometry(image, index, needed=target in ("smv", "cbf", "hdf5")))
-    if target in ("cbf", "hdf5"):
-        check_series(geometries, args.images)
-    inputs = progress_of(args.images)
-    if target == "hdf5":
-        write_sweep(args, names[0], inputs, source, shape, geometries)
+    scenes = [source.scene(image, index, found) for index, image in enumerate(images)]
+    if found.numbered:
+        check_series([scene.geometry for scene in scenes], [image.name for image in images])
+    inputs = progress_of([image.name for image in images])
+    speak = Once()
+    for scene in scenes:
+        speak.lost(found, found.loses(scene))
+    if found.write_series:
+        first = source.read(images[0].name, shape)
+        dtype = pixels_for(found, first, args, Once(quiet=True)).dtype
+        pixels = (pixels_for(found, source.read(name, shape), args, speak) for name in inputs)
+        found.write_series(names[0], pixels, scenes, dtype)
         return 0
-    for index, (name, out) in enumerate(zip(inputs, names, strict=True)):
+    for name, out, scene in zip(inputs, names, scenes, strict=True):
         image = source.read(name, shape)
-        write_one(target, out, pixels_for(target, image, args), image, geometries[index], source, index)
+        speak.all(image.remarks)
+        found.write(out, pixels_for(found, image, args, speak), scene)
     return 0
 
 
+class Once:
+    """Sentences on standard error, each said once."""
+
+    def __init__(self, quiet=False):
+        self.said = set()
+        self.quiet = quiet
+
+    def all(self, sentences):
+        for sentence in sentences:
+            if sentence not in self.said and not self.quiet:
+                self.said.add(sentence)
+                complain(sentence)
+
+    def lost(self, found, clauses):
+        """What files of a format have no room for."""
+        self.all(f"{found.title} files have no room for {clause}" for clause in clauses)
+
+
 def target_format(args):
-    if args.to:
-        return args.to
-    suffix = os.path.splitext(args.out or "")[1].lower()
-    if suffix not in SUFFIXES:
+    from ...files.registry import format_of_name, written_formats
+
+    found = written_formats()[args.to] if args.to else format_of_name(args.out or "")
+    if found is None:
         raise NanoBraggError(
-            f"say what to write, with --to {', '.join(FORMATS)}, or with an --out that ends in .cbf, .h5 ..."
+            f"say what to write, with --to {', '.join(written_formats())}, or with an --out that ends in .cbf, .h5 ..."
         )
-    return SUFFIXES[suffix]
+    return found
 
 
-def output_names(args, target):
-    """The file for each image; for NeXus one file for all."""
-    inputs = [os.path.realpath(name) for name in args.images]
+def every_image(args, source, shape):
+    """The images, without pixels; those of a file that holds many, one by one."""
+    images = []
+    for name in args.images:
+        image = source.read(name, shape, header_only=True)
+        if image.count == 1 or split_index(name)[1] is not None:
+            images.append(image)
+            continue
+        images += [source.read(f"{name}#{number}", shape, header_only=True) for number in range(image.count)]
+    return images
+
+
+def output_names(args, found, images):
+    """The file for each image; one file for all where the format has room for them."""
+    inputs = {os.path.realpath(split_index(name)[0]) for name in args.images}
     out = args.out
     if out is None:
         if len(args.images) > 1:
             raise NanoBraggError("several images become a series, which needs a name; give --out NAME")
-        out = os.path.splitext(args.images[0])[0] + OWN_SUFFIX[target]
-    names = [out] if len(inputs) == 1 or target == "hdf5" else numbered(out, args.first, len(inputs))
-    if len(inputs) == 1 and "#" in out and target != "hdf5":
-        names = numbered(out, args.first, 1)
+        out = os.path.splitext(unwrapped(split_index(args.images[0])[0]))[0] + found.suffixes[0]
+    if found.write_series or (len(images) == 1 and "#" not in os.path.basename(out)):
+        names = [out]
+    else:
+        names = numbered(out, args.first, len(images))
     for name in names:
         if os.path.realpath(name) in inputs:
             raise NanoBraggError(f"{name} is one of the images to convert; give another name with --out")
     return names
+
+
+def unwrapped(name):
+    """A file's name without the ending of a compressed file."""
+    return next((name[: -len(ending)] for ending in WRAPPED if name.lower().endswith(ending)), name)
 
 
 def numbered(name, first, count):
@@ -158,16 +190,15 @@ class Described:
 
     def __init__(self, args):
         from ...experiment.from_flags import flags_geometry
-        from ...experiment.header_geometry import header_geometry
 
         self.first = self.experiment = self.header = None
+        self.compression = args.compression
         if args.flags and args.header:
             raise NanoBraggError("--header and nanoBragg's flags both describe the images; give one of them")
         if args.flags:
             self.first, self.experiment = flags_geometry(args.flags, complain)
         elif args.header:
-            self.header = read_header(args.header)
-            self.first = header_geometry(self.header)
+            self.header, self.first = read_header(args.header)
 
     def read(self, name, shape, header_only=False):
         from ...files.image import read_image
@@ -176,26 +207,36 @@ class Described:
             shape = (self.first.spixels, self.first.fpixels)
         return read_image(name, shape, header_only)
 
+    def scene(self, image, index, found):
+        """The Scene of an image to be written in a format."""
+        from ...files.registry import Scene
+
+        geometry = self.geometry(image, index, found.needs_geometry)
+        return Scene(
+            geometry=geometry,
+            header=self.smv_header(image, index),
+            saturated=image.saturated,
+            compression=self.compression,
+        )
+
     def geometry(self, image, index, needed):
         """The Geometry of an image; None where there is none and none is needed."""
-        from ...experiment.header_geometry import header_geometry
+        from ...inspect.describe import image_geometry
 
         if self.first is not None:
             geometry = self.first.next(index)
-        elif image.smv is not None:
-            try:
-                geometry = header_geometry(image.smv)
-            except NanoBraggError:
-                if needed:
-                    raise
-                return None
-        elif needed:
-            raise NanoBraggError(
-                f"nothing is known of beam and detector of {image.name}; give --header FILE, or nanoBragg's flags "
-                "after --"
-            )
         else:
-            return None
+            try:
+                geometry = image_geometry(image)
+            except NanoBraggError as error:
+                if not needed:
+                    return None
+                if image.smv is not None or image.no_geometry:
+                    raise
+                raise NanoBraggError(
+                    f"nothing is known of beam and detector of {image.name} ({error}); give --header FILE, or "
+                    "nanoBragg's flags after --"
+                ) from None
         if image.shape != (geometry.spixels, geometry.fpixels):
             slow, fast = image.shape
             raise NanoBraggError(
@@ -205,105 +246,35 @@ class Described:
         return geometry
 
     def smv_header(self, image, index):
-        """The header for an SMV file of the image, as bytes."""
+        """The header for an SMV file of the image, as bytes; None where it is to be made of the geometry."""
         if self.experiment is not None:
             from ...files.report import smv_header
 
             sampling = self.experiment.sampling
             turned = sampling.replace(phi0=sampling.phi0 + index * sampling.osc)
             return smv_header(self.experiment.replace(sampling=turned))
-        return native_header((self.header or image.smv).header)
+        described = image if self.header is None else self.header
+        return None if described.smv is None else described.smv.header
 
 
 def read_header(name):
-    from ...files.smv import read_smv
+    """The image of a name, without its pixels, and the Geometry that its header tells."""
+    from ...files.image import read_image
+    from ...inspect.describe import image_geometry
 
-    return read_smv(name, header_only=True)
-
-
-def native_header(header):
-    """An SMV header that says the byte order in which we write."""
-    other = {"little": b"BYTE_ORDER=big_endian", "big": b"BYTE_ORDER=little_endian"}[sys.byteorder]
-    mine = f"BYTE_ORDER={sys.byteorder}_endian".encode()
-    at = header.find(other)
-    if at < 0:
-        return header
-    rest = header[at + len(other) :]
-    changed = header[:at] + mine + rest
-    return changed[: len(header)] if len(changed) >= len(header) else changed.ljust(len(header))
+    image = read_image(name, header_only=True)
+    return image, image_geometry(image)
 
 
 def complain(text):
     print(f"nanobragg-py convert: {text}", file=sys.stderr)
 
 
-def pixels_for(target, image, args):
-    """The pixels in the type that the format takes, scaled, offset, rounded and clipped as asked."""
-    import numpy as np
+def pixels_for(found, image, args, speak):
+    """The pixels in a type that the format takes, scaled, offset, rounded and clipped as asked."""
+    from ...files.fit import fit
 
-    pixels = image.pixels
-    whole = target in WHOLE or args.integer
-    low, high = WHOLE.get(target, WHOLE["cbf"])
-    if args.scale is not None or args.offset is not None:
-        pixels = pixels * np.float64(1.0 if args.scale is None else args.scale) + (args.offset or 0.0)
-    if not whole:
-        return pixels if pixels.dtype in (np.uint16, np.int32) else pixels.astype(np.float32)
-    if pixels.dtype.kind == "f":
-        wrong = int(np.count_nonzero(~np.isfinite(pixels)))
-        if wrong:
-            complain(f"{wrong} pixels of {image.name} are no numbers and become 0")
-        pixels = np.floor(np.where(np.isfinite(pixels), pixels, 0.0) + 0.5)
-    clipped = int(np.count_nonzero((pixels < low) | (pixels > high)))
-    if clipped:
-        complain(f"{clipped} pixels of {image.name} do not fit between {low} and {high} and are clipped")
-    result = np.clip(pixels, low, high).astype(np.uint16 if target == "smv" else np.int32)
-    if image.pixels.any() and not result.any():
-        complain(f"all pixels of {image.name} become 0; give a larger --scale")
-    return result
-
-
-def write_one(target, out, pixels, image, geometry, source, index):
-    import numpy as np
-
-    if target == "smv":
-        from ...files.smv import write_smv
-
-        write_smv(out, source.smv_header(image, index), np.ascontiguousarray(pixels))
-    elif target == "cbf":
-        from ...files.cbf import write_cbf
-
-        write_cbf(out, pixels, geometry, image.saturated or 2**31 - 1)
-    elif target == "tiff":
-        from ...files.tiff import write_tiff
-
-        write_tiff(out, pixels, "" if geometry is None else description(geometry))
-    elif target == "npy":
-        from ...files.npy import write_npy
-
-        write_npy(out, pixels)
-    else:
-        from ...files.png import greyscale, write_png
-
-        write_png(out, greyscale(pixels))
-
-
-def description(geometry):
-    """A line about the geometry for formats that have room for a line."""
-    from math import degrees
-
-    fast, slow = (x / geometry.pixel_size for x in geometry.beam_centre)
-    return (
-        f"wavelength {geometry.wavelength * 1e10:.9g} A, distance {geometry.distance * 1000:.9g} mm, "
-        f"pixel {geometry.pixel_size * 1000:.9g} mm, beam centre {fast:.6g} {slow:.6g} pixels (fast, slow), "
-        f"phi {degrees(geometry.phi0):.9g} + {degrees(geometry.osc):.9g} degrees"
-    )
-
-
-def write_sweep(args, out, inputs, source, shape, geometries):
-    """All images into one NeXus file; one at a time is in memory."""
-    from ...files.nexus import write_nexus
-
-    first = source.read(args.images[0], shape)
-    dtype = pixels_for("hdf5", first, args).dtype
-    images = (pixels_for("hdf5", source.read(name, shape), args) for name in inputs)
-    write_nexus(out, images, geometries, dtype, first.saturated, args.compression)
+    pixels, said, lost = fit(found, image.name, image.pixels, args.scale, args.offset, args.integer)
+    speak.all(said)
+    speak.lost(found, lost)
+    return pixels

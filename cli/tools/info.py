@@ -1,13 +1,17 @@
 """``nanobragg-py info``: header, statistics and beam centre of an image."""
 
 import json
+import sys
 
 from ...errors import NanoBraggError
+from ...files.source import split_index
 
 DESCRIPTION = """\
 Says what an image is, where its beam centre lies in every convention, and what its pixels hold.
-SMV, CBF (byte-offset compression), npy, and bare floats, which need --shape or nanoBragg's
-flags after --. The beam centre is where the direct beam meets the detector.
+Read are {read}, compressed by gzip,
+bzip2 or xz or not; bare floats need --shape or nanoBragg's flags after --. Of a file that holds many
+images the first is described, and x.h5#12 is the one of number 12, counted from 0. The beam centre is
+where the direct beam meets the detector.
 """
 EPILOG = """\
 exit status: 0; 2 for a file that is no image
@@ -27,13 +31,14 @@ STATISTICS = (
     ("overloads", "overloads"),
     ("not_finite", "not finite"),
 )
-KINDS = {"smv": "SMV", "cbf": "CBF", "npy": "npy", "float": "bare floats"}
 
 
 def add_arguments(parser):
-    parser.description = DESCRIPTION
+    from ...files.registry import titles
+
+    parser.description = DESCRIPTION.format(read=titles())
     parser.epilog = EPILOG
-    parser.add_argument("images", nargs="+", metavar="IMAGE", help="SMV, CBF, npy or bare floats")
+    parser.add_argument("images", nargs="+", metavar="IMAGE", help="image, or bare floats as of -floatfile")
     parser.add_argument("--shape", metavar="FASTxSLOW", help="pixels of bare floats")
     parser.add_argument("--header", action="store_true", help="print the header, too")
     parser.add_argument("--json", action="store_true", help="print a JSON list with one object an image")
@@ -52,6 +57,8 @@ def run(args):
         if args.json:
             described.append(about)
             continue
+        for remark in about["remarks"]:
+            print(f"nanobragg-py info: {remark}", file=sys.stderr)
         if number:
             print()
         print("\n".join(text_lines(about, args.header)))
@@ -62,20 +69,23 @@ def run(args):
 
 def describe(image, given):
     """Everything about an image as plain values."""
-    from ...inspect.describe import geometry_items, header_items, image_geometry, statistics
+    from ...inspect.describe import geometry_items, image_geometry, odd_geometry, statistics
 
     about = {
         "name": image.name,
         "kind": image.kind,
+        "images": image.count,
         "fast": image.shape[1],
         "slow": image.shape[0],
         "type": str(image.pixels.dtype),
-        "header": dict(header_items(image)),
+        "header": dict(image.items),
         "statistics": statistics(image),
+        "remarks": list(image.remarks),
     }
     try:
         geometry = given or image_geometry(image)
         about["geometry"] = [list(row) for row in geometry_items(geometry)]
+        about["remarks"] += odd_geometry(geometry)
         about["convention"] = geometry.convention
         about["beam_centres"] = [[name, what, list(xy), unit] for name, what, xy, unit in geometry.centres()]
     except NanoBraggError as error:
@@ -84,10 +94,13 @@ def describe(image, given):
 
 
 def text_lines(about, with_header):
-    lines = [
-        f"{about['name']}: {KINDS[about['kind']]}, {about['fast']} x {about['slow']} pixels (fast x slow), "
-        f"{about['type']}"
-    ]
+    from ...files.registry import image_formats
+
+    title = image_formats()[about["kind"]].title
+    lines = [f"{about['name']}: {title}, {about['fast']} x {about['slow']} pixels (fast x slow), {about['type']}"]
+    if about["images"] > 1:
+        last = f"{split_index(about['name'])[0]}#{about['images'] - 1}"
+        lines.append(f"one of {about['images']} images in the file; the last is {last}")
     if with_header:
         lines += ["", "Header", *(f"  {key} = {value}" for key, value in about["header"].items())]
     lines += ["", "Pixels"]

@@ -23,13 +23,14 @@ examples:
   nanobragg-py matrix GXPARM.XDS --to mosflm --out xds.mat
   nanobragg-py matrix A.mat --to dials --out A.expt -- -lambda 1 -distance 100 -detpixels 1024
 """
-FORMATS = ("mat", "mosflm", "dials", "xds")
 #: degrees by which a spindle may miss the right angle to the beam without a word
 SQUARE = 0.01
 CONVENTIONS = ("MOSFLM", "DENZO", "XDS", "ADXV", "DIALS")
 
 
 def add_arguments(parser):
+    from ...files.registry import orientation_formats
+
     parser.description = DESCRIPTION
     parser.epilog = EPILOG
     parser.add_argument("file", nargs="?", metavar="FILE", help="matrix, .expt or XPARM.XDS file to read")
@@ -44,7 +45,8 @@ def add_arguments(parser):
     parser.add_argument(
         "--convention", choices=CONVENTIONS, default="MOSFLM", help="whose frame -mat files are in (default: MOSFLM)"
     )
-    parser.add_argument("--to", choices=FORMATS, default="mat", help="what to write (default: mat, nine numbers)")
+    formats = tuple(orientation_formats())
+    parser.add_argument("--to", choices=formats, default="mat", help="what to write (default: mat, nine numbers)")
     parser.add_argument("--out", metavar="NAME", help="file to write (default: standard output)")
 
 
@@ -108,27 +110,31 @@ def metres(args, geometry):
     return 1e-10 if geometry is None else geometry.wavelength
 
 
+def request_of(args, geometry):
+    """What is asked of files; geometry: that of the flags, for reading, or of the crystal, for writing."""
+    from ...files.registry import Request
+
+    return Request(
+        wavelength=metres(args, geometry),
+        fixed=args.wavelength is not None,
+        convention=args.convention,
+        frame=geometry if args.flags else None,
+        index=args.index,
+        complain=complain,
+    )
+
+
 def read_crystal(args, geometry):
-    from ...files.xds import is_xparm
+    from ...files.registry import orientation_format_of
 
     try:
         with open(args.file, "rb") as file:
-            start = file.read(4096).decode("latin-1").lstrip()
+            start = file.read(4096).decode("utf-8-sig", "replace").lstrip()
     except OSError as error:
         from ...files.reading import cannot_read
 
         raise cannot_read(args.file, error, "give an orientation") from None
-    if start.startswith("{"):
-        from ...files.dials_expt import read_expt
-
-        return read_expt(args.file, args.index)
-    if is_xparm(start):
-        from ...files.xds import read_xparm
-
-        return read_xparm(args.file)
-    from ...files.mosflm import read_mat
-
-    return read_mat(args.file, metres(args, geometry), args.convention, complain)
+    return orientation_format_of(start).read(args.file, request_of(args, geometry))
 
 
 def cell_crystal(args, geometry):
@@ -164,28 +170,6 @@ def flags_crystal(experiment, geometry):
 
 
 def text_of(args, crystal):
-    geometry = crystal.geometry
-    if args.to == "dials":
-        from ...files.dials_expt import expt_text
+    from ...files.registry import orientation_formats
 
-        return expt_text(with_wavelength(args, crystal))
-    if args.to == "xds":
-        from ...files.xds import xparm_text
-
-        return xparm_text(with_wavelength(args, crystal))
-    from ...files.geometry import convention_geometry
-    from ...files.mosflm import mat_text, mosflm_text
-
-    wavelength = metres(args, geometry)
-    if args.to == "mosflm":
-        return mosflm_text(crystal, wavelength)
-    # in the frame of the flags where there are any, since that is where the matrix will be used
-    frame = geometry if args.flags else convention_geometry(args.convention, wavelength)
-    return mat_text(crystal.moved(frame), wavelength)
-
-
-def with_wavelength(args, crystal):
-    """The crystal in a beam of the wavelength that was asked for."""
-    if args.wavelength is None:
-        return crystal
-    return crystal.replace(geometry=crystal.geometry.replace(wavelength=args.wavelength * 1e-10))
+    return orientation_formats()[args.to].text(crystal, request_of(args, crystal.geometry))

@@ -25,13 +25,13 @@ PROTOCOLS = ("kitty", "iterm", "sixel")
 def add_arguments(parser):
     parser.description = DESCRIPTION
     parser.epilog = EPILOG
-    parser.add_argument("image", metavar="IMAGE", help="SMV, CBF, npy or bare floats")
+    parser.add_argument("image", metavar="IMAGE", help="image (of x.h5#12 number 12), or bare floats")
     parser.add_argument("--out", metavar="NAME", help="PNG file to write (default: show it in the terminal)")
     parser.add_argument(
         "--show", nargs="?", const="auto", choices=("auto", *PROTOCOLS), help="show it in the terminal, in this way"
     )
     parser.add_argument("--shape", metavar="FASTxSLOW", help="pixels of bare floats (default: as the flags say)")
-    parser.add_argument("--header", metavar="FILE", help="SMV image whose header describes the image")
+    parser.add_argument("--header", metavar="FILE", help="image whose header describes this one")
     parser.add_argument("--rings", nargs="+", type=float, metavar="D", help="spacings of the rings, A (default: some)")
     parser.add_argument("--no-rings", action="store_true", help="draw no rings")
     parser.add_argument("--no-centre", action="store_true", help="do not mark the beam centre")
@@ -50,7 +50,7 @@ def run(args):
     protocol = protocol_of(args)
     picture = picture_of(args)
     if args.out:
-        from ...files.png import write_png
+        from ...files.formats.png import write_png
 
         write_png(args.out, picture)
     if protocol:
@@ -80,7 +80,6 @@ def protocol_of(args):
 
 def picture_of(args):
     from ...experiment.from_flags import flags_experiment, flags_geometry
-    from ...experiment.header_geometry import header_geometry
     from ...files.geometry import experiment_geometry
     from ...files.image import read_image
     from ...inspect.describe import image_geometry
@@ -99,9 +98,11 @@ def picture_of(args):
     elif args.flags:
         geometry, _ = flags_geometry(args.flags)
     elif args.header:
-        geometry = header_geometry(read_header(args.header))
+        _, geometry = read_header(args.header)
     shape = wanted_shape(args) or (None if geometry is None else (geometry.spixels, geometry.fpixels))
     image = read_image(args.image, shape)
+    for remark in image.remarks:
+        print(f"nanobragg-py view: {remark}", file=sys.stderr)
     if geometry is None:
         try:
             geometry = image_geometry(image)

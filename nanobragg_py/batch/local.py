@@ -77,6 +77,8 @@ def run(
     maker.check()
     for sentence in maker.warnings if rank[0] == 0 else ():
         complain(f"warning: {sentence}")
+    for sentence in output.lost(maker) if rank[0] == 0 else ():
+        complain(sentence)
     store = Store(maker, output)
     units = [unit for unit in store.missing() if unit % rank[1] == rank[0]]
     if units:

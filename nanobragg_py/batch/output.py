@@ -1,7 +1,7 @@
 """How images become files: units of work, their names, and the writing of one.
 
-A unit is one HDF5 file of several images, or one SMV or CBF file of one. Files are written in a folder of the worker's
-own and take their place when they are complete, so that what has a unit's name is the whole unit.
+A unit is one HDF5 file of several images, or a file of another format with one. Files are written in a folder of the
+worker's own and take their place when they are complete, so that what has a unit's name is the whole unit.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ import numpy as np
 from ..errors import FieldError, NanoBraggError
 from ..files.atomic import cannot_write
 from ..files.extras import need
+from ..files.fit import fit
+from ..files.registry import Scene, nothing_lost, written_formats
 from .images import Made, Maker
 from .jobs import Job
 
-FORMATS = ("hdf5", "smv", "cbf")
-ENDINGS = {"hdf5": ".h5", "smv": ".img", "cbf": ".cbf"}
 COMPRESSIONS = ("szip", "gzip", "bslz4", "none")
 PER_FILE = 100
 #: of Rice coding; images that have fewer pixels are not compressed
@@ -32,11 +32,18 @@ DATASET = "images"
 SATURATION = 65535
 
 
+def output_formats() -> dict[str, Any]:
+    """{name: ImageFormat} of what a job's images can be written as: what holds counts and can be read back alone."""
+    return {
+        name: found for name, found in written_formats().items() if not found.picture and found.magic is not None
+    }
+
+
 @dataclass(frozen=True)
 class Output:
     """Where and how a job's images are written.
 
-    folder: of the files. format: one of FORMATS. per_file: images of an HDF5 file (1 with the other formats).
+    folder: of the files. format: of `output_formats`. per_file: images of an HDF5 file (1 with the other formats).
     compression: of HDF5 files: "szip" (Rice coding, quick, in most builds of HDF5), "gzip" (level 1 with the shuffle
     filter; slower, in every build), "bslz4" (as area detectors write; needs hdf5plugin to write and to read) or "none".
     Raises FieldError.
@@ -49,7 +56,7 @@ class Output:
 
     def __post_init__(self):
         object.__setattr__(self, "folder", os.path.abspath(os.fspath(self.folder)))
-        for name, allowed in (("format", FORMATS), ("compression", COMPRESSIONS)):
+        for name, allowed in (("format", output_formats()), ("compression", COMPRESSIONS)):
             if getattr(self, name) not in allowed:
                 raise FieldError(f"{name} is {getattr(self, name)!r}; it must be one of {', '.join(allowed)}")
         if isinstance(self.per_file, bool) or not isinstance(self.per_file, int) or self.per_file < 1:
@@ -62,6 +69,20 @@ class Output:
         if self.format == "hdf5":
             need("h5py", "batch", "HDF5 files")
             compression_options(self.compression)
+        elif self.found.needs is not None:
+            need(*self.found.needs)
+
+    @property
+    def found(self) -> Any:
+        """The ImageFormat."""
+        return output_formats()[self.format]
+
+    def lost(self, maker: Maker) -> list[str]:
+        """Sentences about what the files have no room for."""
+        if self.format == "hdf5" or self.found.loses is nothing_lost:
+            return []
+        scene = scene_of(maker.experiment(0)[0], None)
+        return [f"{self.found.title} files have no room for {clause}" for clause in self.found.loses(scene)]
 
     def settings(self) -> dict[str, Any]:
         """What decides the files' content, without their folder."""
@@ -79,7 +100,7 @@ class Output:
 
     def file_name(self, job: Job, unit: int) -> str:
         """The name of a unit's file. The images of a sweep are numbered from 1, as programs import them."""
-        ending = ENDINGS[self.format]
+        ending = self.found.suffixes[0]
         if self.format == "hdf5":
             return f"{DATASET}_{unit:06d}{ending}"
         if job.sweep is None:
@@ -187,20 +208,22 @@ def write_hdf5(path, images, count, compression):
         file.create_dataset("index", data=np.array(numbers, np.int64), track_times=False)
 
 
-def write_single(format, path, made):
-    """One image as SMV, or as CBF; floats are scaled to 55000 in the first and rounded in the second."""
-    pixels = made.pixels
-    if format == "smv":
-        made.experiment.to_smv(path, pixels)
-        return
-    from ..files.cbf import write_cbf
+def scene_of(experiment: Any, pixels: np.ndarray | None) -> Scene:
+    """What is known beside the pixels of an image of an experiment."""
     from ..files.geometry import experiment_geometry
 
-    noisy = pixels.dtype == np.uint16
-    if not noisy:
-        pixels = np.clip(np.floor(pixels + np.float64(0.5)), 0, 2**31 - 1)
-    geometry = experiment_geometry(made.experiment.resolved)
-    write_cbf(path, pixels.astype(np.int32), geometry, SATURATION if noisy else 2**31 - 1)
+    noisy = pixels is not None and pixels.dtype == np.uint16
+    return Scene(geometry=experiment_geometry(experiment.resolved), saturated=SATURATION if noisy else None)
+
+
+def write_single(format, path, made):
+    """One image in a file of its own; floats are scaled to 55000 in SMV, and rounded where there are whole numbers."""
+    if format == "smv":
+        made.experiment.to_smv(path, made.pixels)
+        return
+    found = output_formats()[format]
+    pixels, _, _ = fit(found, f"image {made.index}", made.pixels)
+    found.write(path, pixels, scene_of(made.experiment, made.pixels))
 
 
 def write_virtual(path: str, names: list[str], counts: list[int], shape: tuple[int, int], dtype: Any) -> None:

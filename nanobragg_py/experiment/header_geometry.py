@@ -1,30 +1,23 @@
 """What the header of an SMV image tells of beam, spindle and detector."""
 
-import re
 from math import radians
 
 import numpy as np
 
 from ..constants import CONVENTIONS
 from ..errors import NanoBraggError
+from ..files.formats.smv import header_fields
 from ..files.geometry import Geometry, detector_plane
 from ..files.smv import header_value
+from ..files.smv_header import HEADER_CONVENTIONS
 from ..flags.header import apply_header
 from ..flags.options import Options
 from ..vectors import rotate_axis
 from .resolve.detector import orient, place_detector
 
-#: conventions that an SMV header is tried against; DENZO is MOSFLM, and DIALS differs from XDS in its spindle only
-HEADER_CONVENTIONS = ("MOSFLM", "XDS", "ADXV", "DIALS")
 #: header values have six digits; this much of a pixel, and of the distance, may be lost
 PIXEL_TOLERANCE = 0.05
 DISTANCE_TOLERANCE = 2e-5
-KEY_VALUE = re.compile(r"^\s*(\w+)\s*=\s*([^;\n]*)", re.MULTILINE)
-
-
-def header_fields(header):
-    """The keys and values of an SMV header, as text; of a key that occurs twice the last counts."""
-    return dict(KEY_VALUE.findall(header.decode("latin-1")))
 
 
 def header_geometry(image):
@@ -38,6 +31,12 @@ def header_geometry(image):
     missing = [key for key in ("PIXEL_SIZE", "DISTANCE", "WAVELENGTH") if key not in fields]
     if missing:
         raise NanoBraggError(f"the header of {image.name} has no {missing[0]}; give nanoBragg's flags after --")
+    for key in ("PIXEL_SIZE", "DISTANCE", "WAVELENGTH"):
+        value = header_value(image.header, key)
+        if not 0 < abs(value) < float("inf") or (value < 0 and key != "DISTANCE"):
+            raise NanoBraggError(
+                f"the header of {image.name} has {key}={fields[key]}, which cannot be; give nanoBragg's flags after --"
+            )
     if "DIALS_ORIGIN" in fields and "XDS_ORGX" in fields:
         return _nanobragg_geometry(image, fields)
     if header_value(image.header, "TWOTHETA"):

@@ -19,6 +19,8 @@ from ..records import REQUIRED, Record
 
 #: m; stands for a sensor without thickness, which NeXus does not know and dxtbx refuses
 THIN = 1e-9
+#: cosine of the angle between spindle and beam that still counts as a right one
+SQUARE = 1e-6
 
 
 class Geometry(Record):
@@ -58,6 +60,16 @@ class Geometry(Record):
     def sensor_thickness(self):
         """The sensor's thickness for files that must have one, m; 1 nm where it has none."""
         return max(self.thickness, THIN)
+
+    @property
+    def thick(self):
+        """Whether the sensor has a thickness that a file would have to tell of."""
+        return self.thickness > THIN
+
+    @property
+    def oblique(self):
+        """Whether the spindle misses the right angle to the beam."""
+        return bool(abs(np.dot(_unit(self.beam), _unit(self.spindle))) > SQUARE)
 
     @property
     def close_distance(self):
@@ -109,6 +121,21 @@ class Geometry(Record):
         """
         return frame_rotation(name, self.beam, self.spindle)
 
+    def in_mosflm(self):
+        """The same in the frame of the MOSFLM convention, in which geometries out of files are told.
+
+        Raises NanoBraggError when the spindle is along the beam.
+        """
+        rotation = self.frame("mosflm")
+
+        def turned(vector):
+            return tuple((np.round(rotation @ np.asarray(vector, float), 15) + 0.0).tolist())
+
+        plane = (
+            {} if self.origin is None else {name: turned(getattr(self, name)) for name in ("fast", "slow", "origin")}
+        )
+        return self.replace(beam=turned(self.beam), spindle=turned(self.spindle), convention="MOSFLM", **plane)
+
     def next(self, steps):
         """The geometry `steps` oscillations later."""
         return self.replace(phi0=self.phi0 + steps * self.osc)
@@ -138,6 +165,10 @@ class Geometry(Record):
 
 def _mm(*values):
     return tuple(float(value) * 1000.0 for value in values)
+
+
+def _unit(vector):
+    return np.asarray(vector, float) / np.linalg.norm(vector)
 
 
 def _turn(vectors, axis, angles):

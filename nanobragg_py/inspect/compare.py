@@ -218,6 +218,22 @@ def read_floats(name, shape):
     return data.reshape(shape)
 
 
+def read_pixels(name, shape=None):
+    """The pixels of an image of any format that is read, as float32; bare floats need their shape (slow, fast)."""
+    from ..files.image import read_image
+    from ..files.registry import format_of_bytes
+    from ..files.source import Source
+
+    source = Source(name, header_only=True)
+    if format_of_bytes(source.name, source.start).magic is not None:
+        return read_image(name).pixels.astype(np.float32)
+    if shape is None or min(shape) < 1:
+        raise NanoBraggError(
+            f"--images needs --shape S F, the numbers of pixels along slow and fast, for {name}, which has no header"
+        )
+    return read_floats(name, shape)
+
+
 def floats(data, shape):
     """The bytes of a float image as an array of shape (slow, fast)."""
     if len(data) != 4 * shape[0] * shape[1]:

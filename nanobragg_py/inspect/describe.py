@@ -1,23 +1,14 @@
 """What can be said of an image: its header, its geometry, its statistics."""
 
-import re
 from math import degrees
 
 import numpy as np
 
 from ..errors import NanoBraggError
-from ..experiment.header_geometry import header_fields, header_geometry
-from ..files.geometry import Geometry
+from ..experiment.header_geometry import header_geometry
 
-#: of the short CBF header: field and its pattern
-SHORT_HEADER = {
-    "pixel_size": r"Pixel_size\s+(\S+)\s*m",
-    "wavelength": r"Wavelength\s+(\S+)",
-    "distance": r"Detector_distance\s+(\S+)",
-    "beam": r"Beam_xy\s+\(([^,]+),\s*([^)]+)\)",
-    "phi0": r"Start_angle\s+(\S+)",
-    "osc": r"Angle_increment\s+(\S+)",
-}
+#: m; nothing of a detector is as far away or as large
+FAR = 1e6
 
 
 def statistics(image):
@@ -44,50 +35,39 @@ def statistics(image):
     }
 
 
-def header_items(image):
-    """The header as rows (key, value), in its order."""
-    if image.kind == "smv":
-        return list(header_fields(image.smv.header).items())
-    rows = [
-        line[1:].strip() for line in image.header.splitlines() if line.startswith("#") and not line.startswith("##")
-    ]
-    return [tuple(re.split(r"[:\s]+", row, maxsplit=1)) if " " in row else (row, "") for row in rows]
-
-
 def image_geometry(image):
     """The Geometry that an image's own header tells; NanoBraggError where it tells none."""
-    if image.kind == "smv":
-        return header_geometry(image.smv)
-    if image.kind == "cbf" and "_diffrn.id" not in image.header:
-        return _short_geometry(image)
-    raise NanoBraggError(f"{image.name} says nothing of beam and detector that is understood here")
+    geometry = image.geometry
+    if geometry is None and image.smv is not None:
+        geometry = header_geometry(image.smv)
+    if geometry is None:
+        raise NanoBraggError(
+            image.no_geometry or f"{image.name} says nothing of beam and detector that is understood here"
+        )
+    vectors = [geometry.beam, geometry.spindle, geometry.fast, geometry.slow, geometry.origin]
+    finite = np.isfinite([*np.ravel(vectors), geometry.phi0, geometry.osc, geometry.thickness]).all()
+    square = finite and np.allclose(np.linalg.norm(vectors[:4], axis=1), 1.0) and abs(np.dot(*vectors[2:4])) < 1e-3
+    sizes = (geometry.wavelength, geometry.pixel_size)
+    if not (square and all(0 < size < FAR for size in sizes) and 0 < np.linalg.norm(geometry.origin) < FAR):
+        raise NanoBraggError(f"{image.name} tells of a beam and a detector that cannot be")
+    return geometry
 
 
-def _short_geometry(image):
-    """The Geometry of a miniCBF: the detector across the beam, fast along the spindle."""
-    found = {name: re.search(pattern, image.header) for name, pattern in SHORT_HEADER.items()}
-    missing = [name for name in ("pixel_size", "wavelength", "distance", "beam") if found[name] is None]
+def odd_geometry(geometry):
+    """Sentences about a geometry that may be, and mostly is not meant."""
     try:
-        if missing:
-            raise ValueError
-        value = {name: float(match[1]) for name, match in found.items() if match is not None}
-        pixel, fast, slow = value["pixel_size"], value["beam"], float(found["beam"][2])
-    except ValueError:
-        raise NanoBraggError(f"the header of {image.name} says too little of beam and detector") from None
-    return Geometry(
-        wavelength=value["wavelength"] * 1e-10,
-        beam=(1.0, 0.0, 0.0),
-        spindle=(0.0, 0.0, 1.0),
-        phi0=float(np.radians(value.get("phi0", 0.0))),
-        osc=float(np.radians(value.get("osc", 0.0))),
-        fast=(0.0, 0.0, 1.0),
-        slow=(0.0, -1.0, 0.0),
-        origin=(value["distance"], slow * pixel, -fast * pixel),
-        pixel_size=pixel,
-        fpixels=image.shape[1],
-        spixels=image.shape[0],
-        convention="MOSFLM",
-    )
+        fast, slow = geometry.beam_centre
+    except NanoBraggError as error:
+        return [str(error)]
+    width, height = geometry.fpixels * geometry.pixel_size, geometry.spixels * geometry.pixel_size
+    if 0 <= fast <= width and 0 <= slow <= height:
+        return []
+    pixels = fast * 1e3 < geometry.fpixels and slow * 1e3 < geometry.spixels and fast > 0 and slow > 0
+    return [
+        f"the beam centre ({fast * 1e3:.4g} {slow * 1e3:.4g} mm along fast and slow) lies off the detector of "
+        f"{width * 1e3:.4g} x {height * 1e3:.4g} mm"
+        + ("; the header may give it in pixels, where millimetres are wanted" if pixels else "")
+    ]
 
 
 def geometry_items(geometry):

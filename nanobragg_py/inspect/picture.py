@@ -3,7 +3,7 @@
 import numpy as np
 
 from ..files.extras import need
-from ..files.png import greyscale, reduce_to
+from ..files.grey import greyscale, reduce_to
 from .rings import ring_mask, spacing_map
 
 RING = (40, 90, 200)

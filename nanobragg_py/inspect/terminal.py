@@ -4,7 +4,7 @@ import base64
 import os
 
 from ..files.extras import need
-from ..files.png import png_bytes
+from ..files.formats.png import png_bytes
 
 PROTOCOLS = ("kitty", "iterm", "sixel")
 KITTY_CHUNK = 4096

@@ -4,11 +4,12 @@ from math import degrees, radians
 
 import numpy as np
 
-from ..errors import NanoBraggError
-from ..orientation import cell_of
-from .geometry import Geometry
-from .oriented import OrientedCrystal
-from .reading import cannot_read
+from ...errors import NanoBraggError
+from ...orientation import cell_of
+from ..geometry import Geometry
+from ..oriented import OrientedCrystal
+from ..reading import cannot_read
+from ..registry import OrientationFormat
 
 #: how many numbers there are on the second line and those after it
 COUNTS = (6, 4, 7, 3, 3, 3, 5, 3, 3, 3, 3)
@@ -104,3 +105,12 @@ def xparm_text(crystal):
         numbers((0, 0, 0), 8, 2) + numbers((1, 0, 0, 0, 1, 0), 9, 5),
     ]
     return "\n".join(lines) + "\n"
+
+
+FORMAT = OrientationFormat(
+    name="xds",
+    title="XPARM.XDS",
+    recognise=is_xparm,
+    read=lambda path, request: read_xparm(path),
+    text=lambda crystal, request: xparm_text(request.in_beam(crystal)),
+)

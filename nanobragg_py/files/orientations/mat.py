@@ -1,17 +1,13 @@
-"""Orientation matrices of nanoBragg's -mat and of MOSFLM.
-
-Both begin with the same nine numbers: rows x, y, z, columns a*, b*, c*, times the wavelength in Angstrom. In a MOSFLM
-file there follow missetting angles, U, the cell and missetting angles again; nanoBragg leaves those unread.
-"""
+"""Orientation matrices of nanoBragg's -mat: nine numbers. What follows them, as in MOSFLM's files, is left unread."""
 
 import numpy as np
 
-from ..errors import NanoBraggError
-from ..orientation import cell_of, split_UB
-from .geometry import convention_geometry
-from .matrix import read_matrix
-from .oriented import OrientedCrystal
-from .scan import scan_number
+from ...errors import NanoBraggError
+from ..geometry import convention_geometry
+from ..matrix import read_matrix
+from ..oriented import OrientedCrystal
+from ..registry import OrientationFormat
+from ..scan import scan_number
 
 
 def read_mat(path, wavelength, convention="MOSFLM", complain=None):
@@ -44,15 +40,14 @@ def mat_text(crystal, wavelength):
     return "".join(" ".join(f"{x + 0.0:.17g}" for x in row) + "\n" for row in rows.tolist())
 
 
-def mosflm_text(crystal, wavelength):
-    """A MOSFLM matrix file, in its fixed columns and its frame. wavelength: m."""
-    A = crystal.in_frame("mosflm")
-    U, _ = split_UB(A)
-    cell = cell_of(A)
+def read(path, request):
+    return read_mat(path, request.wavelength, request.convention, request.complain)
 
-    def columns(rows, width, digits):
-        return ["".join(f"{x + 0.0:{width}.{digits}f}" for x in row) for row in rows]
 
-    nothing = columns([(0.0, 0.0, 0.0)], 12, 3)
-    lines = columns((A * wavelength * 1e10).tolist(), 12, 8) + nothing + columns(U.tolist(), 12, 7)
-    return "\n".join([*lines, *columns([cell], 12, 4), *nothing]) + "\n"
+def text(crystal, request):
+    """In the frame of the flags where there are any, since that is where the matrix will be used."""
+    frame = request.frame or convention_geometry(request.convention, request.wavelength)
+    return mat_text(crystal.moved(frame), request.wavelength)
+
+
+FORMAT = OrientationFormat(name="mat", title="nanoBragg's -mat", recognise=None, read=read, text=text)

@@ -10,21 +10,32 @@ import base64
 import hashlib
 import os
 import re
-from math import degrees
 
 import numpy as np
 
-from ..errors import NanoBraggError
-from .atomic import write_file
-from .imgcif import imgcif_header
-from .reading import cannot_read
+from ...errors import NanoBraggError
+from ..atomic import write_file
+from ..imgcif import imgcif_header
+from ..imgcif_read import imgcif_geometry
+from ..minicbf import NO_CUTOFF, is_plain, mini_geometry, mini_items, mini_lines, mini_saturation
+from ..registry import Image, ImageFormat
+from ..source import Source, told
 
 BINARY_START = b"\x0c\x1a\x04\xd5"
 SECTION = b"--CIF-BINARY-FORMAT-SECTION--"
 #: number of bytes, its type, and what announces the next size
 SIZES = ((1, "<i1", -(2**7)), (2, "<i2", -(2**15)), (4, "<i4", -(2**31)), (8, "<i8", None))
-#: directions are "along" an axis when they differ by less than this
-ALONG = 1e-9
+#: types of pixels that are not compressed
+PLAIN_TYPES = {
+    "signed 8-bit integer": "i1",
+    "unsigned 8-bit integer": "u1",
+    "signed 16-bit integer": "i2",
+    "unsigned 16-bit integer": "u2",
+    "signed 32-bit integer": "i4",
+    "unsigned 32-bit integer": "u4",
+    "signed 32-bit real ieee": "f4",
+    "signed 64-bit real ieee": "f8",
+}
 
 
 def compress(pixels):
@@ -81,41 +92,13 @@ def uncompress(data, count):
     return np.cumsum(np.concatenate(pieces).astype(np.int64)) if pieces else np.zeros(0, np.int64)
 
 
-def is_plain(geometry):
-    """Whether the short header can tell the geometry: across the beam, fast along the spindle, slow as MOSFLM's."""
-    rotation = geometry.frame("imgcif")
-    across = abs(np.dot(geometry.beam, geometry.spindle)) < ALONG
-    return (
-        across
-        and np.allclose(rotation @ np.asarray(geometry.fast), (1, 0, 0), rtol=0, atol=ALONG)
-        and np.allclose(rotation @ np.asarray(geometry.slow), (0, -1, 0), rtol=0, atol=ALONG)
-    )
-
-
-def short_header(geometry, saturation):
-    """The comment lines of a miniCBF, as text; dxtbx knows the convention GENERIC_MINI as that of simulated images."""
-    fast, slow = (x / geometry.pixel_size for x in geometry.beam_centre)
-    lines = [
-        "# Detector: nanobragg_py, simulated",
-        f"# Pixel_size {geometry.pixel_size:.9g} m x {geometry.pixel_size:.9g} m",
-        f"# Silicon sensor, thickness {geometry.sensor_thickness:.9f} m",
-        f"# Exposure_time {geometry.exposure:.9g} s",
-        f"# Exposure_period {geometry.exposure:.9g} s",
-        f"# Count_cutoff {saturation} counts",
-        f"# Wavelength {geometry.wavelength * 1e10:.9g} A",
-        f"# Detector_distance {geometry.distance:.9g} m",
-        f"# Beam_xy ({fast:.5f}, {slow:.5f}) pixels",
-        f"# Start_angle {degrees(geometry.phi0):.9g} deg.",
-        f"# Angle_increment {degrees(geometry.osc):.9g} deg.",
-        "# Detector_2theta 0.0000 deg.",
-        f"# Phi {degrees(geometry.phi0):.9g} deg.",
-        "# Oscillation_axis X.CW",
-    ]
-    text = "\r\n".join(lines)
+def _short_header(geometry, saturation):
+    """The header of a miniCBF, as text; dxtbx knows the convention GENERIC_MINI as that of simulated images."""
+    text = "\r\n".join(mini_lines(geometry, saturation))
     return f'_array_data.header_convention "GENERIC_MINI"\r\n_array_data.header_contents\r\n;\r\n{text}\r\n;\r\n\r\n'
 
 
-def write_cbf(path, pixels, geometry, saturation=2**31 - 1):
+def write_cbf(path, pixels, geometry, saturation=NO_CUTOFF):
     """Write an image as a CBF.
 
     pixels: int32 of shape (slow, fast). geometry: a Geometry. saturation: the first value that is no count any more.
@@ -123,9 +106,9 @@ def write_cbf(path, pixels, geometry, saturation=2**31 - 1):
     """
     if geometry.curved:
         raise NanoBraggError("a CBF header cannot tell of a curved detector; convert to npy or tiff")
-    name = re.sub(r"\W", "_", os.path.splitext(os.path.basename(os.fsdecode(path)))[0]) or "image"
+    name = re.sub(r"[^0-9A-Za-z_]", "_", os.path.splitext(os.path.basename(os.fsdecode(path)))[0]) or "image"
     plain = is_plain(geometry)
-    header = short_header(geometry, saturation) if plain else imgcif_header(geometry, saturation)
+    header = _short_header(geometry, saturation) if plain else imgcif_header(geometry, saturation)
     slow, fast = pixels.shape
     data = compress(pixels)
     digest = base64.b64encode(hashlib.md5(data).digest()).decode()
@@ -163,32 +146,110 @@ def write_cbf(path, pixels, geometry, saturation=2**31 - 1):
 
 
 def read_cbf(path, header_only=False):
-    """Read a CBF with byte-offset compression: (shape, pixels, header text).
+    """Read a CBF: (shape, pixels, header text).
 
     The pixels are int32, or int64 where they do not fit, and None with header_only. Raises NanoBraggError for what is
-    none, is compressed otherwise, or is cut off.
+    none, is compressed otherwise than with byte offsets, or is cut off.
     """
-    try:
-        with open(path, "rb") as file:
-            content = file.read()
-    except OSError as error:
-        raise cannot_read(path, error, "give a CBF image") from None
+    image = read(Source(path, header_only=header_only))
+    return image.shape, image.pixels, image.header
+
+
+def read(source):
+    content = source.read()
     header, found, data = content.partition(BINARY_START)
     text = header.decode("latin-1")
     if not found:
-        raise NanoBraggError(f"{path} is no CBF image: it has no binary section")
-    if "x-CBF_BYTE_OFFSET" not in text:
-        raise NanoBraggError(f"{path} is a CBF image without byte-offset compression; only that one is read")
-    sizes = [re.search(rf"X-Binary-Size-{which}-Dimension:\s*(\d+)", text) for which in ("Second", "Fastest")]
+        raise NanoBraggError(f"{source.name} is no CBF image: it has no binary section")
+    header, _, section = text.partition(SECTION.decode())
+    section = section or text
+    count, slow, fast = _sizes(source, section)
+    number = source.pick(count)
+    mini = "_diffrn.id" not in header
+    geometry, why = told(mini_geometry if mini else imgcif_geometry, source.name, header, (slow, fast))
+    pixels, remarks = None, []
+    if not source.header_only:
+        size = re.search(r"X-Binary-Size:\s*(\d+)", section)
+        if size and int(size[1]) <= len(data):
+            digest = re.search(r"Content-MD5:\s*(\S+)", section)
+            data = data[: int(size[1])]
+            if digest and digest[1] != _md5(data):
+                remarks.append(f"{source.name} is damaged: its pixels do not have the checksum that the header gives")
+        if content.count(SECTION + b"\r\nContent-Type") > 1:
+            remarks.append(f"{source.name} holds several blocks of binary data, of which the first is read")
+        pixels = _pixels(source, section, data, count * slow * fast)
+        pixels = pixels.reshape(count, slow, fast)[number]
+    return Image(
+        name=source.name,
+        kind="cbf",
+        shape=(slow, fast),
+        pixels=pixels,
+        header=header,
+        items=mini_items(header),
+        saturated=mini_saturation(header),
+        geometry=geometry,
+        no_geometry=why,
+        count=count,
+        remarks=tuple(remarks),
+    )
+
+
+def _md5(data):
+    return base64.b64encode(hashlib.md5(data).digest()).decode()
+
+
+def _sizes(source, section):
+    """(images, slow, fast)."""
+    sizes = [re.search(rf"X-Binary-Size-{which}-Dimension:\s*(\d+)", section) for which in ("Second", "Fastest")]
     if None in sizes:
-        raise NanoBraggError(f"{path} does not say how many pixels it has")
-    shape = slow, fast = tuple(int(match[1]) for match in sizes)
-    header = text.partition(SECTION.decode())[0]
-    if header_only:
-        return shape, None, header
+        raise NanoBraggError(f"{source.name} does not say how many pixels it has")
+    slow, fast = (int(match[1]) for match in sizes)
+    source.check_pixels(slow, fast)
+    third = re.search(r"X-Binary-Size-Third-Dimension:\s*(\d+)", section)
+    return max(1, int(third[1]) if third else 1), slow, fast
+
+
+def _pixels(source, section, data, count):
+    """The pixels, one after the other."""
+    packed = re.search(r"(x-CBF_\w+)", section)
+    if packed is None or packed[1] == "x-CBF_NONE":
+        said = re.search(r'X-Binary-Element-Type:\s*"([^"]+)"', section)
+        kind = PLAIN_TYPES.get(said[1].lower() if said else "")
+        if kind is None:
+            raise NanoBraggError(f"{source.name} does not say which type its pixels have")
+        order = ">" if "X-Binary-Element-Byte-Order: BIG_ENDIAN" in section else "<"
+        kind = np.dtype(order + kind)
+        if len(data) < count * kind.itemsize:
+            raise NanoBraggError(f"{source.name} is cut off: {len(data) // kind.itemsize} of {count} pixels are there")
+        return np.frombuffer(data, kind, count).astype(kind.newbyteorder("="))
+    if packed[1] != "x-CBF_BYTE_OFFSET":
+        raise NanoBraggError(
+            f"{source.name} is compressed by {packed[1][6:].lower()}, and is a CBF image without byte-offset "
+            "compression; only that one and none are read"
+        )
     try:
-        pixels = uncompress(data, slow * fast).reshape(shape)
+        # a pixel takes at least a byte: what the header promises beyond that takes no memory
+        if count > len(data):
+            raise ValueError(f"at most {len(data)} of {count} pixels are there")
+        pixels = uncompress(data, count)
     except ValueError as error:
-        raise NanoBraggError(f"{path} is cut off: {error}") from None
+        raise NanoBraggError(f"{source.name} is cut off: {error}") from None
     fits = pixels.size == 0 or (pixels.min() >= -(2**31) and pixels.max() < 2**31)
-    return shape, pixels.astype(np.int32) if fits else pixels, header
+    return pixels.astype(np.int32) if fits else pixels
+
+
+def write(path, pixels, scene):
+    write_cbf(path, pixels, scene.geometry, scene.saturated or NO_CUTOFF)
+
+
+FORMAT = ImageFormat(
+    name="cbf",
+    title="CBF",
+    suffixes=(".cbf",),
+    magic=re.compile(rb"###CBF"),
+    read=read,
+    write=write,
+    kinds=("int32",),
+    needs_geometry=True,
+    numbered=True,
+)

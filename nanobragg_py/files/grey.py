@@ -1,11 +1,6 @@
-"""PNG pictures of images: dark spots on a light ground."""
-
-from io import BytesIO
+"""Images as grey levels: dark spots on a light ground, and smaller pictures of large images."""
 
 import numpy as np
-
-from .atomic import write_file
-from .extras import need
 
 
 def reduce_to(grey, size):
@@ -43,16 +38,3 @@ def greyscale(pixels, white=None):
         near = 5.0 * median
         part = np.arcsinh(part / near) / np.arcsinh(np.cbrt(strong * strong * strongest) / near)
     return (255.0 - 255.0 * np.clip(part, 0.0, 1.0) + 0.5).astype(np.uint8)
-
-
-def write_png(path, picture):
-    """Write a picture as a PNG. picture: uint8 of shape (slow, fast) or (slow, fast, 3), or a pillow image."""
-    write_file(path, png_bytes(picture))
-
-
-def png_bytes(picture):
-    """The bytes of a PNG."""
-    pillow = need("PIL.Image", "images", "PNG files")
-    memory = BytesIO()
-    (picture if hasattr(picture, "save") else pillow.fromarray(np.ascontiguousarray(picture))).save(memory, "PNG")
-    return memory.getvalue()

@@ -5,11 +5,12 @@ from math import degrees, radians
 
 import numpy as np
 
-from ..errors import NanoBraggError
-from ..orientation import axis_rotation
-from .geometry import Geometry
-from .oriented import OrientedCrystal
-from .reading import cannot_read
+from ...errors import NanoBraggError
+from ...orientation import axis_rotation
+from ..geometry import Geometry
+from ..oriented import OrientedCrystal
+from ..reading import cannot_read
+from ..registry import OrientationFormat
 
 IDENTITY = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0)
 
@@ -237,3 +238,12 @@ def _detector(geometry, rotation):
         "children": [{"panel": 0}],
     }
     return {"panels": [panel], "hierarchy": root}
+
+
+FORMAT = OrientationFormat(
+    name="dials",
+    title="DIALS .expt",
+    recognise=lambda text: text.startswith("{"),
+    read=lambda path, request: read_expt(path, request.index),
+    text=lambda crystal, request: expt_text(request.in_beam(crystal)),
+)

@@ -1,0 +1,158 @@
+"""What an HDF5 file of images tells of beam, rotation and detector: NXmx, and the fields of Eiger detectors."""
+
+from math import radians
+
+import numpy as np
+
+from ..errors import NanoBraggError
+from .axes import Axis, placed
+from .geometry import Geometry
+from .minicbf import thickness_of
+
+#: lengths in m, angles in degrees
+LENGTHS = {"m": 1.0, "mm": 1e-3, "um": 1e-6, "micron": 1e-6, "nm": 1e-9, "angstrom": 1e-10, "a": 1e-10}
+ANGLES = {"deg": 1.0, "degree": 1.0, "degrees": 1.0, "rad": 57.29577951308232, "radian": 57.29577951308232}
+
+
+def text_of(value):
+    """An attribute or a field as text."""
+    value = value[()] if hasattr(value, "shape") and hasattr(value, "id") else value
+    value = np.asarray(value).ravel()[0] if np.asarray(value).size else b""
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
+
+
+def _number(field, number=0):
+    """A field's value, or that of its own image where it has one for each."""
+    values = np.asarray(field[()], float).ravel()
+    if values.size == 0 or not np.isfinite(values[0]):
+        raise NanoBraggError(f"its {field.name} is no number")
+    return float(values[min(number, values.size - 1)])
+
+
+def _in(field, units, number=0):
+    """A field's value in the first unit of a table."""
+    unit = text_of(field.attrs.get("units", "")).lower().strip()
+    if unit not in units:
+        raise NanoBraggError(f"its {field.name} has the unit '{unit}', which is none of {', '.join(units)}")
+    return _number(field, number) * units[unit]
+
+
+def nexus_geometry(entry, number, shape):
+    """The Geometry of image `number` of an NXentry, in the MOSFLM frame; NanoBraggError where it tells too little.
+
+    entry: an h5py group. shape: (slow, fast).
+    """
+    beam = entry.get("instrument/beam")
+    if beam is None or "incident_wavelength" not in beam:
+        beam = entry.get("sample/beam", {})
+    detector = entry.get("instrument/detector")
+    if "incident_wavelength" not in beam or detector is None:
+        raise NanoBraggError("it says nothing of the wavelength, or nothing of the detector")
+    field = beam["incident_wavelength"]
+    wavelength = _in(field, LENGTHS) if "units" in field.attrs else _number(field) * 1e-10
+    module = detector.get("module")
+    plane = _plane(entry, module) if module is not None and "fast_pixel_direction" in module else _across(detector)
+    spindle, phi0, osc = _rotation(entry, number)
+    thickness = _in(detector["sensor_thickness"], LENGTHS) if "sensor_thickness" in detector else 0.0
+    exposure = _number(detector["count_time"], number) if "count_time" in detector else 1.0
+    if not (wavelength > 0 and plane["pixel_size"] > 0):
+        raise NanoBraggError("it has no sensible wavelength and pixel size")
+    return Geometry(
+        wavelength=wavelength,
+        beam=(0.0, 0.0, 1.0),
+        spindle=tuple(spindle),
+        phi0=radians(phi0),
+        osc=radians(osc),
+        exposure=exposure,
+        thickness=thickness_of(thickness),
+        fpixels=shape[1],
+        spixels=shape[0],
+        **plane,
+    ).in_mosflm()
+
+
+def _collect(entry, path, axes):
+    """Read an axis and all that it depends on into `axes`, under absolute names."""
+    while path not in axes and path != ".":
+        field = entry.file.get(path)
+        if field is None:
+            raise NanoBraggError(f"its axis {path} is not there")
+        turns = text_of(field.attrs.get("transformation_type", "translation")) == "rotation"
+        offset = np.zeros(3)
+        if "offset" in field.attrs:
+            unit = text_of(field.attrs.get("offset_units", field.attrs.get("units", "m"))).lower()
+            offset = np.asarray(field.attrs["offset"], float) * LENGTHS.get(unit, 1.0)
+        depends = text_of(field.attrs.get("depends_on", "."))
+        depends = depends if depends.startswith("/") or depends == "." else f"{field.parent.name}/{depends}"
+        axes[path] = Axis(
+            rotation=turns,
+            vector=tuple(np.asarray(field.attrs["vector"], float).tolist()),
+            offset=tuple(offset.tolist()),
+            value=_in(field, ANGLES if turns else LENGTHS),
+            depends_on=depends,
+        )
+        path = depends
+    return axes
+
+
+def _plane(entry, module):
+    """The detector of an NXdetector_module."""
+    found, axes = {}, {}
+    for key in ("fast", "slow"):
+        name = f"{module.name}/{key}_pixel_direction"
+        _collect(entry, name, axes)
+        rotation, shift = placed(axes, axes[name].depends_on)
+        found[key] = rotation @ axes[name].direction
+        corner = shift + rotation @ np.asarray(axes[name].offset)
+        found[f"{key}_corner"], found[f"{key}_size"] = corner, axes[name].value
+    if abs(found["fast_size"] - found["slow_size"]) > 1e-6 * abs(found["fast_size"]):
+        raise NanoBraggError("its pixels are not square, as nanoBragg's are")
+    return {
+        "fast": tuple(found["fast"]),
+        "slow": tuple(found["slow"]),
+        "origin": tuple(found["fast_corner"]),
+        "pixel_size": found["fast_size"],
+    }
+
+
+def _across(detector):
+    """A detector that tells its distance and the beam centre: across the beam, as Eigers are mounted."""
+    distance = next((detector[key] for key in ("detector_distance", "distance") if key in detector), None)
+    names = ("x_pixel_size", "y_pixel_size", "beam_center_x", "beam_center_y")
+    if distance is None or any(name not in detector for name in names):
+        raise NanoBraggError("it says too little of the detector")
+    width, height = (_in(detector[name], LENGTHS) for name in names[:2])
+    if abs(width - height) > 1e-6 * abs(width):
+        raise NanoBraggError("its pixels are not square, as nanoBragg's are")
+    fast, slow = (_number(detector[name]) for name in names[2:])
+    return {
+        "fast": (-1.0, 0.0, 0.0),
+        "slow": (0.0, -1.0, 0.0),
+        "origin": (fast * width, slow * width, _in(distance, LENGTHS)),
+        "pixel_size": width,
+    }
+
+
+def _rotation(entry, number):
+    """The spindle, and the start and the width of the image's rotation, degrees."""
+    name = text_of(entry["sample/depends_on"]) if "sample/depends_on" in entry else "."
+    if name != "." and not name.startswith("/"):
+        name = f"{entry.name}/sample/{name}"
+    field = entry.file.get(name) if name != "." else None
+    # of several goniometer axes, the one that turns from image to image
+    while field is not None and "vector" in field.attrs:
+        widths = [x for x in (f"{field.name}_increment_set", f"{field.name}_range_average") if x in entry.file]
+        values = np.asarray(field[()], float).ravel()
+        step = _number(entry.file[widths[0]]) if widths else float(values[1] - values[0]) if values.size > 1 else 0.0
+        below = text_of(field.attrs.get("depends_on", "."))
+        if step or below == ".":
+            axes = _collect(entry, field.name, {})
+            rotation, _ = placed(axes, axes[field.name].depends_on)
+            return rotation @ axes[field.name].direction, _in(field, ANGLES, number), step
+        field = entry.file.get(below if below.startswith("/") else f"{field.parent.name}/{below}")
+    omega = entry.get("sample/goniometer/omega")
+    if omega is None:
+        return (-1.0, 0.0, 0.0), 0.0, 0.0
+    values = np.asarray(omega[()], float).ravel()
+    step = float(values[1] - values[0]) if values.size > 1 else 0.0
+    return (-1.0, 0.0, 0.0), _number(omega, number), step
