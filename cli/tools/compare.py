@@ -77,7 +77,7 @@ def add_arguments(parser):
     )
     parser.add_argument("--no-picture", action="store_true", help="do not make compare.png")
     parser.add_argument("--images", nargs=2, metavar=("A", "B"), help="compare these, B being the reference")
-    parser.add_argument("--shape", nargs=2, type=int, metavar=("S", "F"), help="their pixels along slow and fast, for bare floats")
+    parser.add_argument("--shape", nargs=2, type=int, metavar=("S", "F"), help="pixels of bare floats, slow and fast")
 
 
 def run(args):
