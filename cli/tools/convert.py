@@ -7,8 +7,8 @@ from ...errors import NanoBraggError
 from ...files.source import WRAPPED, split_index
 
 DESCRIPTION = """\
-Writes images of any format that is read ({read}), compressed or not, in any that
-is written ({written}).
+Writes images of any format that is read, compressed by gzip, bzip2 or xz or not, in another.
+Read are {read}.
 
 Beam, detector and rotation come from nanoBragg's flags after --, else from the --header file,
 else from the image's own header. With flags, the second and later images of a series begin where
@@ -39,7 +39,7 @@ def add_arguments(parser):
     from ...files.registry import titles, written_formats
 
     written = written_formats()
-    parser.description = DESCRIPTION.format(read=titles(), written=", ".join(written))
+    parser.description = DESCRIPTION.format(read=titles())
     parser.epilog = EPILOG
     parser.add_argument("images", nargs="+", metavar="IMAGE", help="image, or bare floats as of -floatfile")
     parser.add_argument("--out", metavar="NAME", help="file to write (default: the image's name with a new ending)")

@@ -8,10 +8,10 @@ from ...files.source import split_index
 
 DESCRIPTION = """\
 Says what an image is, where its beam centre lies in every convention, and what its pixels hold.
-Read are {read}, compressed by gzip,
-bzip2 or xz or not; bare floats need --shape or nanoBragg's flags after --. Of a file that holds many
-images the first is described, and x.h5#12 is the one of number 12, counted from 0. The beam centre is
-where the direct beam meets the detector.
+Read are {read}, compressed by
+gzip, bzip2 or xz or not; bare floats need --shape or nanoBragg's flags after --. Of a file that
+holds many images the first is described, and x.h5#12 is the one of number 12, counted from 0. The
+beam centre is where the direct beam meets the detector.
 """
 EPILOG = """\
 exit status: 0; 2 for a file that is no image
