@@ -67,7 +67,7 @@ def module(name, *flags, source=None):
         f"nanobragg_py.{name}",
         [source or source_of(name)],
         extra_compile_args=list(flags),
-        include_dirs=["kernels/formulas", "kernels/noise"],
+        include_dirs=["kernels/formulas", "kernels/loops", "kernels/noise"],
     )
 
 
@@ -93,7 +93,9 @@ BY_LEVEL = [
     )
     for room, name, exact in (
         ("loops", "render", []),
+        ("loops", "spread", EXACT),
         ("noise", "poisson", EXACT),
+        ("noise", "response", EXACT + CLIPPING),
         ("noise", "philox", EXACT + CLIPPING),
     )
     for level, flags in LEVELS.items()

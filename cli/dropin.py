@@ -7,50 +7,17 @@ their like: on a small image the interpreter's start is most of the run time (a 
 import os
 from time import perf_counter
 
-from ..errors import NanoBraggError, UsageError
 from ..flags.nanobragg import TABLE, parse, prescan, warning_sentences
 from ..flags.options import Options
-from ..process import catch_signals, ignore_signals, open_descriptors, status_of
+from .console import Clock, answer, complain, guard, say, warn, write
 
-#: an environment variable: errors that should not be show where they come from
-DEBUG = "NANOBRAGG_DEBUG"
 #: threads that are started before there is work for them
 EARLY_THREADS = 8
 
 
 def main(argv):
     """Run the program with argv (the name first); returns the exit status."""
-    open_descriptors()
-    catch_signals()
-    try:
-        status = run(argv[1:])
-        ignore_signals()
-        return status
-    except UsageError as error:
-        from ..flags.usage import usage_text
-
-        say(usage_text(TABLE).splitlines())
-        complain(f"ERROR: {error}")
-        return error.status
-    except NanoBraggError as error:
-        complain(f"ERROR: {error}")
-        return error.status
-    except MemoryError as error:
-        complain(
-            f"ERROR: there is not enough memory{f' ({error})' if str(error) else ''}; render fewer pixels or steps"
-        )
-        return NanoBraggError.status
-    except KeyboardInterrupt as interrupt:
-        complain("interrupted; no unfinished file was left behind")
-        return status_of(interrupt)
-    except Exception as error:
-        if os.environ.get(DEBUG):
-            raise
-        complain(
-            f"ERROR: this command line ended in {type(error).__name__} ({error}), which is a defect of the program; "
-            f"please report it with what {DEBUG}=1 in the environment shows"
-        )
-        return NanoBraggError.status
+    return guard(run, TABLE, argv)
 
 
 def run(argv):
@@ -60,15 +27,7 @@ def run(argv):
     mask, opening = read_headers(argv, options)
     events = []
     parse(argv, options, events)
-    if options.show_help:
-        from ..flags.usage import usage_text
-
-        say(usage_text(TABLE).splitlines())
-        return 0
-    if options.show_version:
-        from .version import version_lines
-
-        say(version_lines())
+    if answer(options, TABLE):
         return 0
     for sentence in warning_sentences(argv, events):
         warn(sentence)
@@ -105,7 +64,7 @@ def run(argv):
     if options.trace_pixel is not None:
         say(trace_lines(experiment, table, options, image, argv))
     if options.timing:
-        clock.report(statistics.seconds, statistics.pixels * experiment_steps(experiment))
+        report_timing(clock, statistics.seconds, statistics.pixels * experiment_steps(experiment))
     return 0
 
 
@@ -252,27 +211,12 @@ def write_noise(experiment, options, image, random, seed, device):
 # ---- what is printed -----------------------------------------------------------------------------------------------
 
 
-def say(lines):
-    """Lines on standard output, at once; file names keep the bytes they came with."""
-    write(1, os.fsencode("\n".join(lines)) + b"\n" if lines else b"")
-
-
-def warn(sentence):
-    """A warning on standard error."""
-    complain(f"WARNING: {sentence}")
-
-
-def complain(line):
-    """A line on standard error."""
-    write(2, os.fsencode(line) + b"\n")
-
-
-def write(descriptor, data):
-    try:
-        while data:
-            data = data[os.write(descriptor, data) :]
-    except OSError:
-        return  # nobody is listening; the images matter more
+def report_timing(clock, loop_seconds, steps):
+    """Print milliseconds a part, and nanoseconds a step for the loop."""
+    clock.report()
+    each = loop_seconds / max(1, steps)
+    complain(f"timing: loop {loop_seconds * 1e3:.3f} ms for {steps} steps, {each * 1e9:.3f} ns each")
+    clock.report_total()
 
 
 def interpolation_warnings(statistics):
@@ -391,25 +335,3 @@ class Bar:
     def close(self):
         if self.shown:
             write(2, b"\r" + b" " * (self.WIDTH + 30) + b"\r")
-
-
-class Clock:
-    """Where the time goes, for -timing."""
-
-    def __init__(self):
-        self.begin = self.last = perf_counter()
-        self.parts = {}
-
-    def mark(self, part):
-        """The time since the last mark went into `part`."""
-        now = perf_counter()
-        self.parts[part] = self.parts.get(part, 0.0) + now - self.last
-        self.last = now
-
-    def report(self, loop_seconds, steps):
-        """Print milliseconds a part, and nanoseconds a step for the loop."""
-        for part, seconds in self.parts.items():
-            complain(f"timing: {part} {seconds * 1e3:.3f} ms")
-        each = loop_seconds / max(1, steps)
-        complain(f"timing: loop {loop_seconds * 1e3:.3f} ms for {steps} steps, {each * 1e9:.3f} ns each")
-        complain(f"timing: total {(self.last - self.begin) * 1e3:.3f} ms after the imports of the program")

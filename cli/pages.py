@@ -63,13 +63,11 @@ def drop_in(table):
         Option(names=rule.names, metavar=rule.metavar, help=rule.help, choices=rule.choices)
         for group in table.groups
         for rule in table.rules
-        if rule.group == group and rule.action != "retired"
+        if rule.group == group and rule.action != "retired" and rule.match != "bare"
     ]
     lines = [line.partition(":")[2].strip() for line in usage.splitlines()]
     summary = " ".join(about.partition(". ")[0].split())
-    return Program(
-        name=table.program, summary=summary, usage=tuple(lines), about=about.strip(), options=tuple(options)
-    )
+    return Program(name=table.program, summary=summary, usage=tuple(lines), about=about.strip(), options=tuple(options))
 
 
 def tool(name):

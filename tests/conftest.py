@@ -15,12 +15,23 @@ from nanobragg_py.inspect import golden
 os.environ["PYTHONSAFEPATH"] = "1"
 
 
-@pytest.fixture(scope="session")
-def program():
-    """The installed program, as the words of a command."""
-    path = Path(sysconfig.get_path("scripts")) / "nanoBragg"
+def installed_program(name):
+    """An installed program, as the words of a command."""
+    path = Path(sysconfig.get_path("scripts")) / name
     assert path.exists(), f"{path} is missing; install the package first (pip install .)"
     return [str(path)]
+
+
+@pytest.fixture(scope="session")
+def program():
+    """nanoBragg, as it is installed."""
+    return installed_program("nanoBragg")
+
+
+@pytest.fixture(scope="session")
+def noisify():
+    """noisify, as it is installed."""
+    return installed_program("noisify")
 
 
 class Runner:

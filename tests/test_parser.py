@@ -764,10 +764,11 @@ def test_usage_shows_every_flag_in_100_columns():
         assert (line in text) == (rule.group != flags.RETIRED), rule
 
 
-def test_flags_page_is_current():
-    with open(os.path.join(ROOT, "docs", "flags.md"), encoding="utf-8") as file:
+@pytest.mark.parametrize("name", ["flags.md", "noisify.md"])
+def test_flags_page_is_current(name):
+    with open(os.path.join(ROOT, "docs", name), encoding="utf-8") as file:
         text = file.read()
-    assert text == page.renewed(text), "run: python -m nanobragg_py.flags.page docs/flags.md"
+    assert text == page.renewed(text), f"run: python -m nanobragg_py.flags.page docs/{name}"
 
 
 def test_the_command_line_imports_little():

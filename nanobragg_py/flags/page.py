@@ -6,9 +6,9 @@ A page says where its flags go: what stands between a line ``<!-- flags of PROGR
 
 import sys
 
-from . import nanobragg
+from . import nanobragg, noisify
 
-TABLES = {table.program: table for table in (nanobragg.TABLE,)}
+TABLES = {table.program: table for table in (nanobragg.TABLE, noisify.TABLE)}
 BEGIN, BEGIN_END, END = "<!-- flags of ", " -->\n", "<!-- end of flags -->\n"
 
 

@@ -16,7 +16,7 @@ from time import perf_counter
 
 import numpy as np
 
-from ..flags.nanobragg import parse
+from ..flags.nanobragg import TABLE
 from ..records import REQUIRED, Record
 
 #: a pixel may differ from its reference by this part of its value, and by this part of the image's maximum
@@ -29,7 +29,7 @@ _PRINTED = ("stdout", "progress", "warnings", "exit_code")
 
 _PROGRESS = re.compile(r"\d+% done")
 # What is ours or differs from run to run: the program's name, an address, the wording of complaints.
-_OURS = re.compile(r"[nN]ano[bB]ragg|mmap\(|WARNING|ERROR")
+_OURS = re.compile(r"[nN]ano[bB]ragg|noisify - |mmap\(|WARNING|ERROR")
 #: how the reference goes on with a complaint on the next line
 _CONTINUED = re.compile(r" {9}\S")
 _USAGE = re.compile(r"(ERROR:.*)?[uU]sage:")
@@ -179,12 +179,13 @@ def _member_lines(archive, name):
 # ---- comparing -----------------------------------------------------------------------------------------------------
 
 
-def compare(result, reference, arguments, identical=IDENTICAL):
+def compare(result, reference, arguments, identical=IDENTICAL, table=TABLE):
     """Compare two results of one command line: a `Comparison`.
 
     arguments: its tokens, which say what file holds the float image. That one is compared with tolerance (see
     `compare_pixels`); all other files, the printed lines and the exit status must be the same. identical: the share of
-    float pixels that must be the same to the bit.
+    float pixels that must be the same to the bit. table: the program's flags; one that writes no float image has no
+    option `float_file`.
     """
     differences = []
     if result.exit_status != reference.exit_status:
@@ -196,7 +197,8 @@ def compare(result, reference, arguments, identical=IDENTICAL):
     if result.warnings != reference.warnings:
         differences.append(f"{result.warnings} WARNING lines, not {reference.warnings}")
     pixels = differing = 0
-    float_file = os.path.normpath(parse(list(arguments)).float_file)
+    float_file = getattr(table.parse(list(arguments)), "float_file", None)
+    float_file = float_file and os.path.normpath(float_file)
     for name in sorted({*result.files, *reference.files}):
         ours, theirs = result.files.get(name), reference.files.get(name)
         if ours is None or theirs is None:

@@ -1,0 +1,110 @@
+"""What the drop-in programs share: what they print, what they do about errors, and where their time goes."""
+
+import os
+from time import perf_counter
+
+from ..errors import NanoBraggError, UsageError
+from ..process import catch_signals, ignore_signals, open_descriptors, status_of
+
+#: an environment variable: errors that should not be show where they come from
+DEBUG = "NANOBRAGG_DEBUG"
+
+
+def guard(run, table, argv):
+    """The exit status of `run`, called with the tokens of argv (whose first is the program's name).
+
+    What goes wrong becomes a sentence on standard error. table: the program's flags, whose usage text answers a
+    UsageError.
+    """
+    open_descriptors()
+    catch_signals()
+    try:
+        status = run(argv[1:])
+        ignore_signals()
+        return status
+    except UsageError as error:
+        from ..flags.usage import usage_text
+
+        say(usage_text(table).splitlines())
+        complain(f"ERROR: {error}")
+        return error.status
+    except NanoBraggError as error:
+        complain(f"ERROR: {error}")
+        return error.status
+    except MemoryError as error:
+        complain(
+            f"ERROR: there is not enough memory{f' ({error})' if str(error) else ''}; render fewer pixels or steps"
+        )
+        return NanoBraggError.status
+    except KeyboardInterrupt as interrupt:
+        complain("interrupted; no unfinished file was left behind")
+        return status_of(interrupt)
+    except Exception as error:
+        if os.environ.get(DEBUG):
+            raise
+        complain(
+            f"ERROR: this command line ended in {type(error).__name__} ({error}), which is a defect of the program; "
+            f"please report it with what {DEBUG}=1 in the environment shows"
+        )
+        return NanoBraggError.status
+
+
+def answer(options, table):
+    """Print what -help and -version ask for; True where they did."""
+    if options.show_help:
+        from ..flags.usage import usage_text
+
+        say(usage_text(table).splitlines())
+        return True
+    if options.show_version:
+        from .version import version_lines
+
+        say(version_lines())
+        return True
+    return False
+
+
+def say(lines):
+    """Lines on standard output, at once; file names keep the bytes they came with."""
+    write(1, os.fsencode("\n".join(lines)) + b"\n" if lines else b"")
+
+
+def warn(sentence):
+    """A warning on standard error."""
+    complain(f"WARNING: {sentence}")
+
+
+def complain(line):
+    """A line on standard error."""
+    write(2, os.fsencode(line) + b"\n")
+
+
+def write(descriptor, data):
+    try:
+        while data:
+            data = data[os.write(descriptor, data) :]
+    except OSError:
+        return  # nobody is listening; the images matter more
+
+
+class Clock:
+    """Where the time goes, for -timing."""
+
+    def __init__(self):
+        self.begin = self.last = perf_counter()
+        self.parts = {}
+
+    def mark(self, part):
+        """The time since the last mark went into `part`."""
+        now = perf_counter()
+        self.parts[part] = self.parts.get(part, 0.0) + now - self.last
+        self.last = now
+
+    def report(self):
+        """Print milliseconds a part."""
+        for part, seconds in self.parts.items():
+            complain(f"timing: {part} {seconds * 1e3:.3f} ms")
+
+    def report_total(self):
+        """Print the milliseconds from the first mark to the last."""
+        complain(f"timing: total {(self.last - self.begin) * 1e3:.3f} ms after the imports of the program")

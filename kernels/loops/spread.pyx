@@ -1,0 +1,539 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True, initializedcheck=False
+"""The point spread of a detector: every pixel's photons over its neighbours, byte for byte as the reference does it.
+
+The reference walks over the sources in image order and rounds the target to float32 after every tap, so that what an
+output pixel gets depends on the order of its sources, and on nothing else. So there are two ways to the same bytes:
+`gather` sums a block of outputs in registers over all sources around it, `scatter` adds the taps of each source to the
+outputs, within a band of rows. The first is for sources that are many and reach equally far, the second for the rest.
+Threads share the outputs out; each of them passes over all sources that reach its own.
+
+A tap that lands one step beyond the right edge counts in the first column of the row below. Only that column has
+sources that come twice, and it is done apart (`exact_pixel`).
+
+To be compiled without fused multiply-adds.
+"""
+
+from cython.parallel cimport prange
+from cpython.exc cimport PyErr_CheckSignals
+from libc.math cimport M_PI, atan, ceil, erf, exp, log, sqrt
+from libc.stdint cimport int64_t
+from libc.string cimport memcpy, memset
+
+from nanobragg_py.kernels.formulas.nb cimport nb_inf, nb_outf
+from nanobragg_py.kernels.memory.buffers cimport Borrowed, Buffer
+
+cdef extern from "nb_elementary.h" nogil:
+    double nb_log(double x)
+
+cdef extern from "nb_spread.h" nogil:
+    enum:
+        NB_BLOCK
+        NB_CHAINS
+    ctypedef struct nb_floats:
+        pass
+    void nb_gather_row(nb_floats *sum, const double *source, const double *tap, long taps)
+    void nb_gather_row_within(nb_floats *sum, const double *source, const double *reach, const double *tap,
+                              double square, long taps)
+    void nb_scatter_row(float *out, const double *tap, double source, long n)
+
+cdef extern from *:
+    """
+    typedef int *__restrict nb_outr;
+    typedef double *__restrict nb_outd;
+    """
+    ctypedef int *nb_outr
+    ctypedef double *nb_outd
+
+cdef enum:
+    GAUSS = 1
+    FIBER = 2
+    BAND = 64  # rows of outputs between two looks at Ctrl-C, at least
+
+#: the factor between the width of a fiber's point spread and its g
+cdef double FIBER_G = 0.652383013252053
+#: nanoseconds, roughly, for a tap of each kind and for a row of a source's taps: they only decide which way is taken
+cdef double GATHER_TAP = 0.25, WITHIN_TAP = 0.45, SCATTER_TAP = 0.45, SCATTER_ROW = 3.0
+
+cdef struct Spread:
+    int kind
+    double width    # full width at half maximum, pixels
+    double g
+    Py_ssize_t fast, slow
+    int limit       # no radius is larger
+    int reach       # radius of the kernel
+    int one_radius  # of every source; 0: each has its own
+    const double *kernel  # (2 reach + 1) rows of as many
+    const int *extent     # of each row of the kernel: the largest |dx| with a tap that is not 0, or -1
+    const int *half       # half[r(r+1)/2 + dy]: the largest dx with dx^2 + dy^2 <= r^2; NULL with one radius
+    const float *image
+    const int *radius     # of each source, NULL with one radius
+    float *out
+
+
+# ---- kernels -------------------------------------------------------------------------------------------------------
+
+cdef void gaussian_kernel(const Spread *p, double *kernel, double *error) noexcept nogil:
+    """`integrate_gauss_over_pixel`. error: scratch, four times 2 reach + 1."""
+    cdef Py_ssize_t side = 2 * p.reach + 1, i, j
+    cdef double h = (1.0 / p.width) / 2.0, x
+    cdef double *right = error
+    cdef double *left = error + side
+    cdef double *upper = error + 2 * side
+    cdef double *lower = error + 3 * side
+    cdef double a, b, c, d, scale = sqrt(log(16.0) / log(2.0))
+    for i in range(side):
+        x = (i - p.reach) / p.width
+        right[i] = erf(2.0 * (x + h) * sqrt(log(2.0)))
+        left[i] = erf(2.0 * (x - h) * sqrt(log(2.0)))
+        upper[i] = erf((x + h) * sqrt(log(16.0)))
+        lower[i] = erf((x - h) * sqrt(log(16.0)))
+    for j in range(side):
+        for i in range(side):
+            a = 0.125 * (right[i] * upper[j] * scale)
+            b = 0.125 * (right[i] * lower[j] * scale)
+            c = 0.125 * (left[i] * upper[j] * scale)
+            d = 0.125 * (left[i] * lower[j] * scale)
+            kernel[j * side + i] = a - b - c + d
+
+
+cdef double corner(const double *quarter, Py_ssize_t n, Py_ssize_t i, Py_ssize_t j) noexcept nogil:
+    """The integral up to the corner (i + 1/2, j + 1/2), odd in both."""
+    cdef double sign = 1.0
+    if i < 0:
+        i = -1 - i
+        sign = -sign
+    if j < 0:
+        j = -1 - j
+        sign = -sign
+    return sign * quarter[j * n + i]
+
+
+cdef void fiber_kernel(const Spread *p, double *kernel, double *quarter) noexcept nogil:
+    """`integrate_fiber_over_pixel`: a Moffat function of exponent -3/2. quarter: scratch, (reach + 1)^2."""
+    cdef Py_ssize_t side = 2 * p.reach + 1, n = p.reach + 1, i, j, dx, dy
+    cdef double x, y
+    for j in range(n):
+        for i in range(n):
+            x = i + 0.5
+            y = j + 0.5
+            quarter[j * n + i] = atan((x * y) / (p.g * sqrt(p.g * p.g + x * x + y * y))) / 2.0 / M_PI
+    for j in range(side):
+        dy = j - p.reach
+        for i in range(side):
+            dx = i - p.reach
+            kernel[j * side + i] = (corner(quarter, n, dx, dy) - corner(quarter, n, dx, dy - 1)
+                                    - corner(quarter, n, dx - 1, dy) + corner(quarter, n, dx - 1, dy - 1))
+
+
+cdef void trim_kernel(const Spread *p, double *kernel, int *extent) noexcept nogil:
+    """Take away the taps beyond the radius, and find each row's `extent`."""
+    cdef Py_ssize_t side = 2 * p.reach + 1, i, j
+    cdef int64_t dx, dy, square = <int64_t>p.reach * p.reach
+    for j in range(side):
+        dy = j - p.reach
+        extent[j] = -1
+        for i in range(side):
+            dx = i - p.reach
+            if dx * dx + dy * dy > square:
+                kernel[j * side + i] = 0.0
+            elif kernel[j * side + i] != 0.0 and (dx if dx > 0 else -dx) > extent[j]:
+                extent[j] = <int>(dx if dx > 0 else -dx)
+
+
+# ---- how far a source reaches --------------------------------------------------------------------------------------
+
+cdef int radius_of(double steps, int limit) noexcept nogil:
+    """1 + steps rounded up, as an int from 1 to limit; 1 where that is no number."""
+    if steps != steps:
+        steps = 0.0
+    steps = 1.0 + ceil(steps)
+    steps = steps if steps > 1.0 else 1.0
+    return <int>steps if steps < limit else limit
+
+
+cdef double exact_steps(const Spread *p, double photons) noexcept nogil:
+    """The distance in pixels beyond which a tenth of a source's Poisson error falls."""
+    cdef double lost = sqrt(photons) / 10.0
+    if p.kind == GAUSS:
+        return sqrt(-log(lost / photons) / log(16.0)) * p.width
+    return p.g * (photons / lost)
+
+
+cdef void rough_steps(const Spread *p, int n, nb_inf photons, nb_outd steps) noexcept nogil:
+    """The same in vectors, within 1e-12 of itself; 0 and less count as one photon."""
+    cdef int i
+    cdef double x, factor = p.width / sqrt(log(16.0)), g = 10.0 * p.g
+    if p.kind == GAUSS:
+        for i in range(n):
+            x = photons[i] if photons[i] > <float>1e-37 else 1.0
+            x = 2.302585092994046 + 0.5 * nb_log(x)
+            steps[i] = sqrt(x if x > 0.0 else 0.0) * factor
+    else:
+        for i in range(n):
+            x = photons[i] if photons[i] > <float>1e-37 else 1.0
+            steps[i] = g * sqrt(x)
+
+
+cdef void find_radii(const Spread *p, int n, nb_inf photons, double *steps, nb_outr radius) noexcept nogil:
+    """The radius of each of n sources, 0 where there is nothing to spread. steps: scratch."""
+    cdef int i
+    cdef double away, limit = p.limit
+    rough_steps(p, n, photons, steps)
+    for i in range(n):
+        if photons[i] <= <float>0.0:
+            radius[i] = 0
+            continue
+        away = steps[i] - <double><int64_t>(steps[i] if steps[i] < limit else limit)
+        # next to a whole number, or to the root of 0, or with an infinity or nan: the reference's own arithmetic
+        if (1e-9 < away < 1.0 - 1e-9 and steps[i] < limit and photons[i] < <float>3e38 and photons[i] > <float>1e-37
+                and (p.kind == FIBER or photons[i] > <float>0.011)):
+            radius[i] = <int>steps[i] + 2
+            if radius[i] > p.limit:
+                radius[i] = p.limit
+        else:
+            radius[i] = radius_of(exact_steps(p, photons[i]), p.limit)
+
+
+cdef double escaping(const Spread *p, double photons, double share) noexcept nogil:
+    """Photons of a source that fall beyond its radius; share: of that radius (see `shares`)."""
+    if p.kind == GAUSS:
+        return photons * share
+    return photons * p.g / share
+
+
+cdef double share_of(const Spread *p, int radius) noexcept nogil:
+    cdef double square = radius
+    if p.kind == GAUSS:
+        square = square / p.width
+        return exp(-log(16.0) * (square * square))
+    return sqrt(p.g * p.g + square * square)
+
+
+# ---- one output ----------------------------------------------------------------------------------------------------
+
+cdef inline int own_radius(const Spread *p, Py_ssize_t at) noexcept nogil:
+    cdef int r = p.one_radius if p.radius == NULL else p.radius[at]
+    return r if r < p.reach else p.reach
+
+
+cdef inline float add_tap(const Spread *p, float sum, float photons, int r, Py_ssize_t dx,
+                          Py_ssize_t dy) noexcept nogil:
+    cdef double k
+    if dx * dx + dy * dy > <Py_ssize_t>r * r:
+        return sum
+    k = p.kernel[(p.reach + dy) * (2 * p.reach + 1) + p.reach + dx]
+    return <float>(sum + photons * k) if k != 0.0 else sum
+
+
+cdef float exact_pixel(const Spread *p, Py_ssize_t y, Py_ssize_t x) noexcept nogil:
+    """One output, tap by tap: for the first column, and for images with infinities and nan, of which 0 is no share."""
+    cdef Py_ssize_t reach = p.reach, y0, x0, at, first = x - reach, last = x + reach
+    cdef float sum = 0.0, photons
+    cdef int r
+    for y0 in range(max(0, y - 1 - reach if x == 0 else y - reach), min(p.slow, y + reach + 1)):
+        x0 = max(first, 0)
+        while x0 < p.fast:
+            if x0 > last:
+                if x > 0:
+                    break
+                if x0 < p.fast - reach:
+                    x0 = p.fast - reach
+            at = y0 * p.fast + x0
+            photons = p.image[at]
+            if not photons <= <float>0.0:
+                r = own_radius(p, at)
+                sum = add_tap(p, sum, photons, r, x - x0, y - y0)
+                if x == 0 and y > 0:
+                    sum = add_tap(p, sum, photons, r, p.fast - x0, y - 1 - y0)
+            x0 = x0 + 1
+    return sum
+
+
+cdef void exact_row(const Spread *p, Py_ssize_t y) noexcept nogil:
+    cdef Py_ssize_t x
+    for x in range(p.fast):
+        p.out[y * p.fast + x] = exact_pixel(p, y, x)
+
+
+# ---- gathering -----------------------------------------------------------------------------------------------------
+
+cdef struct Padded:
+    double *photons   # of each source, 0 where there is nothing to spread, with zeros around each row
+    double *square    # of each source's radius; NULL with one radius
+    Py_ssize_t stride
+    int margin        # zeros before each row, and the largest |dx| of a tap
+    int least         # the smallest radius
+
+
+cdef void pad_row(const Spread *p, const Padded *q, Py_ssize_t y) noexcept nogil:
+    cdef double *row = q.photons + y * q.stride
+    cdef const float *image = p.image + y * p.fast
+    cdef Py_ssize_t x, at
+    memset(row, 0, q.stride * sizeof(double))
+    for x in range(p.fast):
+        row[q.margin + x] = image[x] if image[x] > <float>0.0 else <float>0.0
+    if q.square != NULL:
+        row = q.square + y * q.stride
+        for x in range(q.stride):
+            row[x] = -1.0
+        for x in range(p.fast):
+            at = own_radius(p, y * p.fast + x)
+            row[q.margin + x] = <double>at * at
+
+
+cdef void gather_row(const Spread *p, const Padded *q, Py_ssize_t y) noexcept nogil:
+    """Outputs of row y; the first of them is wrong, as its sources beyond the right edge are left out."""
+    cdef nb_floats sum[NB_CHAINS]
+    cdef Py_ssize_t x, y0, dy, last = min(p.slow - 1, y + p.reach), taps, n, at
+    cdef int half
+    cdef const double *tap
+    x = 0
+    while x < p.fast:
+        memset(sum, 0, sizeof(sum))
+        for y0 in range(max(0, y - p.reach), last + 1):
+            dy = y - y0
+            half = min(p.extent[p.reach + dy], q.margin)
+            if half < 0:
+                continue
+            taps = 2 * half + 1
+            # from the source to the left of the output, which is spread by dx = half, to the right
+            tap = p.kernel + (p.reach + dy) * (2 * p.reach + 1) + p.reach + half
+            at = y0 * q.stride + q.margin + x - half
+            if q.square == NULL or <Py_ssize_t>half * half + dy * dy <= <Py_ssize_t>q.least * q.least:
+                nb_gather_row(sum, q.photons + at, tap, taps)
+            else:
+                nb_gather_row_within(sum, q.photons + at, q.square + at, tap, <double>(dy * dy), taps)
+        n = min(<Py_ssize_t>NB_BLOCK, p.fast - x)
+        memcpy(p.out + y * p.fast + x, sum, n * sizeof(float))
+        x += NB_BLOCK
+
+
+# ---- scattering ----------------------------------------------------------------------------------------------------
+
+cdef void scatter_band(const Spread *p, Py_ssize_t begin, Py_ssize_t end) noexcept nogil:
+    """Outputs of rows begin to end - 1, which are 0 before; the first column is wrong."""
+    cdef Py_ssize_t y0, x0, y, dy, at, low, high, side = 2 * p.reach + 1
+    cdef int r, half
+    cdef double photons
+    cdef const int *halves
+    for y0 in range(max(0, begin - p.reach), min(p.slow, end + p.reach)):
+        for x0 in range(p.fast):
+            at = y0 * p.fast + x0
+            photons = p.image[at]
+            if not photons > 0.0:
+                continue
+            r = own_radius(p, at)
+            halves = p.half + <Py_ssize_t>r * (r + 1) // 2
+            for y in range(max(begin, y0 - r), min(end, y0 + r + 1)):
+                dy = y - y0
+                half = min(halves[dy if dy > 0 else -dy], p.extent[p.reach + dy])
+                low = max(0, x0 - half)
+                high = min(p.fast - 1, x0 + half)
+                if low <= high:
+                    nb_scatter_row(p.out + y * p.fast + low, p.kernel + (p.reach + dy) * side + p.reach + low - x0,
+                                   photons, high - low + 1)
+
+
+# ---- the whole image -----------------------------------------------------------------------------------------------
+
+cdef double circle(double radius) noexcept nogil:
+    """About how many taps a source of that radius has."""
+    return M_PI * radius * radius + 1.0
+
+
+def maximum(image):
+    """The largest of the float32 values of a buffer, and at least 0; nan does not count."""
+    cdef Borrowed source = Borrowed(image, "f")
+    cdef const float *values = <const float *>source.data
+    cdef float top = 0.0
+    cdef Py_ssize_t i
+    with nogil:
+        for i in range(source.count):
+            top = values[i] if values[i] > top else top
+    return <double>top
+
+
+def automatic_radius(double photons, bint fiber, double width, int limit):
+    """The radius at which a tenth of the Poisson error of a pixel falls outside, 1 at least; `limit` beyond an int.
+
+    This is the reference's formula for the kernel; that for single pixels can differ from it by its rounding.
+    """
+    cdef double lost = sqrt(photons) / 10.0, steps
+    if fiber:
+        steps = width * FIBER_G * (photons / lost)
+    else:
+        steps = sqrt(-log(lost / photons) / log(4.0) / 2.0) * width
+    return limit if steps > 2147483646.0 else radius_of(steps, 2147483647)
+
+
+cdef void set_kind(Spread *p, bint fiber, double width, int reach) noexcept:
+    p.kind = FIBER if fiber else GAUSS
+    p.width = width
+    p.g = width * FIBER_G
+    p.reach = reach
+
+
+cdef Buffer make_kernel(Spread *p):
+    """The taps as a float64 Buffer of shape (dy, dx), which p gets to know; those beyond the radius are there yet."""
+    cdef Py_ssize_t side = 2 * <Py_ssize_t>p.reach + 1
+    cdef Buffer taps = Buffer((side, side), "d", False)
+    cdef Buffer scratch = Buffer(max(4 * side, <Py_ssize_t>(p.reach + 1) * (p.reach + 1)), "d", False)
+    cdef double *kernel = <double *>taps.data
+    with nogil:
+        if p.kind == FIBER:
+            fiber_kernel(p, kernel, <double *>scratch.data)
+        else:
+            gaussian_kernel(p, kernel, <double *>scratch.data)
+    p.kernel = kernel
+    return taps
+
+
+def kernel(bint fiber, double width, int reach):
+    """(taps, share): what falls on each pixel around a source, float64 of shape (dy, dx), and what falls outside.
+
+    fiber, width, reach: as for `spread`.
+    """
+    cdef Spread p
+    cdef Buffer taps, extent
+    set_kind(&p, fiber, width, reach)
+    taps = make_kernel(&p)
+    extent = Buffer(2 * <Py_ssize_t>reach + 1, "i", False)
+    trim_kernel(&p, <double *>taps.data, <int *>extent.data)
+    return taps, escaping(&p, 1.0, share_of(&p, reach))
+
+
+def spread(image, out, bint fiber, double width, int given, int reach, int threads):
+    """Spread every pixel's photons; returns the photons that fell beyond the radii, which are added back evenly.
+
+    image: float32 of shape (slow, fast). out: the same, zeroed, filled. fiber: the kind, else a Gaussian. width: full
+    width at half maximum in pixels, > 0 and finite. given: the radius that the user wants, 0 for an automatic one of
+    every pixel, negative for no spreading at all. reach: radius of the kernel, at most the image's larger side.
+    threads: the result does not depend on them.
+    """
+    cdef Borrowed source = Borrowed(image, "f"), target = Borrowed(out, "f")
+    cdef Buffer taps_around, extent, radii, steps, shares
+    cdef Spread p
+    cdef Py_ssize_t y, i
+    cdef double lost = 0.0, taps = 0.0, lines = 0.0, share
+    cdef Py_ssize_t sources = 0
+    cdef int least, most, r
+    cdef bint finite = True
+    cdef const float *photons
+    cdef double *scratch
+    cdef int *found
+    p.slow, p.fast = memoryview(image).shape
+    if memoryview(out).shape != memoryview(image).shape:
+        raise ValueError("the image and what it is spread into must have the same shape")
+    set_kind(&p, fiber, width, reach)
+    p.limit = <int>max(p.fast, p.slow)
+    p.image = photons = <const float *>source.data
+    p.out = <float *>target.data
+    p.one_radius = min(given, p.limit)
+    p.radius = NULL
+    p.half = NULL
+    taps_around = make_kernel(&p)
+    extent = Buffer(2 * <Py_ssize_t>reach + 1, "i", False)
+    trim_kernel(&p, <double *>taps_around.data, <int *>extent.data)
+    p.extent = <const int *>extent.data
+
+    if given == 0:
+        radii = Buffer(source.count, "i", False)
+        steps = Buffer(source.count, "d", False)
+        found = <int *>radii.data
+        scratch = <double *>steps.data
+        for y in prange(p.slow, nogil=True, num_threads=threads):
+            find_radii(&p, <int>p.fast, photons + y * p.fast, scratch + y * p.fast, found + y * p.fast)
+        p.radius = found
+    # what falls outside, in image order, and which way there is to go
+    least, most = p.limit, 0
+    shares = Buffer(<Py_ssize_t>p.limit + 1, "d")
+    scratch = <double *>shares.data
+    with nogil:
+        share = share_of(&p, p.one_radius)
+        for i in range(source.count):
+            if photons[i] <= <float>0.0:
+                continue
+            finite = finite and photons[i] < <float>3.4e38
+            r = p.one_radius
+            if p.radius != NULL:
+                r = p.radius[i]
+                if scratch[r] == 0.0:
+                    scratch[r] = share_of(&p, r)
+                share = scratch[r]
+            lost += escaping(&p, photons[i], share)
+            sources += 1
+            r = r if r < reach else reach
+            least = r if r < least else least
+            most = r if r > most else most
+            taps += circle(r)
+            lines += 2 * r + 1
+    if given < 0 or sources == 0:
+        pass
+    elif not finite:
+        for y in prange(p.slow, nogil=True, schedule="dynamic", num_threads=threads):
+            exact_row(&p, y)
+    elif (<double>source.count * circle(most) * (GATHER_TAP if least == most else WITHIN_TAP)
+            <= taps * SCATTER_TAP + lines * SCATTER_ROW):
+        gather(&p, least, most, threads)
+    else:
+        scatter(&p, most, threads)
+    if given >= 0 and finite and sources > 0:
+        for y in prange(p.slow, nogil=True, schedule="dynamic", num_threads=threads):
+            p.out[y * p.fast] = exact_pixel(&p, y, 0)
+    share = lost / source.count
+    with nogil:
+        add_to_all(source.count, share, p.out)
+    return lost
+
+
+cdef void add_to_all(Py_ssize_t n, double share, nb_outf out) noexcept nogil:
+    cdef Py_ssize_t i
+    for i in range(n):
+        out[i] = <float>(out[i] + share)
+
+
+cdef int gather(Spread *p, int least, int most, int threads) except -1:
+    cdef Padded q
+    cdef Buffer photons, square
+    cdef Py_ssize_t y, first = 0, last, blocks = (p.fast + NB_BLOCK - 1) // NB_BLOCK
+    q.margin = <int>min(<Py_ssize_t>most, p.fast - 1)
+    q.least = least
+    q.stride = 2 * q.margin + blocks * NB_BLOCK
+    q.square = NULL
+    photons = Buffer(p.slow * q.stride, "d", False)
+    q.photons = <double *>photons.data
+    if least != most:
+        square = Buffer(p.slow * q.stride, "d", False)
+        q.square = <double *>square.data
+    for y in prange(p.slow, nogil=True, num_threads=threads):
+        pad_row(p, &q, y)
+    while first < p.slow:
+        last = min(p.slow, first + BAND * threads)
+        for y in prange(first, last, nogil=True, schedule="dynamic", num_threads=threads):
+            gather_row(p, &q, y)
+        first = last
+        PyErr_CheckSignals()
+    return 0
+
+
+cdef int scatter(Spread *p, int most, int threads) except -1:
+    cdef Buffer halves = Buffer(<Py_ssize_t>(most + 1) * (most + 2) // 2, "i", False)
+    cdef int *half = <int *>halves.data
+    cdef Py_ssize_t r, dy, dx, band, bands, height
+    p.half = half
+    with nogil:
+        for r in range(most + 1):
+            dx = r
+            for dy in range(r + 1):
+                while dx * dx + dy * dy > r * r:
+                    dx -= 1
+                half[r * (r + 1) // 2 + dy] = <int>dx
+    # bands several times as high as a source's reach, so that few are passed over often, and enough of them to share
+    height = max(BAND, <Py_ssize_t>most)
+    height = min(height, max(1, (p.slow + 4 * threads - 1) // (4 * threads))) if threads > 1 else height
+    bands = (p.slow + height - 1) // height
+    for band in prange(bands, nogil=True, schedule="dynamic", num_threads=threads):
+        scatter_band(p, band * height, min(p.slow, (band + 1) * height))
+    PyErr_CheckSignals()
+    p.half = NULL
+    return 0

@@ -1,0 +1,448 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True, initializedcheck=False
+"""What a detector makes of photons: source flicker, calibration errors, counting, read-out noise, integers.
+
+Two seeds share one shuffle table, one last number and one normal deviate that is left over, as in the reference. Where
+only the counting draws, whole blocks of pixels are drawn at a time (`poidev`); elsewhere what a pixel draws next hangs
+on what the one before it drew, and they are drawn one by one.
+
+To be compiled without fused multiply-adds: every quantity is the reference's, bit for bit.
+"""
+
+from libc.math cimport exp, floorf, log, sqrt, tan
+from libc.stdint cimport int32_t, int64_t, uint16_t, uint32_t
+from libc.stdlib cimport free, malloc
+from libc.string cimport memset
+
+from nanobragg_py.kernels.formulas.nb cimport nb_in, nb_inf, nb_out
+from nanobragg_py.kernels.memory.buffers cimport Borrowed, Buffer
+from nanobragg_py.kernels.noise.poidev cimport *
+from nanobragg_py.kernels.noise.random cimport seed_variable
+
+cdef extern from *:
+    """
+    typedef unsigned short *__restrict nb_outh;
+    typedef unsigned int *__restrict nb_outw;
+    """
+    ctypedef uint16_t *nb_outh
+    ctypedef uint32_t *nb_outw
+
+cdef enum:
+    PHOTONS = 0      # the seed of everything but calibration
+    CALIBRATION = 1
+
+#: adu above which a 32-bit and a 16-bit pixel is an overload
+cdef double TOP_32 = 2147483647.0, TOP_16 = 65535.0
+
+
+cdef struct Numbers:
+    # one stream of the congruential generator, LANES numbers ahead
+    uint32_t lane[LANES]
+    uint32_t stride
+    uint32_t number[LANES]
+    uint8_t entry[LANES]
+    int place       # of the next number; LANES: none left
+    bint begun      # lane holds what follows number
+    int64_t seed    # the seed variable, while no numbers are ahead
+
+
+cdef struct Draws:
+    nb_ran1 shared
+    Numbers stream[2]
+    bint slow            # a seed leaves the range that numbers ahead are made for
+    bint spare_ready
+    float spare
+    float old_mean       # poidev's memory
+    float width
+    float log_mean
+    float norm
+    Poidev *poidev       # its table of ln Gamma
+
+
+# ---- uniform deviates ----------------------------------------------------------------------------------------------
+
+cdef float refill_uniform(Draws *d, int which) noexcept nogil:
+    """A deviate of a stream that has no numbers ahead, and new ones if its seed is loaded."""
+    cdef Numbers *s = &d.stream[which]
+    cdef int i
+    cdef int64_t x
+    cdef uint64_t stride = 1
+    if d.slow or d.shared.last == 0 or not 0 < s.seed < NB_RAN1_MODULUS:
+        return nb_ran1_next(&d.shared, &s.seed)
+    if not s.begun:
+        x = s.seed
+        for i in range(LANES):
+            x = nb_ran1_step(x)
+            s.lane[i] = <uint32_t>x
+            stride = stride * 16807 % NB_RAN1_MODULUS
+        s.stride = <uint32_t>stride
+        s.begun = True
+    congruential(s.lane, s.stride, s.number, s.entry)
+    s.place = 0
+    return uniform(d, which)
+
+
+cdef inline float uniform(Draws *d, int which) noexcept nogil:
+    cdef Numbers *s = &d.stream[which]
+    cdef int64_t drawn
+    cdef size_t j
+    if s.place == LANES:
+        return refill_uniform(d, which)
+    j = <size_t>(d.shared.last >> 26)
+    drawn = d.shared.table[j]
+    d.shared.table[j] = s.number[s.place]
+    d.shared.last = drawn
+    s.place += 1
+    if s.place == LANES:
+        s.seed = s.number[LANES - 1]
+    return nb_ran1_deviate(<int32_t>drawn)
+
+
+cdef int64_t current_seed(const Numbers *s) noexcept nogil:
+    return s.seed if s.place in (0, LANES) else s.number[s.place - 1]
+
+
+# ---- normal and Poisson deviates -----------------------------------------------------------------------------------
+
+cdef inline float gaussian(Draws *d, int which) noexcept nogil:
+    """`gaussdev`: by the polar method, one of two kept for the next call, whatever stream that names."""
+    cdef float v1, v2, square, high
+    cdef double factor
+    if d.spare_ready:
+        d.spare_ready = False
+        return d.spare
+    while True:
+        v1 = <float>(2.0 * uniform(d, which) - 1.0)
+        v2 = <float>(2.0 * uniform(d, which) - 1.0)
+        square = v1 * v1 + v2 * v2
+        if square < <float>1.0 and square != <float>0.0:
+            break
+    factor = sqrt(-2.0 * nb_log(square) / square)
+    high = <float>(factor + factor * DOUBT)
+    if high != <float>(factor - factor * DOUBT):
+        high = <float>sqrt(-2.0 * log(square) / square)
+    d.spare = v1 * high
+    d.spare_ready = True
+    return v2 * high
+
+
+cdef inline void new_mean(Draws *d, float mean) noexcept nogil:
+    """What `poidev` keeps of a mean."""
+    cdef double l, x
+    cdef float high
+    d.old_mean = mean
+    if mean < <float>12.0:
+        if mean > <float>-700.0:
+            l = nb_exp(-<double>mean)
+            d.norm = <float>(l + l * DOUBT)
+            if d.norm == <float>(l - l * DOUBT):
+                return
+        d.norm = <float>exp(-<double>mean)
+        return
+    d.width = <float>sqrt(2.0 * mean)
+    l = nb_log(mean)
+    d.log_mean = <float>(l + l * DOUBT)
+    if d.log_mean != <float>(l - l * DOUBT):
+        d.log_mean = <float>log(mean)
+    x = <float>(mean + 1.0)
+    l = stirling(x, nb_log(x), 1.0 / x)
+    high = <float>(l + (l * DOUBT + DOUBT_GAMMA))
+    if high != <float>(l - (l * DOUBT + DOUBT_GAMMA)):
+        high = nb_gammln(<float>x)
+    d.norm = mean * d.log_mean - high
+
+
+cdef inline float rejection(Draws *d, float mean) noexcept nogil:
+    cdef float y, k, u, exponent
+    cdef double t, weight
+    while True:
+        while True:
+            u = uniform(d, PHOTONS)
+            t = nb_tan_pi(u)
+            y = <float>(t + t * DOUBT)
+            if y != <float>(t - t * DOUBT):
+                y = <float>tan(M_PI * u)
+            k = d.width * y + mean
+            if not k < <float>0.0:
+                break
+        u = uniform(d, PHOTONS)
+        if k < <float>16777216.0:
+            k = <int>k
+            exponent = k * d.log_mean - log_factorial(d.poidev, k) - d.norm
+            if exponent > <float>-600.0:
+                weight = 0.9 * (1.0 + <double>(y * y)) * nb_exp(exponent)
+                if u < weight - 1e-6 * weight:
+                    return k
+                if u > weight + 1e-6 * weight:
+                    continue
+        else:
+            k = floorf(k)
+        if not u > nb_acceptance(k, y, d.log_mean, d.norm):
+            return k
+
+
+cdef inline float poisson(Draws *d, float mean) noexcept nogil:
+    cdef float product = 1.0
+    cdef int k = 0
+    if mean > <float>1.0e6:
+        return <float>(mean + sqrt(<double>mean) * gaussian(d, PHOTONS))
+    if mean != d.old_mean:
+        new_mean(d, mean)
+    if not mean < <float>12.0:
+        return rejection(d, mean)
+    while True:
+        product *= uniform(d, PHOTONS)
+        if not product > d.norm:
+            return k
+        k += 1
+
+
+cdef double count_one_by_one(Draws *d, Py_ssize_t n, float *photons, double flicker, double calibration) noexcept nogil:
+    cdef Py_ssize_t i
+    cdef double mean, sum = 0.0
+    for i in range(n):
+        mean = photons[i]
+        if flicker > 0.0:
+            mean = mean * (1.0 + flicker * gaussian(d, PHOTONS))
+        if calibration > 0.0:
+            mean = mean * (1.0 + calibration * gaussian(d, CALIBRATION))
+        photons[i] = poisson(d, <float>mean)
+        sum += photons[i]
+    return sum
+
+
+cdef void normal_deviates(Poidev *s, int n, float *out) noexcept nogil:
+    """n normal deviates, the one that is left over first."""
+    cdef int i = 0, place = s.place
+    cdef float factor
+    while i < n:
+        if s.spare_ready:
+            s.spare_ready = False
+            out[i] = s.spare
+            i += 1
+            continue
+        if place >= s.polar.end[place & 1]:
+            while s.stream.end - place < 2 * PAIRS:
+                place = refill(s, place)
+            normals(s, place, PAIRS)
+        factor = s.polar.first[place]
+        place += 2
+        if factor == <float>0.0:
+            continue
+        s.spare = <float>(2.0 * s.stream.u[place - 2] - 1.0) * factor
+        s.spare_ready = True
+        out[i] = <float>(2.0 * s.stream.u[place - 1] - 1.0) * factor
+        i += 1
+    s.place = place
+
+
+# ---- pixels --------------------------------------------------------------------------------------------------------
+
+cdef void to_adu(int n, nb_inf photons, double gain, double adc, nb_out adu) noexcept nogil:
+    cdef int i
+    for i in range(n):
+        adu[i] = photons[i] * gain + adc
+
+
+cdef void add_readout(int n, nb_inf normal, double readout, nb_out adu) noexcept nogil:
+    cdef int i
+    for i in range(n):
+        adu[i] = adu[i] + readout * normal[i]
+
+
+cdef void count_limits(int n, nb_in adu, double top, long *overloads, long *negative) noexcept nogil:
+    cdef int i, above = 0, below = 0
+    for i in range(n):
+        above += adu[i] > top
+        below += not adu[i] > -1.0
+    overloads[0] += above
+    negative[0] += below
+
+
+cdef void to_16_bits(int n, nb_in adu, bint wrap, nb_outh out) noexcept nogil:
+    """wrap: what x86-64 makes of negative values; otherwise, as with nan, they are 0."""
+    cdef int i
+    cdef double x
+    if wrap:
+        for i in range(n):
+            x = adu[i] if adu[i] < TOP_16 else TOP_16
+            out[i] = <uint16_t><int32_t>(x if x > -2147483649.0 else 0.0) if adu[i] == adu[i] else 0
+        return
+    for i in range(n):
+        x = adu[i] if adu[i] < TOP_16 else TOP_16
+        x = x if adu[i] > 0.0 else 0.0
+        out[i] = <uint16_t><int32_t>x
+
+
+cdef void to_32_bits(int n, nb_in adu, double top, bint wrap, nb_outw out) noexcept nogil:
+    cdef int i
+    cdef double x
+    if wrap:
+        for i in range(n):
+            x = adu[i] if adu[i] < top else top
+            out[i] = <uint32_t><int64_t>(x if x > -9.2233720368547e18 else 0.0) if adu[i] == adu[i] else 0
+        return
+    for i in range(n):
+        x = adu[i] if adu[i] < top else top
+        x = x if adu[i] > 0.0 else 0.0
+        out[i] = <uint32_t><int64_t>x
+
+
+cdef void to_bytes(int n, const uint16_t *pixel, uint8_t *out) noexcept nogil:
+    cdef int i
+    for i in range(n):
+        out[i] = <uint8_t>(pixel[i] if pixel[i] < 255 else 255)
+
+
+cdef long look_over(Py_ssize_t n, nb_inf values, float *maximum) noexcept nogil:
+    """The largest value and the number of negative ones."""
+    cdef Py_ssize_t i
+    cdef float top = 0.0
+    cdef int below = 0
+    for i in range(n):
+        top = values[i] if values[i] > top else top
+        below += values[i] < <float>0.0
+    maximum[0] = top
+    return below
+
+
+cdef void rescale(Py_ssize_t n, double factor, float *values) noexcept nogil:
+    cdef Py_ssize_t i
+    for i in range(n):
+        values[i] = <float>(factor * values[i])
+
+
+def to_photons(image, double factor):
+    """Multiply a float32 image by a factor, in place.
+
+    Returns the largest value before, 0 at least, and the list of the negative ones; nan counts as neither.
+    """
+    cdef Borrowed source = Borrowed(image, "f")
+    cdef float *values = <float *>source.data
+    cdef float maximum
+    cdef Py_ssize_t i
+    cdef long below
+    cdef list negative = []
+    with nogil:
+        below = look_over(source.count, values, &maximum)
+    if below > 0:
+        negative = [values[i] for i in range(source.count) if values[i] < <float>0.0]
+    if factor != 1.0:
+        with nogil:
+            rescale(source.count, factor, values)
+    return <double>maximum, negative
+
+
+def pgm_pixels(image, Py_ssize_t first, Buffer block not None, double gain, double adc, bint wrap):
+    """Fill `block` (uint8) with the pixels of a PGM: the 16-bit pixels of the same image, at most 255."""
+    cdef Borrowed source = Borrowed(image, "f")
+    cdef double adu[BLOCK]
+    cdef uint16_t pixel[BLOCK]
+    cdef Py_ssize_t fast = block.extent[1], at = 0, count = block.nbytes
+    cdef const float *photons = <const float *>source.data + first * fast
+    cdef uint8_t *out = <uint8_t *>block.data
+    cdef int n
+    with nogil:
+        while at < count:
+            n = <int>min(<Py_ssize_t>BLOCK, count - at)
+            to_adu(n, photons + at, gain, adc, adu)
+            to_16_bits(n, adu, wrap, pixel)
+            to_bytes(n, pixel, out + at)
+            at += n
+
+
+cdef class DetectorNoise:
+    """The noise of one image and its integers, from the reference's random numbers.
+
+    seed, calib_seed: the negated values that users give. photons: what `pixels` summed so far. overloads: pixels that
+    were clipped so far. negative: pixels so far that were below 0, or no numbers.
+    """
+
+    cdef Draws draws
+    cdef Poidev *poidev
+    cdef bint counted
+    cdef readonly double photons
+    cdef readonly long overloads
+    cdef readonly long negative
+
+    def __cinit__(self, seed, calib_seed):
+        cdef int i
+        self.poidev = <Poidev *>malloc(sizeof(Poidev))
+        if self.poidev == NULL:
+            raise MemoryError("no memory for the noise generator")
+        memset(&self.draws, 0, sizeof(Draws))
+        for i, given in enumerate((seed, calib_seed)):
+            self.draws.stream[i].seed = seed_variable(given)
+            self.draws.stream[i].place = LANES
+            self.draws.slow = self.draws.slow or abs(given) == NB_RAN1_MODULUS
+        self.draws.old_mean = -1.0
+        self.draws.poidev = self.poidev
+
+    def __dealloc__(self):
+        free(self.poidev)
+
+    def count(self, image, double flicker, double calibration):
+        """Make photon counts of a float32 image of mean counts, in place; returns their sum.
+
+        flicker, calibration: relative errors of the source and of each pixel; none where they are 0 or less.
+        """
+        cdef Borrowed source = Borrowed(image, "f")
+        cdef float *photons = <float *>source.data
+        cdef double sum = 0.0
+        cdef Py_ssize_t at = 0
+        cdef int n, i
+        self.counted = True
+        with nogil:
+            begin_poidev(self.poidev, self.draws.shared, self.draws.stream[PHOTONS].seed)
+            if flicker > 0.0 or calibration > 0.0:
+                sum = count_one_by_one(&self.draws, source.count, photons, flicker, calibration)
+                begin_poidev(self.poidev, self.draws.shared, current_seed(&self.draws.stream[PHOTONS]))
+                self.poidev.spare_ready = self.draws.spare_ready
+                self.poidev.spare = self.draws.spare
+            else:
+                while at < source.count:
+                    n = <int>min(<Py_ssize_t>BLOCK, source.count - at)
+                    draw(self.poidev, n, photons + at)
+                    for i in range(n):
+                        photons[at + i] = self.poidev.count[i]
+                        sum += photons[at + i]
+                    at += n
+        return sum
+
+    def pixels(self, image, Py_ssize_t first, Buffer block not None, double gain, double adc, double readout, bint wrap,
+               double top=TOP_32):
+        """Fill `block` (uint16 or int32) with image*gain + adc plus read-out noise, from row `first` of the image on.
+
+        Blocks must come in image order. readout: root mean square, none if 0 or less. wrap: negative values as the
+        reference has them on x86-64, instead of 0. top: what 32-bit pixels are clipped at.
+        """
+        cdef Borrowed source = Borrowed(image, "f")
+        cdef double adu[BLOCK]
+        cdef float normal[BLOCK]
+        cdef Py_ssize_t fast = block.extent[1], at = 0, count = block.extent[0] * fast
+        cdef const float *photons = <const float *>source.data + first * fast
+        cdef long overloads = 0, negative = 0
+        cdef double sum = self.photons
+        cdef bint wide = block.itemsize == 4
+        cdef int n, i
+        if block.code[0] not in (c"H", c"i") or (first + block.extent[0]) * fast > source.count:
+            raise ValueError("the block needs the format H or i and rows of the image")
+        if readout > 0.0 and not self.counted:
+            raise ValueError("read-out noise goes on with the random numbers of the counting")
+        with nogil:
+            while at < count:
+                n = <int>min(<Py_ssize_t>BLOCK, count - at)
+                to_adu(n, photons + at, gain, adc, adu)
+                for i in range(n):
+                    sum += photons[at + i]
+                if readout > 0.0:
+                    normal_deviates(self.poidev, n, normal)
+                    add_readout(n, normal, readout, adu)
+                count_limits(n, adu, top if wide else TOP_16, &overloads, &negative)
+                if wide:
+                    to_32_bits(n, adu, top, wrap, <uint32_t *>block.data + at)
+                else:
+                    to_16_bits(n, adu, wrap, <uint16_t *>block.data + at)
+                at += n
+        self.photons = sum
+        self.overloads += overloads
+        self.negative += negative
