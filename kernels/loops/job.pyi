@@ -1,0 +1,29 @@
+from typing import Any
+
+from nanobragg_py.kernels.memory.buffers import Buffer
+
+class Job:
+    def __init__(
+        self, experiment: Any, table: Buffer | None = None, stale_phi: bool = False, single: bool = False
+    ) -> None: ...
+    sources: Buffer
+    orientations: Buffer
+    first_orientations: Buffer | None
+    stride: int
+    table: Buffer | None
+    rotation: tuple[Any, ...]
+    mask: Any
+    @property
+    def params(self) -> bytes: ...
+    @property
+    def choices(self) -> tuple[int, int, bool]: ...
+    @property
+    def domains(self) -> int: ...
+    @property
+    def steps_per_pixel(self) -> int: ...
+    @property
+    def roi(self) -> tuple[int, int, int, int]: ...
+    @property
+    def shape(self) -> tuple[int, int]: ...
+
+def processor_level() -> str: ...

@@ -1,0 +1,18 @@
+# of render_base, render_v3 and render_v4, which nanobragg_py.render.backends chooses from
+from collections.abc import Callable
+
+from typing_extensions import Buffer as AnyBuffer
+
+from nanobragg_py.kernels.loops.job import Job
+
+PARALLEL: bool
+
+def render(
+    job: Job,
+    image: AnyBuffer,
+    threads: int = 1,
+    progress: Callable[[int], object] | None = None,
+    override: tuple[int, int, float] | None = None,
+) -> tuple[float, float, int, float, tuple[int, int] | None, float, int, float]: ...
+def start_threads(threads: int) -> None: ...
+def squared_deviations(job: Job, image: AnyBuffer, mean: float) -> tuple[float, int]: ...
