@@ -80,9 +80,9 @@ def assert_renders(program, folder, reference):
 
 def test_source_archive_is_complete(unpacked):
     wanted = (
-        sources("kernels", ".py", ".pyx", ".pxd", ".h", ".cu")
+        sources("kernels", ".py", ".pyi", ".pyx", ".pxd", ".pxi", ".h", ".cu")
         | sources("cli", ".py")
-        | sources("nanobragg_py", ".py", ".pyx", "py.typed")
+        | sources("nanobragg_py", ".py", ".pyi", ".pyx", ".pxi", "py.typed")
         | sources("tests", ".py", ".c", ".h")
         | sources("golden", ".npz", ".json", ".hkl", ".mat", ".img", ".txt", ".stol")
         | sources("docs", ".md")
@@ -99,10 +99,10 @@ def test_wheel_holds_one_package(wheel):
         names = archive.namelist()
     tops = {name.split("/")[0] for name in names}
     assert {top for top in tops if ".d" not in top} == {"nanobragg_py"}
-    expected = sources("nanobragg_py", ".py")
+    expected = sources("nanobragg_py", ".py", ".pyi", "py.typed")
     for folder, package in PACKAGES.items():
         expected |= {name.replace(folder, package, 1) for name in sources(folder, ".py")}
-    expected |= {name.replace("kernels", "nanobragg_py/kernels", 1) for name in sources("kernels", ".h", ".pxd", ".cu")}
+    expected |= {name.replace("kernels", "nanobragg_py/kernels", 1) for name in sources("kernels", ".h", ".pxd", ".pyi", ".cu")}
     assert sorted(expected - {*names}) == []
     suffix = sysconfig.get_config_var("EXT_SUFFIX")
     built = {name.removesuffix(suffix) for name in names if name.endswith(suffix)}

@@ -14,14 +14,14 @@ from nanobragg_py.render.backends import level_module
 ROOT = Path(__file__).parent.parent
 SOURCES = sorted([*(ROOT / "kernels").glob("*/*.pyx"), *(ROOT / "nanobragg_py").rglob("*.pyx")])
 PATHS = {path.with_suffix("").relative_to(ROOT).as_posix().removeprefix("nanobragg_py/"): path for path in SOURCES}
-#: the level modules of a source are one module to those who ask for them
-BY_LEVEL = {"kernels/loops/render", "kernels/noise/poisson", "kernels/noise/philox"}
 
 
 def compiled(name):
-    if name in BY_LEVEL:
+    """The module of a source; where there is one for each level, they are one to those who ask for them."""
+    try:
+        return importlib.import_module("nanobragg_py." + name.replace("/", "."))
+    except ModuleNotFoundError:
         return level_module(name.removeprefix("kernels/").replace("/", "."))[0]
-    return importlib.import_module("nanobragg_py." + name.replace("/", "."))
 
 
 def stub_of(name):

@@ -1,0 +1,17 @@
+# of response_base, response_v3 and response_v4, which nanobragg_py.render.backends chooses from
+from typing_extensions import Buffer as AnyBuffer
+
+from nanobragg_py.kernels.memory.buffers import Buffer
+
+def to_photons(image: AnyBuffer, factor: float) -> tuple[float, list[float]]: ...
+def pgm_pixels(image: AnyBuffer, first: int, block: Buffer, gain: float, adc: float, wrap: bool) -> None: ...
+
+class DetectorNoise:
+    def __init__(self, seed: int, calib_seed: int) -> None: ...
+    photons: float
+    overloads: int
+    negative: int
+    def count(self, image: AnyBuffer, flicker: float, calibration: float) -> None: ...
+    def pixels(
+        self, image: AnyBuffer, first: int, block: Buffer, gain: float, adc: float, readout: float, wrap: bool
+    ) -> None: ...
