@@ -102,7 +102,8 @@ def test_wheel_holds_one_package(wheel):
     expected = sources("nanobragg_py", ".py", ".pyi", "py.typed")
     for folder, package in PACKAGES.items():
         expected |= {name.replace(folder, package, 1) for name in sources(folder, ".py")}
-    expected |= {name.replace("kernels", "nanobragg_py/kernels", 1) for name in sources("kernels", ".h", ".pxd", ".pyi", ".cu")}
+    shipped = sources("kernels", ".h", ".pxd", ".pyi", ".cu")
+    expected |= {name.replace("kernels", "nanobragg_py/kernels", 1) for name in shipped}
     assert sorted(expected - {*names}) == []
     suffix = sysconfig.get_config_var("EXT_SUFFIX")
     built = {name.removesuffix(suffix) for name in names if name.endswith(suffix)}

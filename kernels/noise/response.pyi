@@ -11,7 +11,15 @@ class DetectorNoise:
     photons: float
     overloads: int
     negative: int
-    def count(self, image: AnyBuffer, flicker: float, calibration: float) -> None: ...
+    def count(self, image: AnyBuffer, flicker: float, calibration: float) -> float: ...
     def pixels(
-        self, image: AnyBuffer, first: int, block: Buffer, gain: float, adc: float, readout: float, wrap: bool
+        self,
+        image: AnyBuffer,
+        first: int,
+        block: Buffer,
+        gain: float,
+        adc: float,
+        readout: float,
+        wrap: bool,
+        top: float = ...,
     ) -> None: ...
