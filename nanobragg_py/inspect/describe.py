@@ -44,13 +44,20 @@ def image_geometry(image):
         raise NanoBraggError(
             image.no_geometry or f"{image.name} says nothing of beam and detector that is understood here"
         )
+    with np.errstate(all="ignore"):
+        possible = _possible(geometry)
+    if not possible:
+        raise NanoBraggError(f"{image.name} tells of a beam and a detector that cannot be")
+    return geometry
+
+
+def _possible(geometry):
+    """Whether all numbers of a geometry are finite and its directions what directions are."""
     vectors = [geometry.beam, geometry.spindle, geometry.fast, geometry.slow, geometry.origin]
     finite = np.isfinite([*np.ravel(vectors), geometry.phi0, geometry.osc, geometry.thickness]).all()
     square = finite and np.allclose(np.linalg.norm(vectors[:4], axis=1), 1.0) and abs(np.dot(*vectors[2:4])) < 1e-3
-    sizes = (geometry.wavelength, geometry.pixel_size)
-    if not (square and all(0 < size < FAR for size in sizes) and 0 < np.linalg.norm(geometry.origin) < FAR):
-        raise NanoBraggError(f"{image.name} tells of a beam and a detector that cannot be")
-    return geometry
+    sizes = (geometry.wavelength, geometry.pixel_size, float(np.linalg.norm(geometry.origin)))
+    return bool(square) and all(0 < size < FAR for size in sizes)
 
 
 def odd_geometry(geometry):

@@ -36,6 +36,9 @@ PLAIN_TYPES = {
     "signed 32-bit real ieee": "f4",
     "signed 64-bit real ieee": "f8",
 }
+#: of them, those whose steps may be written modulo their size
+WRAPPED = {"signed 32-bit integer": "i4", "unsigned 32-bit integer": "u4"}
+ELEMENT_TYPE = re.compile(r'X-Binary-Element-Type:\s*"([^"]+)"')
 
 
 def compress(pixels):
@@ -213,7 +216,7 @@ def _pixels(source, section, data, count):
     """The pixels, one after the other."""
     packed = re.search(r"(x-CBF_\w+)", section)
     if packed is None or packed[1] == "x-CBF_NONE":
-        said = re.search(r'X-Binary-Element-Type:\s*"([^"]+)"', section)
+        said = ELEMENT_TYPE.search(section)
         kind = PLAIN_TYPES.get(said[1].lower() if said else "")
         if kind is None:
             raise NanoBraggError(f"{source.name} does not say which type its pixels have")
@@ -234,6 +237,11 @@ def _pixels(source, section, data, count):
         pixels = uncompress(data, count)
     except ValueError as error:
         raise NanoBraggError(f"{source.name} is cut off: {error}") from None
+    # steps are written modulo the size of the type, by some programs at least
+    said = ELEMENT_TYPE.search(section)
+    kind = None if said is None else WRAPPED.get(said[1].lower())
+    if kind is not None:
+        return pixels.astype(kind)
     fits = pixels.size == 0 or (pixels.min() >= -(2**31) and pixels.max() < 2**31)
     return pixels.astype(np.int32) if fits else pixels
 

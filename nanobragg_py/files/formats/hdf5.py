@@ -15,11 +15,13 @@ from ..extras import need
 from ..nexus import write_nexus
 from ..nexus_read import nexus_geometry, text_of
 from ..registry import Image, ImageFormat
-from ..source import UNFOLDED, told
+from ..source import told
 
 H5PY = ("h5py", "hdf5", "HDF5 files")
 #: what nanobragg-py batch calls its data set
 BATCH = "images"
+#: bytes that have to be read together
+LARGEST_PIECE = 2**30
 EIGER = re.compile(r"data_\d+")
 #: fields that `info --header` shows
 SHOWN = (
@@ -112,7 +114,7 @@ def _stacks(h5py, source, file, entry):
 
 def _pixels(source, data, at):
     chunk = int(np.prod(data.chunks, dtype=object)) * data.dtype.itemsize if data.chunks else 0
-    if chunk > UNFOLDED:
+    if chunk > LARGEST_PIECE:
         raise NanoBraggError(f"{source.name} has its pixels in pieces of {chunk} bytes, which are too large to read")
     try:
         pixels = data[at] if data.ndim == 3 else data[()]

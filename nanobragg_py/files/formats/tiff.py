@@ -40,7 +40,7 @@ def _image(source, picture, count):
     bits, channels = (tags.get(BITS) or (1,)), tags.get(CHANNELS, 1)
     form = tags.get(SAMPLE_FORMAT, (1,))
     kind = f"{KINDS.get(form[0] if isinstance(form, tuple) else form, '?')}{bits[0] // 8}"
-    if channels != 1 or kind not in ("u1", "u2", "i2", "u4", "i4", "f4"):
+    if channels != 1 or kind not in ("u1", "i1", "u2", "i2", "u4", "i4", "f4"):
         raise NanoBraggError(
             f"{source.name} has {channels} channels of {bits[0]} bits; one channel of 8, 16 or 32 bits is read"
         )

@@ -22,11 +22,11 @@ def read_expt(path, index=0):
     crystal or a beam, or has no experiment of that number.
     """
     try:
-        with open(path, encoding="utf-8") as file:
+        with open(path, encoding="utf-8-sig") as file:
             content = json.load(file)
     except OSError as error:
         raise cannot_read(path, error, "give a DIALS .expt file") from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise NanoBraggError(f"{path} is no DIALS experiment list: {error}") from None
     experiments = content.get("experiment") if isinstance(content, dict) else None
     if not isinstance(experiments, list) or not experiments:
@@ -36,39 +36,67 @@ def read_expt(path, index=0):
             f"{path} has {len(experiments)} experiments, counted from 0; there is none of number {index}"
         )
     try:
+        for kind, origin in (("crystal", "dials.index writes them"), ("beam", "dials.import writes them")):
+            if _model(content, experiments[index], kind) is None:
+                raise NanoBraggError(
+                    f"experiment {index} of {path} lacks a usable crystal or beam: it has no {kind}; {origin}"
+                )
         return _crystal(content, experiments[index])
-    except (KeyError, IndexError, TypeError, ValueError) as error:
-        raise NanoBraggError(f"experiment {index} of {path} lacks a usable crystal or beam ({error!r})") from None
+    except (KeyError, IndexError, TypeError, ValueError, OverflowError, AttributeError) as error:
+        what = f"no {error.args[0]}" if isinstance(error, KeyError) else "a value that makes no sense"
+        raise NanoBraggError(
+            f"experiment {index} of {path} lacks a usable crystal or beam: it has {what} ({error})"
+        ) from None
 
 
 def _model(content, experiment, kind):
     """The model that an experiment refers to, or None."""
-    number = experiment.get(kind, -1)
+    number = experiment.get(kind)
     return content[kind][number] if number is not None and number >= 0 and content.get(kind) else None
 
 
 def _crystal(content, experiment):
     beam, crystal = _model(content, experiment, "beam"), _model(content, experiment, "crystal")
-    if crystal is None or beam is None:
-        raise KeyError("crystal" if crystal is None else "beam")
     axis, fixed, setting = _goniometer(_model(content, experiment, "goniometer"))
     scan = _model(content, experiment, "scan") or {}
     oscillation = scan.get("oscillation") or _rotation(scan)
-    direct = np.array([crystal[f"real_space_{name}"] for name in "abc"], float)
+    direct = np.array([_vector(crystal[f"real_space_{name}"], f"real_space_{name}") for name in "abc"])
     geometry = Geometry(
         wavelength=float(beam["wavelength"]) * 1e-10,
-        beam=tuple((-np.asarray(beam["direction"], float) / np.linalg.norm(beam["direction"])).tolist()),
-        spindle=tuple((setting @ axis).tolist()),
-        phi0=radians(oscillation[0]),
-        osc=radians(oscillation[1]),
+        beam=tuple(_unit(-_vector(beam["direction"], "direction")).tolist()),
+        spindle=tuple(_unit(setting @ axis).tolist()),
+        phi0=radians(_finite(oscillation[0], "oscillation")),
+        osc=radians(_finite(oscillation[1], "oscillation")),
         **_panel(_model(content, experiment, "detector")),
     )
-    if not (np.isfinite(geometry.wavelength) and geometry.wavelength > 0 and np.isfinite(geometry.spindle).all()):
-        raise ValueError("wavelength or axis")
+    if not (np.isfinite(geometry.wavelength) and geometry.wavelength > 0):
+        raise ValueError(f"wavelength {beam['wavelength']}")
     A = setting @ fixed @ np.linalg.inv(direct)
     return OrientedCrystal(
         A=A, geometry=geometry, space_group=space_group_number(crystal.get("space_group_hall_symbol"))
     )
+
+
+def _finite(value, what):
+    value = float(value)
+    if not np.isfinite(value):
+        raise ValueError(f"{what} {value}")
+    return value
+
+
+def _vector(values, what):
+    """Three finite numbers as an array."""
+    vector = np.array(values, float)
+    if vector.shape != (3,) or not np.isfinite(vector).all():
+        raise ValueError(f"{what} {str(values)[:60]}")
+    return vector
+
+
+def _unit(vector):
+    length = np.linalg.norm(vector)
+    if not (np.isfinite(length) and length > 0):
+        raise ValueError("a direction of length 0")
+    return vector / length
 
 
 def _rotation(scan):
@@ -87,7 +115,7 @@ def _goniometer(model):
         fixed, setting = (
             np.array(model.get(name, IDENTITY), float).reshape(3, 3) for name in ("fixed_rotation", "setting_rotation")
         )
-        return np.array(model["rotation_axis"], float), fixed, setting
+        return _vector(model["rotation_axis"], "rotation_axis"), fixed, setting
     fixed, setting = np.eye(3), np.eye(3)
     scanned = model["scan_axis"]
     for number, (axis, angle) in enumerate(zip(model["axes"], model["angles"], strict=True)):
@@ -96,7 +124,7 @@ def _goniometer(model):
             fixed = turn @ fixed
         elif number > scanned:
             setting = turn @ setting
-    return np.array(model["axes"][scanned], float), fixed, setting
+    return _vector(model["axes"][scanned], "axes"), fixed, setting
 
 
 def _panel(model):
@@ -104,16 +132,18 @@ def _panel(model):
     if model is None or len(model["panels"]) != 1:
         return {}
     panel, parent = model["panels"][0], model.get("hierarchy") or {}
-    axes = np.array([parent.get("fast_axis", (1, 0, 0)), parent.get("slow_axis", (0, 1, 0))], float)
+    defaults = {"fast_axis": (1, 0, 0), "slow_axis": (0, 1, 0), "origin": (0, 0, 0)}
+    axes = [_vector(parent.get(name, defaults[name]), name) for name in ("fast_axis", "slow_axis")]
     rotation = np.array([*axes, np.cross(*axes)]).T
-    origin = rotation @ panel["origin"] + parent.get("origin", (0, 0, 0))
+    origin = rotation @ _vector(panel["origin"], "origin") + _vector(parent.get("origin", defaults["origin"]), "origin")
+    fast, slow = (_unit(rotation @ _vector(panel[name], name)) for name in ("fast_axis", "slow_axis"))
     return {
-        "fast": tuple((rotation @ panel["fast_axis"]).tolist()),
-        "slow": tuple((rotation @ panel["slow_axis"]).tolist()),
+        "fast": tuple(fast.tolist()),
+        "slow": tuple(slow.tolist()),
         "origin": tuple((origin / 1000.0).tolist()),
-        "pixel_size": panel["pixel_size"][0] / 1000.0,
-        "fpixels": panel["image_size"][0],
-        "spixels": panel["image_size"][1],
+        "pixel_size": _finite(panel["pixel_size"][0], "pixel_size") / 1000.0,
+        "fpixels": int(panel["image_size"][0]),
+        "spixels": int(panel["image_size"][1]),
     }
 
 
