@@ -505,6 +505,11 @@ def test_promises_take_neither_time_nor_memory(tmp_path, name):
     assert done.stderr.startswith(f"nanobragg-py info: {path}")
 
 
+def test_a_million_images(tmp_path):
+    huge_chunk(tmp_path / "a.h5")
+    assert "has 1000000 images, of which 99999 are converted" in refused("convert", tmp_path / "a.h5", "--out", "b.npy")
+
+
 @pytest.mark.parametrize(
     ("content", "what"),
     [

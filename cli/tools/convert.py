@@ -33,6 +33,8 @@ examples:
   nanobragg-py convert sweep_*.img --out sweep_#####.cbf
 """
 DIGITS = 5
+#: that a file may hold
+MOST_IMAGES = 99999
 
 
 def add_arguments(parser):
@@ -124,6 +126,11 @@ def every_image(args, source, shape):
         if image.count == 1 or split_index(name)[1] is not None:
             images.append(image)
             continue
+        if image.count > MOST_IMAGES:
+            raise NanoBraggError(
+                f"{name} has {image.count} images, of which {MOST_IMAGES} are converted at a time; name one with "
+                f"{name}#NUMBER"
+            )
         images += [source.read(f"{name}#{number}", shape, header_only=True) for number in range(image.count)]
     return images
 
