@@ -65,7 +65,7 @@ def arguments(node):
 def signature(function):
     """Names and defaults of a compiled function without self; Ellipsis is a default that is a name in the source."""
     text = re.sub(r"^\(\$self(, )?", "(", function.__text_signature__)
-    text = re.sub(r"=[A-Z_0-9]+(?=[,)])", "=...", text)
+    text = re.sub(r"=[A-Z_][A-Z_0-9]*(?=[,)])", "=...", text)
     return arguments(ast.parse(f"def f{text}: ...").body[0])
 
 
