@@ -1,6 +1,6 @@
 """``nanobragg-py hkl``: structure factors from files of other programs, for -hkl, or as a dump file."""
 
-import os
+import sys
 
 from ...errors import NanoBraggError
 
@@ -54,11 +54,14 @@ def run(args):
     A = dmin = None
     if args.flags:
         A, dmin = needs(args.flags)
-    factors = read(args, dmin)
+    said = []
+    factors = factors_of(args, dmin, said.append)
     indices, values = rows_of(factors)
     if args.out is not None:
         write(args, factors, indices, values)
         print(f"{args.out}: {len(indices)} structure factors, {ranges(factors.bounds)}")
+    for sentence in said:
+        print(f"nanobragg-py hkl: {sentence}", file=sys.stderr)
     if not args.flags:
         return 0
     from ...inspect.completeness import completeness
@@ -82,10 +85,8 @@ def needs(flags):
     return A, max(corner_resolution(experiment_geometry(experiment)), experiment.sampling.dmin * 1e10)
 
 
-def read(args, dmin):
+def factors_of(args, dmin, say):
     """The StructureFactors of the file, MISSING where an index is not there."""
-    from ...experiment import reflections
-
     if is_model(args.file):
         for name in ("label", "block", "intensities", "anomalous"):
             if getattr(args, name):
@@ -94,7 +95,9 @@ def read(args, dmin):
         if finest is None:
             raise NanoBraggError(f"{args.file} is a model; say with --dmin how far to calculate its structure factors")
         solvent = not args.no_solvent
-        factors = reflections.from_model(args.file, finest, MISSING, bulk_solvent=solvent, F000=args.F000 is None)
+        from ...experiment.models import from_model
+
+        factors = from_model(args.file, finest, MISSING, bulk_solvent=solvent, F000=args.F000 is None)
         return factors if args.F000 is None else with_F000(factors, args.F000)
     for name in ("dmin", "no_solvent"):
         if getattr(args, name):
@@ -104,28 +107,20 @@ def read(args, dmin):
         for name in ("label", "block", "intensities", "anomalous", "F000")
         if getattr(args, name) not in (None, False)
     }
-    try:
-        return reflections.read(args.file, MISSING, **how)
-    except TypeError:
-        raise NanoBraggError(
-            f"{args.file} does not take all of {', '.join('--' + name for name in how)}; leave out what is for other "
-            "files"
-        ) from None
+    from ...experiment.reflections import read
+
+    return read(args.file, MISSING, complain=say, inform=say, **how)
 
 
 def is_model(name):
-    """Whether a file is a model of a crystal, by its name or, for mmCIF, by what it has."""
-    if name.lower().endswith(MODEL_SUFFIXES):
-        return True
-    if not name.lower().endswith((".cif", ".cif.gz", ".mmcif")) or not os.path.exists(name):
-        return False
-    import gzip
+    """Whether a file is a model of a crystal: by what it has, its name if that says nothing."""
+    from ...files.reflections import content
 
-    with (gzip.open if name.lower().endswith(".gz") else open)(name, "rb") as file:
-        try:
-            return b"_atom_site." in file.read()
-        except (OSError, EOFError):
-            return False
+    head = content(name, 1 << 16)
+    first = next((line for line in head.splitlines() if line.strip() and not line.lstrip().startswith(b"#")), b"")
+    if first.lstrip().lower().startswith(b"data_"):
+        return b"_atom_site." in (head if b"_refln" in head else content(name))
+    return name.lower().endswith(MODEL_SUFFIXES)
 
 
 def with_F000(factors, amplitude):
@@ -138,11 +133,11 @@ def with_F000(factors, amplitude):
 
 def rows_of(factors):
     """Indices (n, 3) and amplitudes (n,) that are there."""
-    from ...experiment.structure_factors import amplitudes
+    import numpy as np
 
-    indices, values = amplitudes(factors)
-    there = values != MISSING
-    return indices[there], values[there]
+    box = np.asarray(factors.values)[:-1, :-1, :-1]
+    there = np.nonzero(box != MISSING)
+    return np.stack(there, axis=1) + np.array(factors.bounds[::2]), box[there]
 
 
 def write(args, factors, indices, values):

@@ -251,7 +251,8 @@ cdef class HklRows:
 
     Attributes: count, rows in the first reading. bounds: (hmin, hmax, kmin, kmax, lmin, lmax), which are 10^9 and -10^9
     for an axis without a number. non_integer: list of (axis, value, row) of indices that are no integers, rows counted
-    from 0. out_of_range: the first such entry whose index is beyond 10^9 and cannot be one, or None.
+    from 0. out_of_range: the first such entry whose index is beyond 10^9 and cannot be one, or None. end: where in the
+    text the first reading stopped, at the start of what is no row.
 
     Raises MemoryError.
     """
@@ -266,6 +267,7 @@ cdef class HklRows:
     cdef readonly Py_ssize_t count
     cdef readonly list non_integer
     cdef readonly tuple out_of_range
+    cdef readonly Py_ssize_t end
 
     def __cinit__(self, Buffer text not None, Py_ssize_t length):
         cdef int axis
@@ -338,6 +340,7 @@ cdef class HklRows:
         cdef double[4] value
         cdef int column
         while True:
+            self.end = s - <const char*>self.text.data
             for column in range(4):
                 s = any_number(s, &value[column])
                 if s == NULL:

@@ -61,7 +61,7 @@ def load(options, opening=(), mask=None, say=ignore, complain=ignore, prepare=ig
     sources = read_sources(options)
     check_stol(options)
     prepare(options)
-    factors = read_structure_factors(options, dump_available, say, write_dump)
+    factors = read_structure_factors(options, dump_available, say, complain, write_dump)
     experiment = resolve_experiment(setup, random, factors, source_rows=sources)
     lines = [] if options.stol_file is None else [report.reading_line(options.stol_file)]
     lines += report.sweep_lines(setup) + report.source_lines(experiment)
@@ -154,7 +154,7 @@ def check_stol(options):
         read_table(options.stol_file, 2)
 
 
-def read_structure_factors(options, dump_available, say, write_dump):
+def read_structure_factors(options, dump_available, say, complain, write_dump):
     """From text (leaving a dump file behind), from a dump file, or none at all."""
     if options.hkl_file is None:
         if not dump_available:
@@ -172,12 +172,19 @@ def read_structure_factors(options, dump_available, say, write_dump):
     except hkl.NotEnoughIndices as error:
         say([*lines, *error.report_lines])
         raise
+    for sentence in said.sentences(options.hkl_file):
+        complain(sentence)
     lines += [
         f"WARNING: {axis} is {value:g} in row {row + 1} of {options.hkl_file}; a Miller index should be a whole number"
         for axis, value, row in said.non_integer
     ]
     lines += report.filling_lines(options.hkl_file, options.default_F)
-    if write_dump:
+    if write_dump and said.scattered:
+        complain(
+            f"{options.hkl_file} has {said.rows} rows so far apart that {options.dump_file} would have "
+            f"{said.scattered / 2**30:.3g} GiB, and it is not written; NANOBRAGG_TABLE_LIMIT=GiB raises the limit"
+        )
+    elif write_dump:
         try:
             hkl.write_dump(options.dump_file, factors)
         except NanoBraggError as error:

@@ -248,7 +248,7 @@ class StructureFactors(Record):
 
     @classmethod
     def read(cls, path: "str | PathLike", default_F: "float" = 0.0, **how: "Any") -> "StructureFactors":
-        """From a file of any kind known: hkl text, dump, MTZ, mmCIF, XDS_ASCII. See `reflections.read`."""
+        """From a file of any kind known: hkl text, dump, MTZ, CIF, XDS_ASCII. See `reflections.read`."""
         from .reflections import read
 
         return cls.of(read(path, default_F, **how))
@@ -257,8 +257,8 @@ class StructureFactors(Record):
     def from_model(
         cls, path: "str | PathLike", d_min: "float", default_F: "float" = 0.0, **how: "Any"
     ) -> "StructureFactors":
-        """Calculated from a PDB or mmCIF model. See `reflections.from_model`."""
-        from .reflections import from_model
+        """Calculated from a PDB or mmCIF model. See `models.from_model`."""
+        from .models import from_model
 
         return cls.of(from_model(path, d_min, default_F, **how))
 

@@ -175,7 +175,7 @@ def _mask_from_plain(value, folder):
 
 def factors_from_dict(values: dict[str, Any], folder=None) -> StructureFactors:
     """The table [structure_factors]: what `to_dict` made; or file, a name, with the arguments of
-    `structure_factors.read`; or model, a name, with those of `reflections.from_model`."""
+    `reflections.read`; or model, a name, with those of `models.from_model`."""
     from . import structure_factors
 
     given = dict(values)

@@ -11,24 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..errors import FieldError, NanoBraggError
+from ..errors import FieldError
 from ..files import hkl as hkl_files
 from ..files.hkl import HklTable
+from ..files.reflections import gemmi_module
 from ..kernels.memory.buffers import Buffer
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
-
-
-def gemmi_module():
-    """The package gemmi; NanoBraggError that says how to install it where it is missing."""
-    try:
-        import gemmi
-    except ImportError:
-        raise NanoBraggError(
-            "the package gemmi is missing; install it with: pip install 'nanobragg-py[gemmi]'"
-        ) from None
-    return gemmi
 
 
 # ---- tables --------------------------------------------------------------------------------------------------------
@@ -42,13 +32,15 @@ def from_arrays(
     F000: float | None = None,
     space_group: str | int | None = None,
     friedel: bool = False,
+    name: str = "the list of structure factors",
 ) -> HklTable:
     """A table from Miller indices and amplitudes, electrons; rows with an amplitude of nan are left out.
 
     hkl: (N, 3) whole numbers. F: (N,) amplitudes; later rows win. default_F: of the indices that are missing. F000: of
     the index 0 0 0. space_group: symbol or number, to expand by its rotations (needs gemmi); None: the rows as they
     are. friedel: state the mates -h -k -l as well. Where an expansion meets an index that is among the rows, the row
-    wins. With a space group, indices of the box that are systematically absent are 0 and not default_F.
+    wins. With a space group, indices of the box that are systematically absent are 0 and not default_F. name: what
+    messages call the rows.
 
     Raises FieldError for arrays of other shapes, indices that are not whole, or no row at all.
     """
@@ -72,7 +64,7 @@ def from_arrays(
     if F000 is not None:
         indices = np.concatenate((indices, np.zeros((1, 3), np.int64)))
         amplitudes = np.append(amplitudes, float(F000))
-    factors = _table(indices, amplitudes, float(default_F))
+    factors = _table(indices, amplitudes, float(default_F), name)
     if space_group is not None and default_F != 0.0:
         _clear_absences(factors, space_group)
     return factors
@@ -80,16 +72,20 @@ def from_arrays(
 
 def _clear_absences(factors, space_group):
     """Set the systematically absent indices of a new table to 0."""
-    grid, _ = amplitudes(factors)
-    absent = np.asarray(_group(space_group).operations().systematic_absences(grid), dtype=bool)
+    operations = _group(space_group).operations()
     box = np.asarray(factors.values)[:-1, :-1, :-1]
-    box[absent.reshape(box.shape)] = 0.0
+    h_min, h_max, k_min, k_max, l_min, l_max = factors.bounds
+    k, l = np.meshgrid(np.arange(k_min, k_max + 1), np.arange(l_min, l_max + 1), indexing="ij")
+    for h in range(h_min, h_max + 1):
+        layer = np.column_stack([np.full(k.size, h), k.ravel(), l.ravel()]).astype(np.int32)
+        absent = np.asarray(operations.systematic_absences(layer), dtype=bool)
+        box[h - h_min][absent.reshape(k.shape)] = 0.0
 
 
-def _table(indices, amplitudes, default_F):
+def _table(indices, amplitudes, default_F, name):
     low, high = indices.min(axis=0), indices.max(axis=0)
     bounds = tuple(int(x) for pair in zip(low, high, strict=True) for x in pair)
-    values = hkl_files.new_table("the list of structure factors", bounds)
+    values = hkl_files.new_table(name, bounds, rows=len(indices))
     box = np.asarray(values)
     if default_F != 0.0:
         box[:-1, :-1, :-1] = default_F

@@ -15,6 +15,9 @@ from .atomic import write_file
 from .reading import cannot_read, fill, open_input, read_whole
 
 _LARGEST_TABLE = 2**31 - 1
+#: a table with more bytes than the first and more than so many places a row is not made, or saved, without a word
+_SCATTERED = 2**28
+_ROOM = 1000
 _SPACE = b" \t\n\v\f\r"
 # more than six integers take
 _HEAD = 4096
@@ -35,12 +38,36 @@ class HklReport:
 
     non_integer: list of (axis, value, row), rows counted from 0: one WARNING of the reference each. used: the rows that
     entered the table. It is smaller than the count of rows when the reading as integers stopped before the end, which
-    the reference does not say: an index written as 1.5, and just so as 1.0, ends it.
+    the reference does not say: an index written as 1.5, and just so as 1.0, ends it. rows: all that were read. columns:
+    of the first line. stopped: (line, its text) where the reading of rows ended before the text did, or None.
+    scattered: the size in bytes of a table that is out of all proportion to its rows, or 0.
     """
 
     def __init__(self):
         self.non_integer = []
-        self.used = 0
+        self.used = self.rows = 0
+        self.columns = 4
+        self.stopped = None
+        self.scattered = 0
+
+    def sentences(self, path):
+        """What the user should know and the reference does not say, of the file at `path`."""
+        name, reasons = os.fsdecode(path), []
+        if self.columns % 4:
+            reasons.append(f"its lines have {self.columns} columns, and nanoBragg's rows are the four of h k l F")
+        if self.used < self.rows:
+            reasons.append(f"an index of row {self.used + 1} is not written as a whole number, which ends the reading")
+        if self.stopped is not None:
+            reasons.append(f"line {self.stopped[0]}, {self.stopped[1]!r}, ends the reading")
+        if not reasons:
+            return []
+        factors = f"{self.used} structure factor{'' if self.used == 1 else 's'}"
+        rows = f"{self.rows} row{'' if self.rows == 1 else 's'}"
+        return [f"{name}: {rows}, {factors}; {'; '.join(reasons)}; {_mending(name)}"]
+
+
+def _mending(name):
+    return f"to read it as it is meant: nanobragg-py hkl {name} --out FIXED.hkl, and then -hkl FIXED.hkl"
 
 
 class HklTable(Record):
@@ -65,8 +92,34 @@ def table_pad(shape):
     return k_extent * l_extent + l_extent + 1
 
 
-def new_table(path, bounds, zero=True):
-    """A table for the bounds; raises NanoBraggError where no computer, or not this one, can hold it."""
+def table_limit():
+    """The bytes that a table may have whose rows are few; the environment variable NANOBRAGG_TABLE_LIMIT gives GiB."""
+    given = os.environ.get("NANOBRAGG_TABLE_LIMIT", "")
+    if not given:
+        return _SCATTERED
+    try:
+        limit = float(given)
+    except ValueError:
+        limit = -1.0
+    if not limit >= 0.0:
+        raise NanoBraggError(f"NANOBRAGG_TABLE_LIMIT is {given!r}; it takes GiB, such as 4")
+    return min(limit * 2**30, 2.0**62)
+
+
+def scattered(bounds, rows):
+    """The bytes of a table out of all proportion to its rows and above the limit; otherwise 0."""
+    shape = table_shape(bounds)
+    elements = shape[0] * shape[1] * shape[2]
+    # two comparisons, so that the environment is looked at only where there is a doubt
+    doubtful = 8 * elements > _SCATTERED and elements > _ROOM * rows
+    return 8 * elements if doubtful and 8 * elements > table_limit() else 0
+
+
+def new_table(path, bounds, zero=True, rows=None):
+    """A table for the bounds; raises NanoBraggError where no computer, or not this one, can hold it.
+
+    rows: how many it is for, to refuse one that is out of all proportion; None: whatever it is for.
+    """
     shape = table_shape(bounds)
     elements = shape[0] * shape[1] * shape[2]
     memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
@@ -75,6 +128,11 @@ def new_table(path, bounds, zero=True):
         raise NanoBraggError(
             f"{os.fsdecode(path)} has {ranges}, and a table of {elements * 8 / 2**30:.3g} GiB is too large; "
             "look for an index that does not belong there"
+        )
+    if rows is not None and scattered(bounds, rows):
+        raise NanoBraggError(
+            f"{os.fsdecode(path)} has {ranges}, and {rows} rows would take a table of {elements * 8 / 2**30:.3g} GiB; "
+            "look for an index that does not belong there, or raise the limit: NANOBRAGG_TABLE_LIMIT=GiB"
         )
     try:
         return Buffer(shape, "d", zero, table_pad(shape))
@@ -108,17 +166,24 @@ def read_hkl(path, default_F=0.0, report=None):
     except MemoryError:
         raise NanoBraggError(f"cannot read {name}: it does not fit into memory") from None
     if report is not None:
-        report.non_integer = rows.non_integer
+        report.non_integer, report.rows = rows.non_integer, rows.count
+        report.columns = len(_first_line(text, length).split()) or 4
+        report.stopped = _line_at(text, length, rows.end)
     if rows.out_of_range is not None:
         axis, value, row = rows.out_of_range
         raise NanoBraggError(f"{name}, row {row + 1}: {axis} = {value:g} is no Miller index; correct the row")
     bounds = rows.bounds
     if any(bounds[2 * axis] > bounds[2 * axis + 1] for axis in range(3)):
+        stopped = _line_at(text, length, rows.end)
+        line = "" if stopped is None else f", and line {stopped[0]} is {stopped[1]!r}; {_mending(name)}"
         raise NotEnoughIndices(
-            f"not enough HKL indices in {name}; its rows should be h k l F",
+            f"not enough HKL indices in {name}; its rows should be h k l F{line}",
             tuple(f"{axis}: {bounds[2 * i]} - {bounds[2 * i + 1]}" for i, axis in enumerate("hkl")),
         )
-    table = new_table(path, bounds)
+    # places that nobody writes to take no memory, which is so unless they are to have an amplitude
+    table = new_table(path, bounds, rows=None if default_F == 0.0 else rows.count)
+    if report is not None:
+        report.scattered = scattered(bounds, rows.count)
     if default_F != 0.0:
         fill_inside(table, default_F)
     try:
@@ -132,6 +197,27 @@ def read_hkl(path, default_F=0.0, report=None):
     if report is not None:
         report.used = used
     return HklTable(bounds=bounds, values=table, count=rows.count, default_F=default_F)
+
+
+def _first_line(text, length):
+    """The first line that is not empty, if it is short enough to be one row."""
+    lines = bytes(memoryview(text)[: min(length, _HEAD)]).lstrip(_SPACE).splitlines()
+    return lines[0] if len(lines) > 1 else b""
+
+
+def _line_at(text, length, position):
+    """The number and the text of the line of the first thing that is not white space from `position` on, or None."""
+    view = memoryview(text)
+    rest = bytes(view[position : min(length, position + _HEAD)])
+    skipped = len(rest) - len(rest.lstrip(_SPACE))
+    if skipped == len(rest):
+        return None
+    start = position + skipped
+    number = 1 + sum(bytes(view[at : min(at + 2**20, start)]).count(b"\n") for at in range(0, start, 2**20))
+    before = bytes(view[max(0, start - _HEAD) : start]).rpartition(b"\n")[2]
+    after = bytes(view[start : min(length, start + _HEAD)]).splitlines()[0]
+    line = (before + after).strip().decode("latin-1")
+    return number, line if len(line) <= 40 else line[:37] + "..."
 
 
 def write_dump(path, structure_factors):

@@ -1,0 +1,142 @@
+"""Reflections as a file of another program states them, before symmetry has its say; and what their readers share."""
+
+from __future__ import annotations
+
+import gzip
+import os
+import tempfile
+import zlib
+from contextlib import contextmanager
+
+import numpy as np
+
+from ..errors import NanoBraggError
+from ..records import REQUIRED, Record
+from .extras import need
+from .reading import cannot_read
+
+#: no Miller index is as large as that
+LARGEST_INDEX = 99_999
+#: amplitude columns in the order in which they are looked for when no label is given
+AMPLITUDES = (
+    "FP",
+    "F",
+    "FOBS",
+    "F-obs",
+    "F-obs-filtered",
+    "F_meas_au",
+    "F_meas",
+    "FC",
+    "F-model",
+    "FMODEL",
+    "F_calc_au",
+    "F_calc",
+)
+INTENSITIES = ("IMEAN", "I", "IOBS", "I-obs", "intensity_meas", "F_squared_meas", "intensity_net", "IPR")
+ADVICE = "give a file of structure factors"
+#: as much as a compressed file may hold, bytes
+LARGEST_TEXT = 2**31
+_MARKS = {b"\xef\xbb\xbf": "utf-8-sig", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
+
+
+class Reflections(Record):
+    """Rows of a file.
+
+    hkl: int64 array (N, 3). values: float64 array (N,), nan where there is no number; intensities: whether they are
+    that, and not amplitudes. sigma: (N,) standard deviations, or None. mates: (values, sigma) of -h -k -l in the same
+    rows, or None. unmerged: whether the file is one of observations, so that several of one reflection are to be
+    expected. group: gemmi's SpaceGroup, or None where the rows are all there is. cell: lengths in Angstrom and
+    angles in degrees, or None. notes: sentences on what was taken and left; warnings: on what is not as it should be.
+    """
+
+    _fields = {
+        "hkl": REQUIRED,
+        "values": REQUIRED,
+        "sigma": None,
+        "mates": None,
+        "intensities": False,
+        "unmerged": False,
+        "group": None,
+        "cell": None,
+        "notes": (),
+        "warnings": (),
+    }
+
+
+def gemmi_module():
+    """The package gemmi; NanoBraggError that says how to install it where it is missing."""
+    return need("gemmi", "gemmi", "MTZ, mmCIF, XDS_ASCII and models")
+
+
+@contextmanager
+def in_one_sentence(name, shown=None):
+    """What gemmi, numpy and Python say of a file, as a NanoBraggError that names it. shown: the name that they know."""
+    try:
+        yield
+    except NanoBraggError:
+        raise
+    except (OSError, RuntimeError, ValueError, IndexError, KeyError, OverflowError, MemoryError) as error:
+        reason = "a name in it is no text" if isinstance(error, UnicodeError) else " ".join(str(error).split())
+        if shown is not None:
+            reason = reason.replace(shown, name)
+        raise NanoBraggError(f"cannot read {name}: {reason or 'it is not what it should be'}") from None
+
+
+def content(path, limit=LARGEST_TEXT):
+    """The bytes of a file, decompressed if it is gzip, without a byte order mark, UTF-8 if they were UTF-16.
+
+    limit: no more than so many of them. Raises NanoBraggError.
+    """
+    name = os.fspath(path)
+    try:
+        with open(name, "rb") as file:
+            packed = file.read(2) == b"\x1f\x8b"
+            file.seek(0)
+            data = gzip.GzipFile(fileobj=file).read(limit) if packed else file.read(limit)
+    except (EOFError, zlib.error, gzip.BadGzipFile):
+        raise NanoBraggError(f"{name} is gzip that is cut off or damaged; unpack it again from its source") from None
+    except (OSError, ValueError) as error:
+        raise cannot_read(path, error, ADVICE) from None
+    if len(data) == LARGEST_TEXT:
+        raise NanoBraggError(f"{name} is larger than {LARGEST_TEXT >> 30} GiB; give a part of it")
+    for mark, code in _MARKS.items():
+        if data.startswith(mark):
+            try:
+                return data.decode(code, "ignore" if limit < LARGEST_TEXT else "strict").encode()
+            except UnicodeError:
+                raise NanoBraggError(f"{name} begins with the mark of {code}, and is none; save it as UTF-8") from None
+    return data
+
+
+@contextmanager
+def plain_file(path, suffix):
+    """The name of a file with the content of `path` that other libraries can read: itself, or a temporary one."""
+    name = os.fspath(path)
+    try:
+        with open(name, "rb") as file:
+            head = file.read(3)
+    except (OSError, ValueError) as error:
+        raise cannot_read(path, error, ADVICE) from None
+    if not head.startswith((b"\x1f\x8b", *_MARKS)):
+        yield name
+        return
+    with tempfile.NamedTemporaryFile(suffix=suffix) as file:
+        file.write(content(path))
+        file.flush()
+        yield file.name
+
+
+def listed(names):
+    """Names in a sentence."""
+    return ", ".join(names) or "none"
+
+
+def miller_indices(name, hkl):
+    """Indices, (N, 3) numbers, as int64; NanoBraggError that names the first reflection whose indices are none."""
+    hkl = np.asarray(hkl, dtype=float)
+    good = (np.abs(hkl) <= LARGEST_INDEX) & (hkl == np.rint(hkl))
+    if not good.all():
+        row = int(np.argmin(good.all(axis=1)))
+        index = " ".join(f"{x:g}" for x in hkl[row])
+        raise NanoBraggError(f"{name}, reflection {row + 1}: {index} are no Miller indices; correct it")
+    return hkl.astype(np.int64)
