@@ -1,6 +1,7 @@
 """Images as people have them: read right, pixel by pixel, or refused in one sentence."""
 
 import importlib
+import json
 import os
 import resource
 import struct
@@ -586,3 +587,34 @@ def test_damaged_images_end_in_a_sentence(tmp_path):
             except NanoBraggError:
                 refusals += 1
     assert refusals > 100
+
+
+CASES = sorted((SHARED / "cases").glob("smv-*")) + sorted((SHARED / "cases").glob("cbf-*"))
+CASES += sorted((SHARED / "cases").glob("expt-*"))
+
+
+@pytest.mark.parametrize("case", CASES or [None], ids=lambda case: case and case.name)
+def test_inputs_that_broke_the_tools(case, tmp_path):
+    """Once tracebacks; the kinds are above and in test_formats_orientation.py, and tests/fuzz/ makes more."""
+    if case is None:
+        pytest.skip(f"{SHARED / 'cases'} is not here")
+    for path in case.iterdir():
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    words = json.loads((tmp_path / "ARGS.json").read_text())["argv"]
+    status, _, said = tool(*words, folder=tmp_path)
+    assert status in (0, 2) and "Traceback" not in said
+    assert status == 0 or said.count("\n") == 1
+
+
+def test_byte_order_marks(tmp_path):
+    mark = b"\xef\xbb\xbf"
+    cell = ["--cell", 40, 50, 60, 90, 90, 90, "--missets", 10, 20, 30]
+    for form in ("mat", "mosflm", "dials", "xds"):
+        path = tmp_path / f"A.{form}"
+        assert tool("matrix", *cell, "--to", form, "--out", path, "--", *FLAGS)[0] == 0
+        expected = tool("matrix", path, "--", *FLAGS)
+        path.write_bytes(mark + path.read_bytes())
+        assert tool("matrix", path, "--", *FLAGS) == expected and expected[0] == 0
+    (tmp_path / "sources.txt").write_bytes(mark + b"-10 0 0 1 1e-10\n")
+    said = refused("info", render(tmp_path), "--", *FLAGS, "-sourcefile", tmp_path / "sources.txt")
+    assert "sources.txt begins with a byte order mark; save it as UTF-8 without one" in said

@@ -3,7 +3,7 @@
 from math import isfinite
 
 from ..errors import NanoBraggError
-from .reading import cannot_read
+from .reading import BYTE_ORDER_MARK, cannot_read
 from .scan import scan_number
 
 
@@ -11,8 +11,8 @@ def read_matrix(path):
     """The nine numbers of an orientation matrix, row-major; None when the file cannot be opened.
 
     Rows are laboratory x, y, z; columns are a*, b*, c* times the wavelength in Angstrom (dimensionless). Numbers may
-    touch, as those of fixed-width columns do where one has a sign. Raises NanoBraggError for a file without nine finite
-    numbers at its beginning.
+    touch, as those of fixed-width columns do where one has a sign, and a byte order mark may stand before them. Raises
+    NanoBraggError for a file without nine finite numbers at its beginning.
     """
     try:
         with open(path, "rb") as file:
@@ -22,7 +22,7 @@ def read_matrix(path):
     except (OSError, ValueError):
         return None
     values = []
-    position = 0
+    position = len(BYTE_ORDER_MARK) if text.startswith(BYTE_ORDER_MARK) else 0
     for _ in range(9):
         value, end = scan_number(text, position)
         if end == position:

@@ -8,6 +8,9 @@ from io import FileIO
 from ..errors import NanoBraggError
 from ..kernels.memory.buffers import Buffer
 
+#: what editors put before UTF-8 text
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+
 _REASONS = {
     errno.ENOENT: "no such file",
     errno.EISDIR: "it is a directory",

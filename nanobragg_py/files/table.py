@@ -6,7 +6,7 @@ line feed, for further columns of zeros, those columns are missing here.
 """
 
 from ..errors import NanoBraggError
-from .reading import cannot_read
+from .reading import BYTE_ORDER_MARK, cannot_read
 from .scan import scan_number
 
 _DELIMITERS = b" \t,;:!"
@@ -36,6 +36,9 @@ def read_table(path, columns):
     """
     try:
         with open(path, "rb") as file:
+            if file.peek(len(BYTE_ORDER_MARK)).startswith(BYTE_ORDER_MARK):
+                # the reference takes the mark for a word, and the first number for 0
+                raise NanoBraggError(f"{path} begins with a byte order mark; save it as UTF-8 without one")
             rows = [row for row in (_parse_row(line, columns) for line in file) if row is not None]
     except (OSError, ValueError) as error:
         raise cannot_read(path, error) from None

@@ -6,6 +6,7 @@ from ...errors import NanoBraggError
 from ..geometry import convention_geometry
 from ..matrix import read_matrix
 from ..oriented import OrientedCrystal
+from ..reading import BYTE_ORDER_MARK
 from ..registry import OrientationFormat
 from ..scan import scan_number
 
@@ -22,7 +23,8 @@ def read_mat(path, wavelength, convention="MOSFLM", complain=None):
     A = np.array(numbers).reshape(3, 3) / (wavelength * 1e10)
     if complain is not None:
         with open(path, "rb") as file:
-            text, position = file.read(65536), 0
+            text = file.read(65536).removeprefix(BYTE_ORDER_MARK)
+        position = 0
         for _ in range(9):
             _, position = scan_number(text, position)
         missets = []

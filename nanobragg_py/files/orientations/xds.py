@@ -23,7 +23,7 @@ def is_xparm(text):
 def read_xparm(path):
     """The OrientedCrystal of an XPARM.XDS or GXPARM.XDS file, with its detector; NanoBraggError for what is none."""
     try:
-        with open(path, encoding="latin-1") as file:
+        with open(path, encoding="utf-8-sig", errors="replace") as file:
             lines = file.read().splitlines()
     except OSError as error:
         raise cannot_read(path, error, "give an XPARM.XDS file") from None
