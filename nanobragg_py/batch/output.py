@@ -46,13 +46,14 @@ class Output:
     folder: of the files. format: of `output_formats`. per_file: images of an HDF5 file (1 with the other formats).
     compression: of HDF5 files: "szip" (Rice coding, quick, in most builds of HDF5), "gzip" (level 1 with the shuffle
     filter; slower, in every build), "bslz4" (as area detectors write; needs hdf5plugin to write and to read) or "none".
-    Raises FieldError.
+    stem: the first part of the files' names, for a job that is one sweep. Raises FieldError.
     """
 
     folder: str
     format: str = "hdf5"
     per_file: int = PER_FILE
     compression: str = "szip"
+    stem: str | None = None
 
     def __post_init__(self):
         object.__setattr__(self, "folder", os.path.abspath(os.fspath(self.folder)))
@@ -103,6 +104,8 @@ class Output:
         ending = self.found.suffixes[0]
         if self.format == "hdf5":
             return f"{DATASET}_{unit:06d}{ending}"
+        if self.stem is not None:
+            return f"{self.stem}_{unit + 1:05d}{ending}"
         if job.sweep is None:
             return f"image_{unit + 1:06d}{ending}"
         sweep, position = divmod(unit, job.sweep_images)

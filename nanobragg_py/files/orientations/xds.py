@@ -70,6 +70,56 @@ def _unit(vector):
     return tuple((np.asarray(vector) / np.linalg.norm(vector)).tolist())
 
 
+def xds_inp(geometry, template, images, kahn=0.0, e_vector=None):
+    """The text of an XDS.INP for a sweep of nanoBragg images.
+
+    geometry: the `Geometry` of the first image. template: the files' names with ? for the digits of the number, which
+    begins with 1. images: how many. kahn: the polarization factor, -1 to 1. e_vector: direction of the electric field
+    where that is 1, laboratory frame; None: along the spindle. Directions are in the frame in which the beam is along z
+    and the spindle along x.
+    """
+    turn = geometry.frame("xds")
+    beam, spindle, fast, slow, origin = (
+        turn @ np.asarray(v) for v in (geometry.beam, geometry.spindle, geometry.fast, geometry.slow, geometry.origin)
+    )
+    across = np.cross(beam, spindle if e_vector is None else turn @ np.asarray(e_vector))
+    pixel = geometry.pixel_size
+    orgx, orgy = 0.5 - origin @ fast / pixel, 0.5 - origin @ slow / pixel
+
+    def words(vector):
+        return " ".join(f"{x:.9f}" for x in vector)
+
+    keys = (
+        ("JOB", "XYCORR INIT COLSPOT IDXREF DEFPIX INTEGRATE CORRECT"),
+        ("NAME_TEMPLATE_OF_DATA_FRAMES", template),
+        ("DATA_RANGE", f"1 {images}"),
+        ("SPOT_RANGE", f"1 {images}"),
+        ("BACKGROUND_RANGE", f"1 {min(images, 10)}"),
+        ("DETECTOR", "PILATUS" if template.endswith(".cbf") else "ADSC"),
+        ("MINIMUM_VALID_PIXEL_VALUE", "0"),
+        ("OVERLOAD", "65535"),
+        ("NX", f"{geometry.fpixels}"),
+        ("NY", f"{geometry.spixels}"),
+        ("QX", f"{pixel * 1000:.9g}"),
+        ("QY", f"{pixel * 1000:.9g}"),
+        ("ORGX", f"{orgx:.6f}"),
+        ("ORGY", f"{orgy:.6f}"),
+        ("DETECTOR_DISTANCE", f"{origin @ np.cross(fast, slow) * 1000:.9g}"),
+        ("DIRECTION_OF_DETECTOR_X-AXIS", words(fast)),
+        ("DIRECTION_OF_DETECTOR_Y-AXIS", words(slow)),
+        ("ROTATION_AXIS", words(spindle)),
+        ("INCIDENT_BEAM_DIRECTION", words(beam)),
+        ("X-RAY_WAVELENGTH", f"{geometry.wavelength * 1e10:.9g}"),
+        ("STARTING_ANGLE", f"{degrees(geometry.phi0):.9g}"),
+        ("OSCILLATION_RANGE", f"{degrees(geometry.osc):.9g}"),
+        ("FRACTION_OF_POLARIZATION", f"{(1.0 + kahn) / 2.0:.9g}"),
+        ("POLARIZATION_PLANE_NORMAL", words(across)),
+        ("SENSOR_THICKNESS", f"{geometry.thickness * 1000:.9g}"),
+        ("SPACE_GROUP_NUMBER", "0"),
+    )
+    return "".join(f"{name}= {value}\n" for name, value in keys)
+
+
 def xparm_text(crystal):
     """An XPARM.XDS file in the xds frame (beam along z, spindle along x); NanoBraggError without a detector."""
     geometry = crystal.geometry
