@@ -2,6 +2,7 @@
 
 import re
 import shlex
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -100,3 +101,16 @@ def test_bad_input(folder, words, said, capsys):
     captured = capsys.readouterr()
     assert said in captured.err and captured.err.count("\n") == 1
     assert list(folder.iterdir()) == []
+
+
+def test_progress_without_tqdm(monkeypatch, capsys):
+    """A terminal is told how far it is, whatever is installed."""
+    from nanobragg_py.cli.tools.batch import Meter
+
+    monkeypatch.setitem(sys.modules, "tqdm", None)
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
+    with Meter(8, "sweep") as meter:
+        meter(2)
+        meter.complain("something")
+    said = capsys.readouterr().err
+    assert "2 of 8 images, 25%\r" in said and "nanobragg-py sweep: something\n" in said

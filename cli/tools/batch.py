@@ -156,15 +156,21 @@ def time_text(seconds):
 
 
 class Meter:
-    """A bar of tqdm on a terminal, nothing elsewhere; called with the number of images that are done."""
+    """How far it is, on a terminal: a bar of tqdm, or a count where that is not installed. Elsewhere nothing.
 
-    def __init__(self, images):
-        self.bar = None
-        if sys.stderr.isatty():
-            try:
-                from tqdm import tqdm
-            except ImportError:
-                return
+    Called with the number of images that are done. tool: whose sentences it passes on.
+    """
+
+    def __init__(self, images, tool="batch"):
+        self.images, self.tool = images, tool
+        self.bar = self.line = None
+        if not sys.stderr.isatty():
+            return
+        try:
+            from tqdm import tqdm
+        except ImportError:
+            self.line = ""
+        else:
             self.bar = tqdm(total=images, unit="image", leave=False)
 
     def __enter__(self):
@@ -173,12 +179,23 @@ class Meter:
     def __call__(self, done):
         if self.bar is not None:
             self.bar.update(done - self.bar.n)
+        elif self.line is not None:
+            self.clear()
+            self.line = f"{done} of {self.images} images, {done / self.images:.0%}"
+            print(self.line, end="\r", file=sys.stderr, flush=True)
 
-    def complain(self, sentence):
+    def clear(self):
+        """Make room for a sentence."""
         if self.bar is not None:
             self.bar.clear()
-        print(f"nanobragg-py batch: {sentence}", file=sys.stderr)
+        elif self.line:
+            print(" " * len(self.line), end="\r", file=sys.stderr)
+
+    def complain(self, sentence):
+        self.clear()
+        print(f"nanobragg-py {self.tool}: {sentence}", file=sys.stderr)
 
     def __exit__(self, kind, error, traceback):
+        self.clear()
         if self.bar is not None:
             self.bar.close()

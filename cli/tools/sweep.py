@@ -48,7 +48,7 @@ def run(args):
     step = {"images": args.images, "start": f"{args.start!r} deg", "step": f"{args.osc!r} deg"}
     job = Job({"experiment": {"flags": shlex.join(args.flags)}, "sweep": step}, os.getcwd(), "sweep")
     output = Output(args.out, args.format, stem=args.name)
-    with Meter(len(job)) as meter:
+    with Meter(len(job), "sweep") as meter:
         missing = render(
             job, output, workers=args.workers, rank=wanted_rank(args.rank), progress=meter, complain=meter.complain
         )
