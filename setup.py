@@ -24,6 +24,9 @@ FAST = ["-O3", *PLAIN]
 # nobody looks at errno or at floating-point exception flags. Values are not changed (as -ffast-math would).
 # The third keeps loops that clear an array in vectors: as a call of memset they cost more than a tile is worth.
 LOOPS = ["-fno-math-errno", "-fno-trapping-math", "-fno-tree-loop-distribute-patterns"]
+# Instructions of the innermost loops are put in order before registers are given out, as far as registers allow: by up
+# to a tenth faster where structure factors are looked up.
+ORDER = ["-fschedule-insns", "-fsched-pressure"]
 # Two clippings in a row stay a minimum and a maximum: gcc would make branches of what follows from the first.
 CLIPPING = ["-fno-thread-jumps"]
 # What must agree with the reference bit for bit is not fused into multiply-adds.
@@ -92,7 +95,7 @@ BY_LEVEL = [
         source=f"kernels/{room}/{name}.pyx",
     )
     for room, name, exact in (
-        ("loops", "render", []),
+        ("loops", "render", ORDER),
         ("loops", "spread", EXACT),
         ("noise", "poisson", EXACT),
         ("noise", "response", EXACT + CLIPPING),
@@ -158,7 +161,7 @@ class BuildExtensions(build_ext):
             cythonize([shared, *modules], shared_utility_qualified_name=SHARED, **TRANSLATION)
         for extension in self.extensions:
             c_file = os.path.splitext(os.path.join(C_FILES, paths[extension.name]))[0] + ".c"
-            extension.depends = [c_file, *glob.glob("kernels/*/*.h")]
+            extension.depends = [c_file, *glob.glob("kernels/**/*.h", recursive=True)]
             extension.sources = [unit_of(extension.name, c_file)]
 
 

@@ -1,10 +1,11 @@
 /* The formula headers for tests/test_formulas.py: each function over arrays. Compiled by the test, at every level. */
-#include "nb_amplitude.h"
+#include <string.h>
+
 #include "nb_cell.h"
 #include "nb_elementary.h"
 #include "nb_geometry.h"
-#include "nb_lattice.h"
 #include "nb_structure.h"
+#include "shapes/shapes.h"
 
 #define EACH(n) for (int i = 0; i < (n); ++i)
 #define MAP1(name, function) \
@@ -28,45 +29,59 @@ void map_weights(int n, const double *t, double *w)
 
 int kind(const char *name)
 {
-    switch (name[0]) {
-    case '5': return NB_SQUARE_555;
-    case 's': return NB_SQUARE_SMALL;
-    case 'g': return NB_SQUARE_GENERAL;
-    case 'r': return NB_ROUND;
-    case 'G': return NB_GAUSS;
-    default: return NB_TOPHAT;
-    }
+    for (int i = 0; i < NB_KIND_COUNT; ++i)
+        if (!strcmp(name, nb_kind_names[i])) return i;
+    return -1;
 }
 
-/* numbers: cells (3), even (6), odd (9), radius (3), metric (6), height, cutoff */
-static nb_lattice lattice(const double *numbers)
+static int shape_number(const char *name)
 {
-    nb_lattice c = {{0}};
+    for (int i = 0; i < NB_SHAPE_COUNT; ++i)
+        if (!strcmp(name, nb_shape_names[i][0])) return i;
+    return -1;
+}
+
+/* numbers: cells (3), fudge, rows a*, b*, c* (9) */
+static int lattice(const char *shape, const double *numbers, nb_lattice *c)
+{
+    nb_crystal x = {{numbers[0], numbers[1], numbers[2]}, numbers[3], {0}, {0}, {0}};
+    memset(c, 0, sizeof *c);
     for (int i = 0; i < 3; ++i) {
-        c.cells[i] = numbers[i];
-        for (int j = 0; j < 2; ++j) c.even[i][j] = numbers[3 + 2 * i + j];
-        for (int j = 0; j < 3; ++j) c.odd[i][j] = numbers[9 + 3 * i + j];
-        c.radius[i] = numbers[18 + i];
+        x.a_star[i] = numbers[4 + i];
+        x.b_star[i] = numbers[7 + i];
+        x.c_star[i] = numbers[10 + i];
     }
-    for (int i = 0; i < 6; ++i) c.metric[i] = numbers[21 + i];
-    c.height = numbers[27];
-    c.log_height = log2(c.height);
-    c.cutoff = numbers[28];
-    return c;
+    return nb_set_constants(shape_number(shape), &x, c);
 }
 
-void map_lattice_sqr(int which, const double *numbers, int n, const double *h, const double *k, const double *l,
-                     double *out)
+int chosen(const char *shape, const double *numbers)
 {
-    nb_lattice c = lattice(numbers);
+    nb_lattice c;
+    return lattice(shape, numbers, &c);
+}
+
+void map_lattice_sqr(const char *shape, int which, const double *numbers, int n, const double *h, const double *k,
+                     const double *l, double *out)
+{
+    nb_lattice c;
+    lattice(shape, numbers, &c);
     EACH(n) out[i] = nb_lattice_sqr(which, &c, h[i], k[i], l[i]);
 }
 
-void map_amplitude(int which, const double *numbers, int n, const double *h, const double *k, const double *l,
-                   double *out)
+void map_single_sqr(const char *shape, int which, const double *numbers, int n, const double *h, const double *k,
+                    const double *l, double *out)
 {
-    nb_lattice c = lattice(numbers);
+    nb_lattice c;
+    lattice(shape, numbers, &c);
+    EACH(n) out[i] = nb_single_sqr(which, &c, h[i], k[i], l[i]);
+}
+
+void map_amplitude(const char *shape, int which, const double *numbers, int n, const double *h, const double *k,
+                   const double *l, double *out)
+{
+    nb_lattice c;
     double axis[3];
+    lattice(shape, numbers, &c);
     EACH(n) out[i] = nb_amplitude(which, &c, h[i], k[i], l[i], axis);
 }
 

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from nanobragg_py import kernels
-from nanobragg_py.kernels.loops.job import processor_level
+from nanobragg_py.kernels.loops.job import SHAPES, TRANSFORMS, processor_level
 from nanobragg_py.render.backends import LEVELS
 
 KERNELS = Path(kernels.__file__).parent
@@ -136,29 +136,31 @@ def grating(h, cells):
     return sign * np.where(near == 0, LONG(cells), ratio)
 
 
-def polynomials(cells):
-    """The grating as a Chebyshev polynomial of cos(pi d), of the second kind, in the pieces that nb_lattice wants."""
-    before, now = np.poly1d([0.0]), np.poly1d([1.0])
-    for _ in range(cells - 1):
-        before, now = now, np.poly1d([2.0, 0.0]) * now - before
-    # cos^2 is the variable; an odd polynomial gives up one factor of the cosine
-    rising = now.coeffs[::-1]
-    odd = rising[1::2] if cells % 2 == 0 else rising[0::2]
-    return ((0.0, 1.0) if cells % 2 == 0 else (1.0, 0.0)), tuple(np.pad(odd, (0, 3 - len(odd))))
+RECIPROCAL = np.array([[0.02, 0.003, -0.001], [0.0, 0.017, 0.004], [0.001, -0.002, 0.025]])
 
 
-def lattice_numbers(cells=(1, 1, 1), radius=(0, 0, 0), metric=(0,) * 6, height=0.0, cutoff=0.0):
-    small = [polynomials(n) if n <= 6 else ((0, 0), (0, 0, 0)) for n in cells]
-    even = [x for pair, _ in small for x in pair]
-    odd = [x for _, triple in small for x in triple]
-    return vector(*cells, *even, *odd, *radius, *metric, height, cutoff)
+def crystal(cells, fudge=1.0):
+    """The numbers of tests/formulas.c."""
+    return vector(*cells, fudge, *RECIPROCAL.ravel())
+
+
+def kind_of(formulas, name):
+    number = formulas("kind", name.encode())
+    assert TRANSFORMS[number] == name
+    return number
+
+
+def mapped(formulas, function, kind, numbers, h, k, l):
+    """A function of a transform over distances from a lattice point, with the constants of its shape."""
+    h, k, l = (np.ascontiguousarray(x, float) for x in np.broadcast_arrays(h, k, l))
+    out = np.empty_like(h)
+    shape = next(shape for shape in SHAPES if kind.startswith(shape)).encode()
+    formulas(function, shape, kind_of(formulas, kind), numbers, h.size, h, k, l, out)
+    return out
 
 
 def lattice_sqr(formulas, kind, numbers, h, k, l):
-    h, k, l = (np.ascontiguousarray(x, float) for x in np.broadcast_arrays(h, k, l))
-    out = np.empty_like(h)
-    formulas("map_lattice_sqr", formulas("kind", kind.encode()), numbers, h.size, h, k, l, out)
-    return out
+    return mapped(formulas, "map_lattice_sqr", kind, numbers, h, k, l)
 
 
 SMALL = [
@@ -169,13 +171,13 @@ SMALL = [
 @pytest.mark.parametrize(
     ("kind", "cells"),
     [
-        ("555", (5, 5, 5)),
-        *(("small", cells) for cells in SMALL),
-        *(("general", cells) for cells in [*SMALL, (7, 20, 100), (100, 1, 2), (8, 9, 11), (1000, 3, 3)]),
+        ("square_555", (5, 5, 5)),
+        *(("square_small", cells) for cells in SMALL),
+        *(("square_general", cells) for cells in [*SMALL, (7, 20, 100), (100, 1, 2), (8, 9, 11), (1000, 3, 3)]),
     ],
 )
 def test_square_crystal(formulas, kind, cells):
-    numbers = lattice_numbers(cells)
+    numbers = crystal(cells)
     for axis in range(3):
         others = [0.1312, -0.3071, 0.0713]
         place = [NEAR if other == axis else others[other] for other in range(3)]
@@ -186,9 +188,11 @@ def test_square_crystal(formulas, kind, cells):
         assert (np.abs(found - exact) <= 1e-11 * np.sqrt(exact * top) + 1e-22 * top).all()
 
 
-@pytest.mark.parametrize(("kind", "cells"), [("555", (5, 5, 5)), ("small", (4, 3, 6)), ("general", (7, 20, 12))])
+@pytest.mark.parametrize(
+    ("kind", "cells"), [("square_555", (5, 5, 5)), ("square_small", (4, 3, 6)), ("square_general", (7, 20, 12))]
+)
 def test_square_crystal_at_a_lattice_point_and_half_way(formulas, kind, cells):
-    numbers = lattice_numbers(cells)
+    numbers = crystal(cells)
     assert lattice_sqr(formulas, kind, numbers, 0.0, 0.0, 0.0) == pytest.approx(np.prod(cells) ** 2, rel=1e-11)
     half = [np.sin(n * np.pi / 2) ** 2 if n % 2 else 0.0 for n in cells]
     for at in ((0.5, 0.0, 0.0), (0.0, 0.5, 0.0), (0.0, 0.0, -0.5), (-0.5, 0.5, 0.5)):
@@ -210,12 +214,11 @@ def test_amplitude_of_a_grating(formulas, cells):
 
 @pytest.mark.parametrize("cells", [(5, 5, 5), (2, 4, 6), (7, 20, 3)])
 def test_amplitude_squared_is_the_loops_value(formulas, cells):
-    numbers = lattice_numbers(cells)
+    numbers = crystal(cells)
     place = NEAR[(np.abs(NEAR) > 1e-6) & (np.abs(NEAR) < 0.4999)]
     h, k, l = place, place[::-1].copy(), np.roll(place, 77)
-    amplitude = np.empty_like(h)
-    formulas("map_amplitude", formulas("kind", b"general"), numbers, h.size, h + 3.0, k - 4.0, l + 1.0, amplitude)
-    found = lattice_sqr(formulas, "general", numbers, h, k, l)
+    amplitude = mapped(formulas, "map_amplitude", "square_general", numbers, h + 3.0, k - 4.0, l + 1.0)
+    found = lattice_sqr(formulas, "square_general", numbers, h, k, l)
     assert np.abs(amplitude**2 - found).max() < 1e-11 * np.prod(cells) ** 2
 
 
@@ -233,7 +236,7 @@ def sphere(x):
 @pytest.mark.parametrize("fudge", [1.0, 0.4, 3.0])
 def test_round_crystal(formulas, cells, fudge):
     height = (np.prod(cells) * 0.723601254558268) ** 2
-    numbers = lattice_numbers(radius=[n * n * fudge for n in cells], height=float(height))
+    numbers = crystal(cells, fudge)
     for place in ((NEAR, 0.0, 0.0), (0.02, NEAR, -0.01), (0.0, 0.0, NEAR), (NEAR, NEAR, NEAR / 3)):
         radius = np.sqrt(
             sum(n * n * fudge * np.asarray(x).astype(LONG) ** 2 for n, x in zip(cells, place, strict=True))
@@ -249,15 +252,6 @@ def test_sphere(formulas):
     assert formulas.map("map_sphere", [0.0])[0] == 1.0
 
 
-def metric_of(rows, factor):
-    """The quadratic form hh hk hl kk kl ll of |h a* + k b* + l c*|^2, from the matrix of inner products."""
-    products = rows @ rows.T * factor
-    return [products[0, 0], 2 * products[0, 1], 2 * products[0, 2], products[1, 1], 2 * products[1, 2], products[2, 2]]
-
-
-RECIPROCAL = np.array([[0.02, 0.003, -0.001], [0.0, 0.017, 0.004], [0.001, -0.002, 0.025]])
-
-
 def squared_lengths(h, k, l):
     place = np.stack(np.broadcast_arrays(h, k, l), axis=-1) @ RECIPROCAL
     return (place**2).sum(axis=-1)
@@ -266,19 +260,46 @@ def squared_lengths(h, k, l):
 @pytest.mark.parametrize("fudge", [1.0, 0.3])
 def test_gaussian_and_top_hat(formulas, fudge):
     volume = 4 * 3 * 2
+    numbers = crystal((4, 3, 2), fudge)
     for place in ((NEAR, 0.1, -0.2), (0.3, NEAR, 0.0), (NEAR, -NEAR, NEAR)):
         g = squared_lengths(*place) * volume**2
-        numbers = lattice_numbers(
-            metric=metric_of(RECIPROCAL, -2 / np.log(2) / 0.63 * fudge * volume**2), height=float(volume**2)
-        )
         exact = (volume * np.exp(-g / 0.63 * fudge)) ** 2
-        assert lattice_sqr(formulas, "Gauss", numbers, *place) == pytest.approx(exact, rel=3e-12, abs=1e-290)
-        numbers = lattice_numbers(
-            metric=metric_of(RECIPROCAL, fudge * volume**2), height=float(volume**2), cutoff=0.3969
-        )
+        assert lattice_sqr(formulas, "gauss", numbers, *place) == pytest.approx(exact, rel=3e-12, abs=1e-290)
         clear = np.abs(g * fudge - 0.3969) > 1e-9
         exact = np.where(g * fudge < 0.3969, volume**2, 0)
         assert np.array_equal(lattice_sqr(formulas, "tophat", numbers, *place)[clear], exact[clear])
+
+
+@pytest.mark.parametrize(
+    ("cells", "kind"), [((5, 5, 5), "square_555"), ((1, 6, 5), "square_small"), ((5, 5, 7), "square_general")]
+)
+def test_the_quickest_transform_is_chosen(formulas, cells, kind):
+    assert formulas("chosen", b"square", crystal(cells)) == kind_of(formulas, kind)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_every_form_of_a_shape_is_the_same_function(formulas, shape):
+    """What the loops sum, in double and in float32, is the square of what is shown to people."""
+    for cells in ((5, 5, 5), (2, 3, 6), (7, 4, 9)):
+        numbers = crystal(cells, 0.3)
+        kind = TRANSFORMS[formulas("chosen", shape.encode(), numbers)]
+        place = np.random.default_rng(3).uniform(-0.49, 0.49, (3, 5000)) * np.geomspace(0.03, 1, 5000)
+        exact = mapped(formulas, "map_amplitude", kind, numbers, *place) ** 2
+        top = exact.max()
+        assert top > 0.5 * mapped(formulas, "map_amplitude", kind, numbers, 0.0, 0.0, 0.0).item() ** 2
+        apart = np.abs(lattice_sqr(formulas, kind, numbers, *place) - exact)
+        assert apart.max() < 1e-10 * top
+        single = np.abs(mapped(formulas, "map_single_sqr", kind, numbers, *place) - exact)
+        assert np.sort(single)[-3] < 1e-5 * top  # less two points that may lie next to the edge of a top hat
+
+
+@pytest.mark.parametrize("function", ["map_lattice_sqr", "map_single_sqr", "map_amplitude"])
+def test_a_number_that_is_no_transform_gives_no_number(formulas, function):
+    zero, out = np.zeros(1), np.zeros(1)
+    for number in (-1, len(TRANSFORMS)):
+        formulas(function, b"square", number, crystal((2, 2, 2)), 1, zero, zero, zero, out)
+        assert np.isnan(out[0])
+    assert formulas("chosen", b"cube", crystal((2, 2, 2))) == -1
 
 
 # ---- the pixel's geometry ------------------------------------------------------------------------------------------

@@ -5,7 +5,7 @@
 #ifndef NB_JOB_H
 #define NB_JOB_H
 
-#include "nb_lattice.h"
+#include "shapes/shapes.h"
 #include "nb_structure.h"
 
 /* structure factors: one value everywhere, nearest index, tricubic interpolation */

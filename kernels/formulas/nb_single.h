@@ -1,4 +1,4 @@
-/* The lattice transforms of nb_lattice.h in float32, for `-precision single`: shorter polynomials, the same shapes.
+/* What the shapes' float32 forms share (`-precision single`): shorter polynomials, the same transforms.
  *
  * The distances from the nearest lattice point come from double arithmetic; a crystal of N cells amplifies their
  * rounding to float32 by N, so relative errors are about 1e-7 N, and larger next to the zeros of the pattern.
@@ -6,7 +6,7 @@
 #ifndef NB_SINGLE_H
 #define NB_SINGLE_H
 
-#include "nb_lattice.h"
+#include "nb_common.h"
 
 #define NB_SINGLE_SHIFT 1572864.0 /* 1.5 * 2^20 */
 
@@ -44,43 +44,10 @@ NB_FN float nb_single_cos_pi(float u)
     return 1.0f + u * (-4.93480206f + u * (4.05870914f + u * (-1.33521199f + u * (0.234937072f + u * -0.0243959315f))));
 }
 
-NB_FN float nb_single_grating_5(float d)
+NB_FN float nb_single_metric(const double *metric, float h, float k, float l)
 {
-    float t = fabsf(d) - 0.25f, u = t * t;
-    float y = 0.5f + t * (-12.566371f + u * (82.6833649f + u * (-163.204956f + u * (153.162338f + u * -79.5196533f))));
-    return y * y - 1.25f;
-}
-
-NB_FN float nb_single_small(const nb_lattice *c, int axis, float d)
-{
-    float t = 0.5f - fabsf(d), w = t * nb_single_sinc_pi(t * t), odd;
-    w *= w;
-    odd = (float)c->odd[axis][0] + w * ((float)c->odd[axis][1] + w * (float)c->odd[axis][2]);
-    return ((float)c->even[axis][0] + (float)c->even[axis][1] * w) * (odd * odd);
-}
-
-/* The 1e-20 makes d = 0 come out as N. */
-NB_FN float nb_single_grating(const nb_lattice *c, int axis, float d)
-{
-    float a = fabsf(d) + 1e-20f, q = (float)c->cells[axis] * a;
-    q -= nb_rintf(q);
-    return q * nb_single_sinc_pi(q * q) / (a * nb_single_sinc_pi(a * a));
-}
-
-NB_FN float nb_single_round(const nb_lattice *c, float h, float k, float l)
-{
-    float v = (float)c->radius[0] * (h * h) + (float)c->radius[1] * (k * k) + (float)c->radius[2] * (l * l);
-    float r = sqrtf(v), t = r - nb_rintf(r), u = t * t;
-    float w = (t * nb_single_sinc_pi(u) - (3.14159274f * r) * nb_single_cos_pi(u)) / (v * r * 10.3354256f);
-    float z = 1.0f + v * (-0.986960441f + v * (0.347889611f + v * (-0.0635839414f + v * 0.00713123097f)));
-    w = v < 0.04f ? z : w;
-    return (float)c->height * (w * w);
-}
-
-NB_FN float nb_single_metric(const nb_lattice *c, float h, float k, float l)
-{
-    return h * ((float)c->metric[0] * h + (float)c->metric[1] * k + (float)c->metric[2] * l) +
-           k * ((float)c->metric[3] * k + (float)c->metric[4] * l) + (float)c->metric[5] * (l * l);
+    return h * ((float)metric[0] * h + (float)metric[1] * k + (float)metric[2] * l) +
+           k * ((float)metric[3] * k + (float)metric[4] * l) + (float)metric[5] * (l * l);
 }
 
 /* 2^x for -126 <= x <= 127, as nb_exp2. Error 2e-7. */
@@ -97,23 +64,6 @@ NB_FN float nb_single_exp2(float x)
     bits.i = (int)((unsigned int)bits.i << 23) + (127 << 23);
     return (1.0f + f * (0.693147182f + f * (0.240226462f + f * (0.0555032864f + f * (0.00961866603f + f * 0.00134f))))) *
            bits.f;
-}
-
-/* F_latt^2 of any of the shapes; see nb_lattice_sqr. */
-NB_FN float nb_single_sqr(int kind, const nb_lattice *c, float h, float k, float l)
-{
-    float product;
-    switch (kind) {
-    case NB_SQUARE_555: product = nb_single_grating_5(h) * nb_single_grating_5(k) * nb_single_grating_5(l); break;
-    case NB_SQUARE_SMALL: return nb_single_small(c, 0, h) * nb_single_small(c, 1, k) * nb_single_small(c, 2, l);
-    case NB_SQUARE_GENERAL:
-        product = nb_single_grating(c, 0, h) * nb_single_grating(c, 1, k) * nb_single_grating(c, 2, l);
-        break;
-    case NB_ROUND: return nb_single_round(c, h, k, l);
-    case NB_GAUSS: return (float)c->height * nb_single_exp2(nb_single_metric(c, h, k, l));
-    default: return nb_single_metric(c, h, k, l) < (float)c->cutoff ? (float)c->height : 0.0f;
-    }
-    return product * product;
 }
 
 #endif

@@ -11,9 +11,8 @@
 #include "nb_geometry.h"
 #include "nb_job.h"
 #include "nb_statistics.h"
-#if NB_SINGLE
-#include "nb_single.h"
-#endif
+
+static_assert(NB_KIND >= 0 && NB_KIND < NB_KIND_COUNT, "NB_KIND is none of the lattice transforms");
 
 #define NB_THREADS 128
 #define NB_PIXELS (NB_STRUCTURE == NB_TRICUBIC ? 1 : 2) /* 2: numbers read from shared memory serve twice */

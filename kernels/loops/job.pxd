@@ -1,5 +1,5 @@
 from nanobragg_py.kernels.memory.buffers cimport Borrowed, Buffer
-from nanobragg_py.kernels.formulas.nb cimport nb_job
+from nanobragg_py.kernels.formulas.formulas cimport nb_job
 
 
 cdef class Job:

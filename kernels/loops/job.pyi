@@ -2,6 +2,9 @@ from typing import Any
 
 from nanobragg_py.kernels.memory.buffers import Buffer
 
+SHAPES: dict[str, str]
+TRANSFORMS: tuple[str, ...]
+
 class Job:
     def __init__(
         self, experiment: Any, table: Buffer | None = None, stale_phi: bool = False, single: bool = False
@@ -17,6 +20,8 @@ class Job:
     def params(self) -> bytes: ...
     @property
     def choices(self) -> tuple[int, int, bool]: ...
+    @property
+    def has_single(self) -> bool: ...
     @property
     def domains(self) -> int: ...
     @property

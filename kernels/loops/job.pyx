@@ -4,116 +4,69 @@
 The same arrays serve the CPU loops, the sequential `-compat c` loop, the tracer and the GPU backend.
 """
 
-from libc.math cimport log2, sqrt
+from libc.math cimport sqrt
 from libc.string cimport memset
 
 from nanobragg_py.kernels.memory.buffers cimport Borrowed, Buffer
-from nanobragg_py.kernels.formulas.nb cimport *
+from nanobragg_py.kernels.formulas.formulas cimport *
 
 from nanobragg_py.constants import R_E_SQR
+from nanobragg_py.errors import NanoBraggError
 
 cdef enum:
     VECTOR = 8  # orientations are padded to a multiple of this
 
-# Squared grating functions for up to six cells as polynomials in w = cos^2(pi d): (even0, even1), (odd0, odd1, odd2).
-# They are squares of Chebyshev polynomials of the second kind, U_{N-1}(cos pi d).
-_GRATINGS = {
-    1: ((1.0, 0.0), (1.0, 0.0, 0.0)),
-    2: ((0.0, 1.0), (2.0, 0.0, 0.0)),
-    3: ((1.0, 0.0), (-1.0, 4.0, 0.0)),
-    4: ((0.0, 1.0), (-4.0, 8.0, 0.0)),
-    5: ((1.0, 0.0), (1.0, -12.0, 16.0)),
-    6: ((0.0, 1.0), (6.0, -32.0, 32.0)),
-}
+#: the crystal shapes, and the reference's words for them
+SHAPES = {nb_shape_names[i][0].decode(): nb_shape_names[i][1].decode() for i in range(NB_SHAPE_COUNT)}
+#: the lattice transforms in the order of their numbers; the square crystal has several
+TRANSFORMS = tuple([nb_kind_names[i].decode() for i in range(NB_KIND_COUNT)])
 
 
 cdef void set_vector(double *out, values):
     out[0], out[1], out[2] = values
 
 
-cdef void set_lattice(nb_job *p, crystal):
-    """Choose the transform and its constants."""
-    cdef int i, j
-    cdef double na, nb, nc, volume, factor
+cdef int set_lattice(nb_job *p, crystal) except -1:
+    """Choose the transform and its constants; returns the shape's number."""
+    cdef nb_crystal x
+    cdef int shape
+    if crystal.shape not in SHAPES:
+        raise NanoBraggError(f"{crystal.shape!r} is no crystal shape; give one of {', '.join(SHAPES)}")
+    shape = list(SHAPES).index(crystal.shape)
+    set_vector(x.cells, crystal.cells)
+    x.fudge = crystal.fudge
+    set_vector(x.a_star, crystal.a_star)
+    set_vector(x.b_star, crystal.b_star)
+    set_vector(x.c_star, crystal.c_star)
+    p.lattice_kind = nb_set_constants(shape, &x, &p.lattice)
+    return shape
+
+
+cdef void set_reach(nb_job *p, int shape, Buffer table):
+    """From where on spots that end need not be computed; limit stays 0 where nothing ends."""
     cdef nb_lattice *c = &p.lattice
-    na, nb, nc = crystal.cells
-    c.cells[0] = na
-    c.cells[1] = nb
-    c.cells[2] = nc
-    volume = na * nb * nc
-    if crystal.shape == "square":
-        if na == 5 and nb == 5 and nc == 5:
-            p.lattice_kind = NB_SQUARE_555
-        elif max(na, nb, nc) <= 6:
-            p.lattice_kind = NB_SQUARE_SMALL
-            for i in range(3):
-                even, odd = _GRATINGS[int(crystal.cells[i])]
-                for j in range(2):
-                    c.even[i][j] = even[j]
-                for j in range(3):
-                    c.odd[i][j] = odd[j]
-        else:
-            p.lattice_kind = NB_SQUARE_GENERAL
-        return
-    if crystal.shape == "round":
-        p.lattice_kind = NB_ROUND
-        for i in range(3):
-            c.radius[i] = c.cells[i] * c.cells[i] * crystal.fudge
-        # 0.7236...: the reference's correction for the volume ratio of sphere and cube
-        c.height = (volume * 0.723601254558268) * (volume * 0.723601254558268)
-        return
-    # squared distance in reciprocal space times (Na Nb Nc)^2, a quadratic form in the index distances
-    a_star, b_star, c_star = crystal.a_star, crystal.b_star, crystal.c_star
-    pairs = ((a_star, a_star, 1.0), (a_star, b_star, 2.0), (a_star, c_star, 2.0),
-             (b_star, b_star, 1.0), (b_star, c_star, 2.0), (c_star, c_star, 1.0))
-    c.height = volume * volume
-    c.log_height = log2(c.height)
-    if crystal.shape == "gauss":
-        p.lattice_kind = NB_GAUSS
-        # F_latt = volume * exp(-g/0.63*fudge), squared and in powers of two
-        factor = -2.0 * 1.4426950408889634074 / 0.63 * crystal.fudge * c.height
-    else:
-        p.lattice_kind = NB_TOPHAT
-        factor = crystal.fudge * c.height
-        c.cutoff = 0.3969
-    for i in range(6):
-        u, v, weight = pairs[i]
-        c.metric[i] = factor * weight * (u[0] * v[0] + u[1] * v[1] + u[2] * v[2])
-
-
-cdef void set_reach(nb_job *p, Buffer table):
-    """From where on spots that end (gauss, tophat) need not be computed.
-
-    A top hat ends at its cutoff. A Gaussian ends where all that is left out of a pixel, taken together, is less than
-    half of the least float32 above zero, so that no pixel can come out differently. limit stays 0 where nothing ends.
-    """
-    cdef nb_lattice *c = &p.lattice
-    cdef double *m = c.metric
-    cdef double sign = 1.0, top = p.default_F * p.default_F, determinant, brightest
+    cdef double top = p.default_F * p.default_F, determinant, brightest
     cdef const double *values
     cdef Py_ssize_t i
     cdef double q[6]
-    if p.lattice_kind != NB_GAUSS and p.lattice_kind != NB_TOPHAT or p.curved or p.structure_kind == NB_TRICUBIC:
+    if p.curved or p.structure_kind == NB_TRICUBIC or nb_spot_ends(shape, c, 1.0, q) == 0.0:
         return
-    if p.lattice_kind == NB_GAUSS:
-        sign = -1.0
+    if table is not None:
+        values = <const double *>table.data
+        for i in range(table.nbytes // 8):
+            top = max(top, values[i] * values[i])
+    brightest = (top * p.scale * p.sources * p.orientations * p.layers * p.oversample * p.oversample
+                 * (1.0 if p.point_pixel else p.pixel * p.pixel) / (p.close_distance * p.close_distance))
+    c.limit = nb_spot_ends(shape, c, brightest, q)
     # the matrix of the form is q0 q1 q2 / q1 q3 q4 / q2 q4 q5; its minimum for a given d on one axis is d^2/inverse
-    for i in range(6):
-        q[i] = sign * m[i] * (0.5 if i == 1 or i == 2 or i == 4 else 1.0)
+    q[1] *= 0.5
+    q[2] *= 0.5
+    q[4] *= 0.5
     determinant = (q[0] * (q[3] * q[5] - q[4] * q[4]) - q[1] * (q[1] * q[5] - q[2] * q[4])
                    + q[2] * (q[1] * q[4] - q[2] * q[3]))
     c.reach[0] = determinant / (q[3] * q[5] - q[4] * q[4])
     c.reach[1] = determinant / (q[0] * q[5] - q[2] * q[2])
     c.reach[2] = determinant / (q[0] * q[3] - q[1] * q[1])
-    c.limit = c.cutoff
-    if p.lattice_kind == NB_GAUSS:
-        if table is not None:
-            values = <const double *>table.data
-            for i in range(table.nbytes // 8):
-                top = max(top, values[i] * values[i])
-        brightest = (top * p.scale * p.sources * p.orientations * p.layers * p.oversample * p.oversample
-                     * (1.0 if p.point_pixel else p.pixel * p.pixel) / (p.close_distance * p.close_distance))
-        c.limit = 152.0 + c.log_height + (log2(brightest) if brightest > 0.0 else 0.0)
     # worth the trouble only if something can end, and only where all numbers are sound
     if not (max(c.reach[0], c.reach[1], c.reach[2]) * 0.25 > c.limit > 0.0):
         c.limit = 0.0
@@ -149,11 +102,13 @@ cdef class Job:
     experiment: a resolved Experiment. table: its structure factors in the kernels' layout (see
     `nanobragg_py.files.hkl.kernel_table`), or None when there is no table. stale_phi: reproduce the reference's
     phi = 0 defect (D1): such a step keeps the vectors of the step before it. single: the lattice transform in float32,
-    where the loops have it (flat detectors, no interpolation, indices below 2^19); indices stay in double.
+    where the shape and the loops have it (flat detectors, no interpolation, indices below 2^19); indices stay in
+    double.
     """
 
     def __init__(self, experiment, table=None, bint stale_phi=False, bint single=False):
         cdef nb_job *p = &self.p
+        cdef int shape
         memset(p, 0, sizeof(nb_job))
         beam, detector = experiment.beam, experiment.detector
         crystal, sampling = experiment.crystal, experiment.sampling
@@ -193,18 +148,18 @@ cdef class Job:
         p.background = experiment.water_background
         p.default_F = factors.default_F
         p.scale = R_E_SQR * beam.fluence / sampling.steps
-        set_lattice(p, crystal)
+        shape = set_lattice(p, crystal)
         if table is None:
             p.structure_kind = NB_CONSTANT
         else:
             p.structure_kind = NB_TRICUBIC if sampling.interpolate else NB_NEAREST
             set_box(p, factors.bounds)
-        set_reach(p, table)
+        set_reach(p, shape, table)
         self.table = table
         self.table_data = NULL if table is None else <const double *>(<Buffer>table).data
         self._set_sources(beam)
         self._set_orientations(crystal, sampling, stale_phi)
-        p.single = single and largest_index(crystal, beam) < NB_SINGLE_SHIFT / 3.0
+        p.single = single and nb_has_single(p.lattice_kind) and largest_index(crystal, beam) < NB_SINGLE_SHIFT / 3.0
         self.mask = detector.mask
         self.mask_data = NULL
         if detector.mask is not None:
@@ -296,6 +251,11 @@ cdef class Job:
     def choices(self):
         """What the CUDA kernels are compiled for: (lattice transform, source of structure factors, curved detector)."""
         return self.p.lattice_kind, self.p.structure_kind, bool(self.p.curved)
+
+    @property
+    def has_single(self):
+        """Whether the lattice transform has a float32 form; without one, all precisions render the double form."""
+        return bool(nb_has_single(self.p.lattice_kind))
 
     @property
     def domains(self):

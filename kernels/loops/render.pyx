@@ -11,8 +11,8 @@ from cpython.exc cimport PyErr_CheckSignals
 from libc.math cimport fabs, sqrt
 from libc.stdlib cimport free
 
+from nanobragg_py.kernels.formulas.formulas cimport *
 from nanobragg_py.kernels.loops.job cimport Job
-from nanobragg_py.kernels.loops.loops cimport *
 
 cdef extern from *:
     """
@@ -45,6 +45,7 @@ cdef extern from *:
 
 include "scratch.pxi"
 include "geometry.pxi"
+include "indices.pxi"
 include "sums.pxi"
 
 #: True when this build can use more than one thread

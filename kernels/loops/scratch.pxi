@@ -2,9 +2,13 @@
 # Part of render.pyx, which includes it: in a .pxd these functions would be inlined, and lose their vectors.
 
 
+cdef extern from "sums.h" nogil:
+    enum:
+        BLOCK "NB_BLOCK"  # orientations whose P, Q, R are worked out together
+
 cdef enum:
-    BLOCK = 64       # orientations whose P, Q, R are worked out together,
-    VECTOR = 8       # in multiples of this (the arrays are padded)
+    TILE = 256       # pixels a tile: eight arrays of doubles stay in a 32 kB first-level cache
+    VECTOR = 8       # orientations whose P, Q, R are worked out are a multiple of this (the arrays are padded)
     STRETCH = 64     # pixels for which it is asked whether a spot is near
     LANES = 16       # tiles are filled up to a multiple of this
     STATISTICS = 4   # sum, sum of squares, solid angle, maximum

@@ -10,7 +10,7 @@ from cpython.exc cimport PyErr_CheckSignals
 from libc.math cimport sqrt
 
 from nanobragg_py.kernels.loops.job cimport Job
-from nanobragg_py.kernels.formulas.nb cimport *
+from nanobragg_py.kernels.formulas.formulas cimport *
 
 from time import perf_counter
 

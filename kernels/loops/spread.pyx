@@ -19,7 +19,7 @@ from libc.math cimport M_PI, atan, ceil, erf, exp, log, sqrt
 from libc.stdint cimport int64_t
 from libc.string cimport memcpy, memset
 
-from nanobragg_py.kernels.formulas.nb cimport nb_inf, nb_outf
+from nanobragg_py.kernels.formulas.formulas cimport nb_inf, nb_outf
 from nanobragg_py.kernels.memory.buffers cimport Borrowed, Buffer
 
 cdef extern from "nb_elementary.h" nogil:

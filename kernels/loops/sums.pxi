@@ -1,6 +1,15 @@
 # The sum over phi steps and mosaic domains for the pixels of a tile.
 # Part of render.pyx, which includes it: in a .pxd these functions would be inlined, and lose their vectors.
 
+cdef extern from "sums.h" nogil:
+    void nb_sum_flat(int kind, const nb_lattice *c, int n, nb_in place, nb_in inv, int count, nb_in pqr, nb_out acc)
+    void nb_sum_flat_nearest(int kind, const nb_lattice *c, const nb_box *box, nb_in table, int n, nb_in place,
+                             nb_in inv, int count, nb_in pqr, nb_out acc)
+    void nb_sum_indices(int kind, const nb_lattice *c, int n, nb_in h, nb_in k, nb_in l, nb_in weight, nb_out acc)
+    void nb_sum_single(int kind, const nb_lattice *c, int n, nb_in place, nb_in inv, int count, nb_in pqr, nb_outf acc)
+    void nb_sum_single_nearest(int kind, const nb_lattice *c, const nb_box *box, nb_in table, int n, nb_in place,
+                               nb_in inv, int count, nb_in pqr, nb_outf acc)
+
 
 cdef void make_pqr(const nb_job *p, int count, nb_in cells, Py_ssize_t stride, const double *source,
                    const double *start, double step, nb_out pqr) noexcept nogil:
@@ -61,93 +70,86 @@ cdef void find_near(const nb_job *p, int count, const Scratch *w, int first, int
             near[j] = 0.0 if reach * distance * distance > limit else near[j]
 
 
-cdef void sum_near(Lattice *c, const nb_job *p, const double *table, int count, int n, Scratch *w,
+cdef void sum_near(const nb_job *p, const double *table, int count, int n, Scratch *w,
                    double *acc) noexcept nogil:
     """As `sum_block`, for spots that end: orientations without one near a stretch of pixels are left out."""
-    cdef int i, j, first = 0, length
+    cdef int j, first = 0, length
     cdef double near[BLOCK]
-    cdef double m[9]
     while first < n:
         length = n - first if n - first < STRETCH else STRETCH
         find_near(p, count, w, first, first + length - 1, near)
         for j in range(count):
             if near[j] == 0.0:
                 continue
-            for i in range(9):
-                m[i] = w.pqr[i * BLOCK + j]
             if p.structure_kind == NB_CONSTANT:
-                sum_flat(c, length, w.place + first, w.inv + first, m, acc + first)
+                nb_sum_flat(p.lattice_kind, &p.lattice, length, w.place + first, w.inv + first, 1, w.pqr + j,
+                            acc + first)
             else:
-                sum_flat_nearest(c, &p.box, table, length, w.place + first, w.inv + first, m, acc + first)
+                nb_sum_flat_nearest(p.lattice_kind, &p.lattice, &p.box, table, length, w.place + first, w.inv + first,
+                                    1, w.pqr + j, acc + first)
         first += STRETCH
 
 
-cdef void sum_block_single(Lattice *c, const nb_job *p, const double *table, int count, int n, Scratch *w,
+cdef void sum_block_single(const nb_job *p, const double *table, int count, int n, Scratch *w,
                            double *acc) noexcept nogil:
     """As `sum_block` for flat detectors, in float32; a block's sum goes to the double one."""
-    cdef int i, j
+    cdef int i
     cdef nb_outf part = <float *>w.h
     cdef nb_out total = acc
-    cdef double m[9]
     fill(TILE // 2, 0.0, w.h)
-    for j in range(count):
-        for i in range(9):
-            m[i] = w.pqr[i * BLOCK + j]
-        if p.structure_kind == NB_CONSTANT:
-            sum_single(c, n, w.place, w.inv, m, part)
-        else:
-            sum_single_nearest(c, &p.box, table, n, w.place, w.inv, m, part)
+    if p.structure_kind == NB_CONSTANT:
+        nb_sum_single(p.lattice_kind, &p.lattice, n, w.place, w.inv, count, w.pqr, part)
+    else:
+        nb_sum_single_nearest(p.lattice_kind, &p.lattice, &p.box, table, n, w.place, w.inv, count, w.pqr, part)
     for i in range(n):
         total[i] = total[i] + part[i]
 
 
-cdef int count_outside(Lattice *c, const nb_job *p, const Scratch *w) noexcept nogil:
+cdef int count_outside(const nb_job *p, const Scratch *w) noexcept nogil:
     """How many of the tile's steps could not be interpolated, of those that the reference would have executed."""
     cdef int i, count = 0
     for i in range(w.real):
         if w.element[i] >= 0 or (w.mask != NULL and w.mask[i] == 0) or (w.cut and w.passed[i] == 0.0):
             continue
-        count += p.background != 0.0 or lattice_sqr(
-            c, w.h[i] - nb_rint(w.h[i]), w.k[i] - nb_rint(w.k[i]), w.l[i] - nb_rint(w.l[i])
+        count += p.background != 0.0 or nb_lattice_sqr(
+            p.lattice_kind, &p.lattice, w.h[i] - nb_rint(w.h[i]), w.k[i] - nb_rint(w.k[i]), w.l[i] - nb_rint(w.l[i])
         ) != 0.0
     return count
 
 
-cdef void sum_block(Lattice *c, const nb_job *p, const double *cells, Py_ssize_t stride, const double *table, int count,
+cdef void sum_block(const nb_job *p, const double *cells, Py_ssize_t stride, const double *table, int count,
                     int n, Scratch *w, double *acc) noexcept nogil:
     """acc += contributions of up to BLOCK orientations to a tile."""
     cdef int i, j
     cdef double m[9]
     if p.single and not p.curved and p.structure_kind != NB_TRICUBIC:
-        sum_block_single(c, p, table, count, n, w, acc)
+        sum_block_single(p, table, count, n, w, acc)
         return
+    if not p.curved and p.structure_kind == NB_CONSTANT:
+        nb_sum_flat(p.lattice_kind, &p.lattice, n, w.place, w.inv, count, w.pqr, acc)
+        return
+    if not p.curved and p.structure_kind == NB_NEAREST:
+        nb_sum_flat_nearest(p.lattice_kind, &p.lattice, &p.box, table, n, w.place, w.inv, count, w.pqr, acc)
+        return
+    # the long way round, for what is rarely asked: indices, then structure factors, then the lattice
     for j in range(count):
         if p.curved:
             for i in range(9):
                 m[i] = cells[i * stride + j]
+            indices_scattering(n, w.qx, w.qy, w.qz, m, w.h, w.k, w.l)
         else:
             for i in range(9):
                 m[i] = w.pqr[i * BLOCK + j]
-            if p.structure_kind == NB_CONSTANT:
-                sum_flat(c, n, w.place, w.inv, m, acc)
-                continue
-            if p.structure_kind == NB_NEAREST:
-                sum_flat_nearest(c, &p.box, table, n, w.place, w.inv, m, acc)
-                continue
-        # the long way round, for what is rarely asked: indices, then structure factors, then the lattice
-        if p.curved:
-            indices_scattering(n, w.qx, w.qy, w.qz, m, w.h, w.k, w.l)
-        else:
             indices_flat(n, w.place, w.inv, m, w.h, w.k, w.l)
         if p.structure_kind == NB_NEAREST:
             weights_nearest(&p.box, table, n, w.h, w.k, w.l, w.weight)
         elif p.structure_kind == NB_TRICUBIC:
             if weights_tricubic(&p.box, table, n, w.h, w.k, w.l, w.cubic, w.element, w.weight):
-                w.outside += count_outside(c, p, w)
+                w.outside += count_outside(p, w)
         else:
             for i in range(n):
                 w.weight[i] = 1.0
-        sum_indices(c, n, w.h, w.k, w.l, w.weight, acc)
+        nb_sum_indices(p.lattice_kind, &p.lattice, n, w.h, w.k, w.l, w.weight, acc)
 
 
 cdef void sum_orientations(const nb_job *p, const double *cells, Py_ssize_t stride, const double *table,
@@ -155,28 +157,14 @@ cdef void sum_orientations(const nb_job *p, const double *cells, Py_ssize_t stri
                            Scratch *w, double *acc) noexcept nogil:
     """acc += contributions of every phi step and mosaic domain, in the reference's order."""
     cdef int first = 0, count
-    cdef nb_lattice *c = <nb_lattice *>&p.lattice
     while first < p.orientations:
         count = p.orientations - first
         if count > BLOCK:
             count = BLOCK
         if not p.curved:
             make_pqr(p, count, cells + first, stride, source, start, step, w.pqr)
-        if p.lattice_kind == NB_SQUARE_555:
-            sum_block(<square_555 *>c, p, cells + first, stride, table, count, n, w, acc)
-        elif p.lattice_kind == NB_SQUARE_SMALL:
-            sum_block(<square_small *>c, p, cells + first, stride, table, count, n, w, acc)
-        elif p.lattice_kind == NB_SQUARE_GENERAL:
-            sum_block(<square_general *>c, p, cells + first, stride, table, count, n, w, acc)
-        elif p.lattice_kind == NB_ROUND:
-            sum_block(<round_xtal *>c, p, cells + first, stride, table, count, n, w, acc)
-        elif p.lattice.limit > 0.0:
-            if p.lattice_kind == NB_GAUSS:
-                sum_near(<gauss_xtal *>c, p, table, count, n, w, acc)
-            else:
-                sum_near(<tophat_xtal *>c, p, table, count, n, w, acc)
-        elif p.lattice_kind == NB_GAUSS:
-            sum_block(<gauss_xtal *>c, p, cells + first, stride, table, count, n, w, acc)
+        if p.lattice.limit > 0.0:
+            sum_near(p, table, count, n, w, acc)
         else:
-            sum_block(<tophat_xtal *>c, p, cells + first, stride, table, count, n, w, acc)
+            sum_block(p, cells + first, stride, table, count, n, w, acc)
         first += BLOCK

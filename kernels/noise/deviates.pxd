@@ -10,7 +10,7 @@ deviates are consumed, so that the processor can do both at the same time.
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memmove
 
-from nanobragg_py.kernels.formulas.nb cimport nb_inf, nb_outf
+from nanobragg_py.kernels.formulas.formulas cimport nb_inf, nb_outf
 from nanobragg_py.kernels.noise.rng cimport *
 
 cdef extern from *:

@@ -11,7 +11,7 @@ from libc.math cimport M_PI, log, sqrt, tan
 from libc.string cimport memmove, memset
 
 from nanobragg_py.kernels.noise.deviates cimport *
-from nanobragg_py.kernels.formulas.nb cimport nb_in, nb_inf, nb_ini, nb_out, nb_outf, nb_outi
+from nanobragg_py.kernels.formulas.formulas cimport nb_in, nb_inf, nb_ini, nb_out, nb_outf, nb_outi
 
 cdef extern from *:
     """

@@ -13,7 +13,7 @@ from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memset
 
-from nanobragg_py.kernels.formulas.nb cimport nb_in, nb_inf, nb_ini, nb_out, nb_outf, nb_outi
+from nanobragg_py.kernels.formulas.formulas cimport nb_in, nb_inf, nb_ini, nb_out, nb_outf, nb_outi
 
 cdef extern from "nb_poisson.h" nogil:
     enum:

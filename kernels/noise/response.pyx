@@ -13,7 +13,7 @@ from libc.stdint cimport int32_t, int64_t, uint16_t, uint32_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memset
 
-from nanobragg_py.kernels.formulas.nb cimport nb_in, nb_inf, nb_out
+from nanobragg_py.kernels.formulas.formulas cimport nb_in, nb_inf, nb_out
 from nanobragg_py.kernels.memory.buffers cimport Borrowed, Buffer
 from nanobragg_py.kernels.noise.poidev cimport *
 from nanobragg_py.kernels.noise.random cimport seed_variable

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..constants import CONVENTIONS
 from ..errors import FieldError
+from ..kernels.loops.job import SHAPES
 from ..orientation import b_matrix, rotation_to_missets
 from .fields import (
     choice,
@@ -34,7 +35,6 @@ from .fields import (
     source_rows,
     vector,
 )
-from .resolved import SHAPES
 
 if TYPE_CHECKING:
     from typing import Self

@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from numpy import ndarray
     from numpy.typing import ArrayLike
 
-SHAPES = ("square", "round", "gauss", "tophat")
-
 
 class ResolvedBeam(Record):
     """The incident beam.
@@ -113,7 +111,8 @@ class ResolvedCrystal(Record):
 
     a, b, c: real-space cell vectors, m. a_star, b_star, c_star: reciprocal ones, 1/Angstrom, dual to them.
     lengths, angles, reciprocal_lengths, reciprocal_angles: Angstrom, radians, 1/Angstrom, radians. volume: Angstrom^3.
-    cells: (Na, Nb, Nc) floats with integer values. shape: one of SHAPES. fudge: the shape parameter.
+    cells: (Na, Nb, Nc) floats with integer values. shape: one of SHAPES (kernels/loops/job.pyx).
+    fudge: the shape parameter.
     mosaic_spread: radians. mosaic_domains: number. mosaic_rotations: buffer of mosaic_domains*9 float64, row-major
     matrices; the first is the identity. missets: radians, or None; random_misset: True when they were drawn.
     molecular_weight: g/mol, the estimate that is printed. size: edges in m.

@@ -20,9 +20,8 @@ complete.
 from math import atan2, copysign, pi, sin, sqrt
 from sys import byteorder
 
+from ..kernels.loops.job import SHAPES
 from ..vectors import DEGREES_PER_RADIAN, cross
-
-SHAPE_NAMES = {"square": "parallelpiped", "round": "ellipsoidal", "gauss": "gaussian", "tophat": "tophat-spot"}
 
 
 def c_format(text, *values):
@@ -158,7 +157,7 @@ def summary_lines(experiment, noise_seed=None):
     crystal, sampling, factors = experiment.crystal, experiment.sampling, experiment.structure_factors
     lines = [
         c_format("  %d initialized hkls (all others =%g)", factors.count, factors.default_F),
-        "  " + SHAPE_NAMES[crystal.shape] + c_format(" xtal: %.0fx%.0fx%.0f cells", *crystal.cells),
+        "  " + SHAPES[crystal.shape] + c_format(" xtal: %.0fx%.0fx%.0f cells", *crystal.cells),
         c_format("  wave=%g meters +/- %g", beam.wavelength, beam.dispersion * 100)
         + f"% in {beam.dispersion_steps} steps",
     ]

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from nanobragg_py.experiment.load import load_args
-from nanobragg_py.kernels.loops.job import Job
+from nanobragg_py.kernels.loops.job import TRANSFORMS, Job
 from nanobragg_py.render.gpu import structs
 from nanobragg_py.render.gpu.modules import FOLDER, HEADERS, Variant, all_variants, options, source
 
@@ -39,10 +39,10 @@ def assert_within(file, used):
 
 
 def test_variants_cover_every_choice():
-    assert len(VARIANTS) == 72
+    assert len(VARIANTS) == 12 * len(TRANSFORMS)
     assert {variant.macros for variant in VARIANTS.values()} >= {
-        Variant(kind=5, structure=2, curved=True, single=True).macros,
-        Variant(kind=0, structure=0).macros,
+        Variant(kind=TRANSFORMS.index("tophat"), structure=2, curved=True, single=True).macros,
+        Variant(kind=TRANSFORMS.index("square_555"), structure=0).macros,
     }
 
 
@@ -73,6 +73,12 @@ def test_every_architecture(major):
             assert_within(file, used)
 
 
+def test_a_number_that_is_no_transform_does_not_compile():
+    for number in (-1, len(TRANSFORMS)):
+        with pytest.raises(cuda_tools.CompilerError, match="none of the lattice transforms"):
+            compiler(12).compile(source("intensity"), options(Variant(kind=number, structure=0).macros), 80)
+
+
 def test_a_mistake_is_found():
     with pytest.raises(cuda_tools.CompilerError, match="error"):
         compiler(12).compile(source("rotation").replace("nb_rotate_cell", "nb_rotate_sell"), options(), 80)
@@ -101,7 +107,7 @@ def test_instructions_of_a_step(name, architecture):
 #: struct -> the file that declares it, a kernel that includes that file, and the dtype that the host module has for it
 STRUCTS = {
     "nb_job": ("nb_job.h", "intensity", None),
-    "nb_lattice": ("nb_lattice.h", "intensity", None),
+    "nb_lattice": ("shapes.h", "intensity", None),
     "nb_box": ("nb_structure.h", "intensity", None),
     "nb_override": ("intensity.cu", "intensity", structs.OVERRIDE),
     "nb_statistics": ("nb_statistics.h", "intensity", structs.STATISTICS),

@@ -4,15 +4,16 @@ import os
 import zlib
 
 from ... import kernels
+from ...kernels.loops.job import TRANSFORMS
 from ...records import REQUIRED, Record
 
 KERNELS = os.path.dirname(os.path.abspath(kernels.__file__))
 #: where the .cu files are, and the folders of the headers they include
 FOLDER = os.path.join(KERNELS, "loops")
-HEADERS = (os.path.join(KERNELS, "formulas"), os.path.join(KERNELS, "noise"))
+HEADERS = tuple(os.path.join(KERNELS, room) for room in ("formulas", os.path.join("formulas", "shapes"), "noise"))
 
-#: names of the values that the macros of kernels/loops/intensity.cu take, by their numbers in nb_lattice.h and nb_job.h
-KINDS = ("square_555", "square_small", "square_general", "round", "gauss", "tophat")
+#: names of the values that the macro NB_STRUCTURE of kernels/loops/intensity.cu takes, by their numbers in nb_job.h;
+#: those of NB_KIND are TRANSFORMS
 STRUCTURES = ("constant", "nearest", "tricubic")
 #: threads a block: of the intensity kernel and those without choices, and of the reduction
 THREADS = 128
@@ -22,7 +23,7 @@ REDUCE_THREADS = 256
 class Variant(Record):
     """The compile-time choices of kernels/loops/intensity.cu.
 
-    kind, structure: places in KINDS and STRUCTURES. curved: the detector. single: lattice transforms in float32.
+    kind, structure: places in TRANSFORMS and STRUCTURES. curved: the detector. single: lattice transforms in float32.
     """
 
     _fields = {
@@ -46,7 +47,7 @@ class Variant(Record):
     def name(self):
         """A name for people and for the table of budgets, such as "square_555-constant-curved"."""
         flags = [name for name in ("curved", "single") if getattr(self, name)]
-        return "-".join([KINDS[self.kind], STRUCTURES[self.structure], *flags])
+        return "-".join([TRANSFORMS[self.kind], STRUCTURES[self.structure], *flags])
 
 
 def all_variants():
@@ -58,7 +59,7 @@ def all_variants():
             curved=bool(flags & 1),
             single=bool(flags & 2),
         )
-        for kind in range(len(KINDS))
+        for kind in range(len(TRANSFORMS))
         for structure in range(len(STRUCTURES))
         for flags in range(4)
     ]

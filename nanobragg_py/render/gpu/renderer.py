@@ -99,7 +99,7 @@ def allocate(cupy, arrays):
 def variant_of(job, precision):
     """Which kernel a job needs; job: a Job, precision: double or single."""
     kind, structure, curved = job.choices
-    return Variant(kind=kind, structure=structure, curved=curved, single=precision == "single")
+    return Variant(kind=kind, structure=structure, curved=curved, single=precision == "single" and job.has_single)
 
 
 class Renderer:

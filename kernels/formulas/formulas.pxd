@@ -14,32 +14,26 @@ cdef extern from "nb_cell.h" nogil:
     double nb_cell_volume(const double *cell)
     void nb_dual_cell(const double *cell, double volume, double *dual)
 
-cdef extern from "nb_lattice.h" nogil:
+cdef extern from "shapes/shapes.h" nogil:
     enum:
-        NB_SQUARE_555
-        NB_SQUARE_SMALL
-        NB_SQUARE_GENERAL
-        NB_ROUND
-        NB_GAUSS
-        NB_TOPHAT
-    ctypedef struct nb_lattice:
+        NB_SHAPE_COUNT
+        NB_KIND_COUNT
+    const char *nb_shape_names[NB_SHAPE_COUNT][2]
+    const char *nb_kind_names[NB_KIND_COUNT]
+    ctypedef struct nb_crystal:
         double cells[3]
-        double even[3][2]
-        double odd[3][3]
-        double radius[3]
-        double metric[6]
-        double height, log_height
-        double cutoff
+        double fudge
+        double a_star[3]
+        double b_star[3]
+        double c_star[3]
+    ctypedef struct nb_lattice:
         double reach[3]
         double limit
-    double nb_square_555(double h, double k, double l)
-    double nb_square_small(const nb_lattice *c, double h, double k, double l)
-    double nb_square_general(const nb_lattice *c, double h, double k, double l)
-    double nb_round_xtal(const nb_lattice *c, double h, double k, double l)
-    double nb_gauss_xtal(const nb_lattice *c, double h, double k, double l)
-    double nb_tophat_xtal(const nb_lattice *c, double h, double k, double l)
     double nb_lattice_sqr(int kind, const nb_lattice *c, double h, double k, double l)
-    double nb_exp2(double x)
+    bint nb_has_single(int kind)
+    double nb_amplitude(int kind, const nb_lattice *c, double h, double k, double l, double *axis)
+    int nb_set_constants(int shape, const nb_crystal *x, nb_lattice *c)
+    double nb_spot_ends(int shape, const nb_lattice *c, double brightest, double *form)
 
 cdef extern from "nb_structure.h" nogil:
     ctypedef struct nb_box:
@@ -88,33 +82,16 @@ cdef extern from "nb_job.h" nogil:
         nb_lattice lattice
         nb_box box
 
-# Pointers that alias nothing: without the promise gcc checks for overlap before every vector loop, or gives up.
-cdef extern from *:
-    """
-    typedef double *__restrict nb_out;
-    typedef const double *__restrict nb_in;
-    typedef float *__restrict nb_outf;
-    typedef const float *__restrict nb_inf;
-    typedef int *__restrict nb_outi;
-    typedef const int *__restrict nb_ini;
-    """
+cdef extern from "nb_single.h" nogil:
+    double NB_SINGLE_SHIFT
+
+cdef extern from "nb_vector.h" nogil:
+    # pointers that alias nothing
     ctypedef double *nb_out
     ctypedef const double *nb_in
     ctypedef float *nb_outf
     ctypedef const float *nb_inf
     ctypedef int *nb_outi
     ctypedef const int *nb_ini
-
-cdef extern from "nb_single.h" nogil:
-    double NB_SINGLE_SHIFT
-    float nb_single_fraction(double shifted)
-    float nb_single_sqr(int kind, const nb_lattice *c, float h, float k, float l)
-
-cdef extern from "nb_amplitude.h" nogil:
-    double nb_grating(double h, double n)
-    double nb_sphere(double x)
-    double nb_amplitude(int kind, const nb_lattice *c, double h, double k, double l, double *axis)
-
-cdef extern from "nb_vector.h" nogil:
     void nb_inverse_lengths(int n, double along, double step, double off, double unit, const double *place,
                             double *inverse)

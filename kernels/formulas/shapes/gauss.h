@@ -1,0 +1,51 @@
+/* Gaussian spots: F = volume * exp(-g/0.63 * fudge), where g is the squared distance in reciprocal space times
+ * (Na Nb Nc)^2.
+ */
+#ifndef NB_GAUSS_H
+#define NB_GAUSS_H
+
+#include "nb_lattice.h"
+#include "nb_single.h"
+
+typedef struct {
+    double metric[6];  /* log2(F^2/height) as a quadratic form */
+    double volume;     /* F at a lattice point, Na Nb Nc */
+    double height;     /* its square */
+    double log_height; /* the binary logarithm of that */
+} nb_gauss;
+
+NB_FN int nb_gauss_constants(const nb_crystal *x, nb_gauss *c)
+{
+    c->volume = x->cells[0] * x->cells[1] * x->cells[2];
+    c->height = c->volume * c->volume;
+    c->log_height = log2(c->height);
+    nb_metric_of(x, -2.0 * 1.4426950408889634074 / 0.63 * x->fudge * c->height, c->metric);
+    return NB_KIND_gauss;
+}
+
+/* A Gaussian ends where all that is left out of a pixel, taken together, is less than half of the least float32 above
+ * zero, so that no pixel can come out differently. */
+NB_FN double nb_gauss_ends(const nb_gauss *c, double brightest, double *form)
+{
+    int i;
+    for (i = 0; i < 6; ++i) form[i] = -c->metric[i];
+    return 152.0 + c->log_height + (brightest > 0.0 ? log2(brightest) : 0.0);
+}
+
+NB_FN double nb_gauss_sqr(const nb_gauss *c, double h, double k, double l)
+{
+    return nb_exp2(nb_metric(c->metric, h, k, l, c->log_height));
+}
+
+NB_FN double nb_gauss_amplitude(const nb_gauss *c, double h, double k, double l, double *axis)
+{
+    double dh = h - nb_nearest(h), dk = k - nb_nearest(k), dl = l - nb_nearest(l);
+    return c->volume * exp(nb_metric(c->metric, dh, dk, dl, 0.0) * 0.34657359027997265471); /* half of ln 2 */
+}
+
+NB_FN float nb_gauss_single(const nb_gauss *c, float h, float k, float l)
+{
+    return (float)c->height * nb_single_exp2(nb_single_metric(c->metric, h, k, l));
+}
+
+#endif

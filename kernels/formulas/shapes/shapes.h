@@ -1,0 +1,136 @@
+/* The crystal shapes: the one list of them, and what is generated from it.
+ *
+ * A shape is a header of this folder, a row in each of the two lists here, and a flag (docs/architecture.md, "Add a
+ * crystal shape"). Its header has, for a shape called S with transforms called T (one, T = S, unless some crystals
+ * allow a quicker one):
+ *
+ *     nb_S                          a struct: what the transforms need to know of the crystal; filled once an image
+ *     nb_S_constants(x, c)          fills it from the crystal; returns the transform to use, NB_KIND_T
+ *     nb_S_ends(c, brightest, form) 0, or the value of a quadratic form hh, hk, hl, kk, kl, ll beyond which spots cannot
+ *                                   change a float32 pixel; brightest: the factor from F_latt^2 to photons
+ *     nb_S_amplitude(c, h, k, l, axis)  F_latt, with its sign, straight from the definition: what is shown to people,
+ *                                   and what the sequential loop sums; axis: its factors along a, b, c, if it has them
+ *     nb_T_sqr(c, h, k, l)          F_latt^2 by whatever road is quickest, for the rendering loops
+ *     nb_T_single(c, h, k, l)       the same in float32, if the list says that there is one
+ *
+ * h, k, l are distances from the nearest lattice point; those of the amplitude are whole indices. Nothing else knows
+ * the shapes: enumerations, choices and Python's names (kernels/loops/job.pyx) all come from the lists, and a function
+ * that is missing does not compile.
+ */
+#ifndef NB_SHAPES_H
+#define NB_SHAPES_H
+
+/* name, as the library and the headers have it; the reference's word for the crystal in what it prints */
+#define NB_SHAPES(X)           \
+    X(square, "parallelpiped") \
+    X(round, "ellipsoidal")    \
+    X(gauss, "gaussian")       \
+    X(tophat, "tophat-spot")
+
+/* name; the shape it belongs to; 1 if there is a nb_T_single, 0: `-precision single` renders the double form */
+#define NB_TRANSFORMS(X)         \
+    X(square_555, square, 1)     \
+    X(square_small, square, 1)   \
+    X(square_general, square, 1) \
+    X(round, round, 1)           \
+    X(gauss, gauss, 1)           \
+    X(tophat, tophat, 1)
+
+#define NB_ENTRY(name, printed) NB_SHAPE_##name,
+enum { NB_SHAPES(NB_ENTRY) NB_SHAPE_COUNT };
+#undef NB_ENTRY
+
+#define NB_ENTRY(name, shape, single) NB_KIND_##name,
+enum { NB_TRANSFORMS(NB_ENTRY) NB_KIND_COUNT };
+#undef NB_ENTRY
+
+#include "gauss.h"
+#include "round.h"
+#include "square.h"
+#include "tophat.h"
+
+/* What the rendering knows of the crystal; filled once an image. */
+#define NB_ENTRY(name, printed) nb_##name name;
+typedef union {
+    NB_SHAPES(NB_ENTRY)
+} nb_constants;
+#undef NB_ENTRY
+
+typedef struct {
+    nb_constants of; /* of.S: the shape's own */
+    double reach[3]; /* spots that end: the form is at least reach * d^2 when the distance on that axis is d; */
+    double limit;    /* beyond this value of the form, contributions cannot change a float32 pixel; 0: none ends */
+} nb_lattice;
+
+/* The functions below choose by a constant, known to the compiler in every loop that matters. There is no transform for
+ * a number that is none of the list: it gives no number. */
+
+/* F_latt^2 at a distance h, k, l from the nearest lattice point. */
+NB_FN double nb_lattice_sqr(int kind, const nb_lattice *c, double h, double k, double l)
+{
+#define NB_ENTRY(name, shape, single) case NB_KIND_##name: return nb_##name##_sqr(&c->of.shape, h, k, l);
+    switch (kind) { NB_TRANSFORMS(NB_ENTRY) }
+#undef NB_ENTRY
+    return nan("");
+}
+
+/* The same in float32, or the double form where there is no other. */
+NB_FN float nb_single_sqr(int kind, const nb_lattice *c, float h, float k, float l)
+{
+#define NB_SINGLE_1(name, shape) nb_##name##_single(&c->of.shape, h, k, l)
+#define NB_SINGLE_0(name, shape) (float)nb_##name##_sqr(&c->of.shape, h, k, l)
+#define NB_ENTRY(name, shape, single) case NB_KIND_##name: return NB_SINGLE_##single(name, shape);
+    switch (kind) { NB_TRANSFORMS(NB_ENTRY) }
+#undef NB_ENTRY
+    return nanf("");
+}
+
+/* 1 if the transform has a float32 form. */
+NB_FN int nb_has_single(int kind)
+{
+#define NB_ENTRY(name, shape, single) case NB_KIND_##name: return single;
+    switch (kind) { NB_TRANSFORMS(NB_ENTRY) }
+#undef NB_ENTRY
+    return 0;
+}
+
+/* F_latt at h, k, l, and its factors per axis where it is a product (1 each where not). */
+NB_FN double nb_amplitude(int kind, const nb_lattice *c, double h, double k, double l, double *axis)
+{
+    axis[0] = axis[1] = axis[2] = 1.0;
+#define NB_ENTRY(name, shape, single) case NB_KIND_##name: return nb_##shape##_amplitude(&c->of.shape, h, k, l, axis);
+    switch (kind) { NB_TRANSFORMS(NB_ENTRY) }
+#undef NB_ENTRY
+    return nan("");
+}
+
+/* Fill in a shape's constants; returns the transform to use, or -1 for a number that is no shape. */
+NB_FN int nb_set_constants(int shape, const nb_crystal *x, nb_lattice *c)
+{
+#define NB_ENTRY(name, printed) case NB_SHAPE_##name: return nb_##name##_constants(x, &c->of.name);
+    switch (shape) { NB_SHAPES(NB_ENTRY) }
+#undef NB_ENTRY
+    return -1;
+}
+
+/* Where spots of a shape end, see above. */
+NB_FN double nb_spot_ends(int shape, const nb_lattice *c, double brightest, double *form)
+{
+#define NB_ENTRY(name, printed) case NB_SHAPE_##name: return nb_##name##_ends(&c->of.name, brightest, form);
+    switch (shape) { NB_SHAPES(NB_ENTRY) }
+#undef NB_ENTRY
+    return 0.0;
+}
+
+#ifndef __CUDACC__
+/* The lists for Python. */
+#define NB_ENTRY(name, printed) {#name, printed},
+static const char *const nb_shape_names[][2] __attribute__((unused)) = {NB_SHAPES(NB_ENTRY)};
+#undef NB_ENTRY
+
+#define NB_ENTRY(name, shape, single) #name,
+static const char *const nb_kind_names[] __attribute__((unused)) = {NB_TRANSFORMS(NB_ENTRY)};
+#undef NB_ENTRY
+#endif
+
+#endif

@@ -1,0 +1,173 @@
+/* The square crystal: a parallelepiped of Na x Nb x Nc cells, whose transform is a product of three gratings. There are
+ * three ways to its square, by the number of cells: square_555, five along every axis; square_small, at most six;
+ * square_general, any number.
+ */
+#ifndef NB_SQUARE_H
+#define NB_SQUARE_H
+
+#include "nb_lattice.h"
+#include "nb_single.h"
+
+typedef struct {
+    double cells[3];   /* Na, Nb, Nc */
+    double even[3][2]; /* up to six cells: F^2 = prod (even0 + even1 w) (odd0 + odd1 w + odd2 w^2)^2, w = cos^2(pi d) */
+    double odd[3][3];
+} nb_square;
+
+/* even and odd of N = 1 to 6: squares of Chebyshev polynomials of the second kind, U_{N-1}(cos pi d). */
+NB_FN void nb_square_polynomial(int n, double *even, double *odd)
+{
+    const double polynomials[6][5] = {
+        {1.0, 0.0, 1.0, 0.0, 0.0},  {0.0, 1.0, 2.0, 0.0, 0.0},   {1.0, 0.0, -1.0, 4.0, 0.0},
+        {0.0, 1.0, -4.0, 8.0, 0.0}, {1.0, 0.0, 1.0, -12.0, 16.0}, {0.0, 1.0, 6.0, -32.0, 32.0},
+    };
+    const double *p = polynomials[n - 1];
+    even[0] = p[0];
+    even[1] = p[1];
+    odd[0] = p[2];
+    odd[1] = p[3];
+    odd[2] = p[4];
+}
+
+NB_FN int nb_square_constants(const nb_crystal *x, nb_square *c)
+{
+    int axis, small = 1, five = 1;
+    for (axis = 0; axis < 3; ++axis) {
+        c->cells[axis] = x->cells[axis];
+        small &= x->cells[axis] >= 1.0 && x->cells[axis] <= 6.0;
+        five &= x->cells[axis] == 5.0;
+    }
+    for (axis = 0; axis < 3 && small; ++axis)
+        nb_square_polynomial((int)x->cells[axis], c->even[axis], c->odd[axis]);
+    return five ? NB_KIND_square_555 : small ? NB_KIND_square_small : NB_KIND_square_general;
+}
+
+NB_FN double nb_square_ends(const nb_square *c, double brightest, double *form)
+{
+    return 0.0;
+}
+
+/* Five cells: sin(5 pi d)/sin(pi d) = 4x^2 + 2x - 1 = y^2 - 5/4 with x = cos(2 pi d), y = 2x + 1/2; the polynomial
+ * gives y at once. */
+NB_FN double nb_square_555_sqr(const nb_square *c, double h, double k, double l)
+{
+    double th = fabs(h) - 0.25, tk = fabs(k) - 0.25, tl = fabs(l) - 0.25;
+    double uh = th * th, uk = tk * tk, ul = tl * tl;
+    double ph = -7.3317103191279225, pk = ph, pl = ph, r;
+    NB_HORNER3(ph, pk, pl, uh, uk, ul, 30.162966413786);
+    NB_HORNER3(ph, pk, pl, uh, uk, ul, -84.11626974274411);
+    NB_HORNER3(ph, pk, pl, uh, uk, ul, 153.41169508754652);
+    NB_HORNER3(ph, pk, pl, uh, uk, ul, -163.21049829803167);
+    NB_HORNER3(ph, pk, pl, uh, uk, ul, 82.68340447980735);
+    NB_HORNER3(ph, pk, pl, uh, uk, ul, -12.56637061435854);
+    NB_HORNER3(ph, pk, pl, th, tk, tl, 0.5);
+    ph = ph * ph - 1.25;
+    pk = pk * pk - 1.25;
+    pl = pl * pl - 1.25;
+    r = ph * pk * pl;
+    return r * r;
+}
+
+/* Up to six cells: the squared grating function is a polynomial in w = cos^2(pi d), itself where N is even and 1 where
+ * it is odd, times the square of another of degree at most two. No division. cos(pi d) = sin(pi (1/2 - |d|)) keeps its
+ * relative accuracy where it vanishes, which is where even N have their zeros. */
+NB_FN double nb_square_small_sqr(const nb_square *c, double h, double k, double l)
+{
+    double th = 0.5 - fabs(h), tk = 0.5 - fabs(k), tl = 0.5 - fabs(l), eh, ek, el, r;
+    nb_sinc_pi3(th * th, tk * tk, tl * tl, &h, &k, &l);
+    h *= th;
+    k *= tk;
+    l *= tl;
+    h *= h;
+    k *= k;
+    l *= l;
+    eh = c->even[0][0] + c->even[0][1] * h;
+    ek = c->even[1][0] + c->even[1][1] * k;
+    el = c->even[2][0] + c->even[2][1] * l;
+    h = c->odd[0][0] + h * (c->odd[0][1] + h * c->odd[0][2]);
+    k = c->odd[1][0] + k * (c->odd[1][1] + k * c->odd[1][2]);
+    l = c->odd[2][0] + l * (c->odd[2][1] + l * c->odd[2][2]);
+    r = h * k * l;
+    return (eh * ek * el) * (r * r);
+}
+
+/* Any number of cells: sin(N pi d)/sin(pi d) with N an integer, so N d may be reduced by whole numbers as well. One
+ * division for three axes. The 1e-40 makes d = 0 come out as N: numerator and denominator carry the same tiny factor.
+ */
+NB_FN double nb_square_general_sqr(const nb_square *c, double h, double k, double l)
+{
+    double qh, qk, ql, sh, sk, sl, num, den;
+    h = fabs(h) + 1e-40;
+    k = fabs(k) + 1e-40;
+    l = fabs(l) + 1e-40;
+    qh = c->cells[0] * h;
+    qk = c->cells[1] * k;
+    ql = c->cells[2] * l;
+    qh -= nb_rint(qh);
+    qk -= nb_rint(qk);
+    ql -= nb_rint(ql);
+    nb_sinc_pi3(qh * qh, qk * qk, ql * ql, &sh, &sk, &sl);
+    num = (qh * sh) * (qk * sk) * (ql * sl);
+    nb_sinc_pi3(h * h, k * k, l * l, &sh, &sk, &sl);
+    den = (h * sh) * (k * sk) * (l * sl);
+    num /= den;
+    return num * num;
+}
+
+/* A grating of N slits, sin(N pi h)/sin(pi h); N where h is exactly 0. */
+NB_FN double nb_grating(double h, double n)
+{
+    double x = NB_PI * h;
+    return x == 0.0 ? n : sin(x * n) / sin(x);
+}
+
+/* The axes' gratings as well; where there is one cell, 1. */
+NB_FN double nb_square_amplitude(const nb_square *c, double h, double k, double l, double *axis)
+{
+    if (c->cells[0] > 1.0) axis[0] = nb_grating(h, c->cells[0]);
+    if (c->cells[1] > 1.0) axis[1] = nb_grating(k, c->cells[1]);
+    if (c->cells[2] > 1.0) axis[2] = nb_grating(l, c->cells[2]);
+    return axis[0] * axis[1] * axis[2];
+}
+
+NB_FN float nb_single_grating_5(float d)
+{
+    float t = fabsf(d) - 0.25f, u = t * t;
+    float y = 0.5f + t * (-12.566371f + u * (82.6833649f + u * (-163.204956f + u * (153.162338f + u * -79.5196533f))));
+    return y * y - 1.25f;
+}
+
+NB_FN float nb_square_555_single(const nb_square *c, float h, float k, float l)
+{
+    float product = nb_single_grating_5(h) * nb_single_grating_5(k) * nb_single_grating_5(l);
+    return product * product;
+}
+
+NB_FN float nb_single_small(const nb_square *c, int axis, float d)
+{
+    float t = 0.5f - fabsf(d), w = t * nb_single_sinc_pi(t * t), odd;
+    w *= w;
+    odd = (float)c->odd[axis][0] + w * ((float)c->odd[axis][1] + w * (float)c->odd[axis][2]);
+    return ((float)c->even[axis][0] + (float)c->even[axis][1] * w) * (odd * odd);
+}
+
+NB_FN float nb_square_small_single(const nb_square *c, float h, float k, float l)
+{
+    return nb_single_small(c, 0, h) * nb_single_small(c, 1, k) * nb_single_small(c, 2, l);
+}
+
+/* The 1e-20 makes d = 0 come out as N. */
+NB_FN float nb_single_grating(const nb_square *c, int axis, float d)
+{
+    float a = fabsf(d) + 1e-20f, q = (float)c->cells[axis] * a;
+    q -= nb_rintf(q);
+    return q * nb_single_sinc_pi(q * q) / (a * nb_single_sinc_pi(a * a));
+}
+
+NB_FN float nb_square_general_single(const nb_square *c, float h, float k, float l)
+{
+    float product = nb_single_grating(c, 0, h) * nb_single_grating(c, 1, k) * nb_single_grating(c, 2, l);
+    return product * product;
+}
+
+#endif

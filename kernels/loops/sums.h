@@ -1,0 +1,176 @@
+/* The innermost loops: over the pixels of a tile along the fast axis, within one over orientations; sources, layers and
+ * sub-pixels are loops further out. Nothing is reduced across pixels, so the reference's order of summation is kept and
+ * results cannot depend on vector length.
+ *
+ * Each loop is written once, for any lattice transform, and compiled once for each of them: always_inline and a
+ * constant `kind` do what a C++ template would. In Cython that would take a list of types beside the list of shapes.
+ *
+ * pqr: nine rows of NB_BLOCK, P, Q, R of h, then of k, then of l, of `count` orientations for one source and tile: on a
+ * flat detector an index is inv_airpath * (P + Q*i) - R, two multiply-adds an axis. place: 0, 1, 2, ... as doubles.
+ * inv: 1/airpath.
+ */
+#ifndef NB_SUMS_H
+#define NB_SUMS_H
+
+#include "nb_structure.h"
+#include "nb_vector.h"
+#include "shapes/shapes.h"
+
+/* P, Q, R as plain variables, and the index along an axis that they make. */
+#define NB_BLOCK 64 /* orientations whose P, Q, R are worked out together */
+#define NB_PQR(j) \
+    const double hp = pqr[j], hq = pqr[NB_BLOCK + (j)], hr = pqr[2 * NB_BLOCK + (j)], kp = pqr[3 * NB_BLOCK + (j)]; \
+    const double kq = pqr[4 * NB_BLOCK + (j)], kr = pqr[5 * NB_BLOCK + (j)], lp = pqr[6 * NB_BLOCK + (j)]; \
+    const double lq = pqr[7 * NB_BLOCK + (j)], lr = pqr[8 * NB_BLOCK + (j)]
+#define NB_INDEX(x, i) (inv[i] * (x##p + x##q * place[i]) - x##r)
+
+NB_FN void nb_flat(int kind, const nb_lattice *c, int n, nb_in place, nb_in inv, int count, nb_in pqr, nb_out acc)
+{
+    for (int j = 0; j < count; ++j) {
+        NB_PQR(j);
+        for (int i = 0; i < n; ++i) {
+            double h = NB_INDEX(h, i), k = NB_INDEX(k, i), l = NB_INDEX(l, i);
+            acc[i] = acc[i] + nb_lattice_sqr(kind, c, h - nb_rint(h), k - nb_rint(k), l - nb_rint(l));
+        }
+    }
+}
+
+NB_FN void nb_flat_nearest(int kind, const nb_lattice *c, const nb_box *box, nb_in table, int n, nb_in place, nb_in inv,
+                           int count, nb_in pqr, nb_out acc)
+{
+    for (int j = 0; j < count; ++j) {
+        NB_PQR(j);
+        for (int i = 0; i < n; ++i) {
+            double h = NB_INDEX(h, i), k = NB_INDEX(k, i), l = NB_INDEX(l, i);
+            double h0 = nb_nearest(h), k0 = nb_nearest(k), l0 = nb_nearest(l);
+            double f = table[nb_box_element(box, h0, k0, l0)];
+            acc[i] = acc[i] + (f * f) * nb_lattice_sqr(kind, c, h - h0, k - k0, l - l0);
+        }
+    }
+}
+
+NB_FN void nb_weighted(int kind, const nb_lattice *c, int n, nb_in h, nb_in k, nb_in l, nb_in weight, nb_out acc)
+{
+    for (int i = 0; i < n; ++i)
+        acc[i] = acc[i] + weight[i] * nb_lattice_sqr(kind, c, h[i] - nb_rint(h[i]), k[i] - nb_rint(k[i]),
+                                                     l[i] - nb_rint(l[i]));
+}
+
+NB_FN void nb_flat_single(int kind, const nb_lattice *c, int n, nb_in place, nb_in inv, int count, nb_in pqr,
+                          nb_outf acc)
+{
+    for (int j = 0; j < count; ++j) {
+        NB_PQR(j);
+        const double hs = hr - NB_SINGLE_SHIFT, ks = kr - NB_SINGLE_SHIFT, ls = lr - NB_SINGLE_SHIFT;
+        for (int i = 0; i < n; ++i)
+            acc[i] = acc[i] + nb_single_sqr(kind, c, nb_single_fraction(inv[i] * (hp + hq * place[i]) - hs),
+                                            nb_single_fraction(inv[i] * (kp + kq * place[i]) - ks),
+                                            nb_single_fraction(inv[i] * (lp + lq * place[i]) - ls));
+    }
+}
+
+NB_FN void nb_flat_nearest_single(int kind, const nb_lattice *c, const nb_box *box, nb_in table, int n, nb_in place,
+                                  nb_in inv, int count, nb_in pqr, nb_outf acc)
+{
+    for (int j = 0; j < count; ++j) {
+        NB_PQR(j);
+        for (int i = 0; i < n; ++i) {
+            double h = NB_INDEX(h, i), k = NB_INDEX(k, i), l = NB_INDEX(l, i);
+            double h0 = nb_nearest(h), k0 = nb_nearest(k), l0 = nb_nearest(l);
+            float f = (float)table[nb_box_element(box, h0, k0, l0)];
+            acc[i] = acc[i] + (f * f) * nb_single_sqr(kind, c, (float)(h - h0), (float)(k - k0), (float)(l - l0));
+        }
+    }
+}
+
+/* The loops of each transform, apart, so that gcc does not mix their registers; and what chooses one of them. */
+#define NB_LOOP static __attribute__((noinline)) void
+
+/* acc += F_latt^2 on a flat detector. */
+#define NB_ENTRY(name, shape, single) \
+    NB_LOOP nb_flat_##name(const nb_lattice *c, int n, nb_in place, nb_in inv, int count, nb_in pqr, nb_out acc) \
+    { \
+        nb_flat(NB_KIND_##name, c, n, place, inv, count, pqr, acc); \
+    }
+NB_TRANSFORMS(NB_ENTRY)
+#undef NB_ENTRY
+#define NB_ENTRY(name, shape, single) \
+    case NB_KIND_##name: nb_flat_##name(c, n, place, inv, count, pqr, acc); return;
+static void nb_sum_flat(int kind, const nb_lattice *c, int n, nb_in place, nb_in inv, int count, nb_in pqr,
+                        nb_out acc)
+{
+    switch (kind) { NB_TRANSFORMS(NB_ENTRY) }
+}
+#undef NB_ENTRY
+
+/* acc += F_cell^2 F_latt^2 on a flat detector, F_cell at the nearest whole index. */
+#define NB_ENTRY(name, shape, single) \
+    NB_LOOP nb_flat_nearest_##name(const nb_lattice *c, const nb_box *box, nb_in table, int n, nb_in place, \
+                                   nb_in inv, int count, nb_in pqr, nb_out acc) \
+    { \
+        nb_flat_nearest(NB_KIND_##name, c, box, table, n, place, inv, count, pqr, acc); \
+    }
+NB_TRANSFORMS(NB_ENTRY)
+#undef NB_ENTRY
+#define NB_ENTRY(name, shape, single) \
+    case NB_KIND_##name: nb_flat_nearest_##name(c, box, table, n, place, inv, count, pqr, acc); return;
+static void nb_sum_flat_nearest(int kind, const nb_lattice *c, const nb_box *box, nb_in table, int n, nb_in place,
+                                nb_in inv, int count, nb_in pqr, nb_out acc)
+{
+    switch (kind) { NB_TRANSFORMS(NB_ENTRY) }
+}
+#undef NB_ENTRY
+
+/* acc += weight * F_latt^2 for Miller indices that were worked out before. */
+#define NB_ENTRY(name, shape, single) \
+    NB_LOOP nb_weighted_##name(const nb_lattice *c, int n, nb_in h, nb_in k, nb_in l, nb_in weight, nb_out acc) \
+    { \
+        nb_weighted(NB_KIND_##name, c, n, h, k, l, weight, acc); \
+    }
+NB_TRANSFORMS(NB_ENTRY)
+#undef NB_ENTRY
+#define NB_ENTRY(name, shape, single) \
+    case NB_KIND_##name: nb_weighted_##name(c, n, h, k, l, weight, acc); return;
+static void nb_sum_indices(int kind, const nb_lattice *c, int n, nb_in h, nb_in k, nb_in l, nb_in weight, nb_out acc)
+{
+    switch (kind) { NB_TRANSFORMS(NB_ENTRY) }
+}
+#undef NB_ENTRY
+
+/* `nb_sum_flat` with indices in double and the rest in float32; acc is float32, and is emptied now and then. */
+#define NB_ENTRY(name, shape, single) \
+    NB_LOOP nb_flat_single_##name(const nb_lattice *c, int n, nb_in place, nb_in inv, int count, nb_in pqr, \
+                                  nb_outf acc) \
+    { \
+        nb_flat_single(NB_KIND_##name, c, n, place, inv, count, pqr, acc); \
+    }
+NB_TRANSFORMS(NB_ENTRY)
+#undef NB_ENTRY
+#define NB_ENTRY(name, shape, single) \
+    case NB_KIND_##name: nb_flat_single_##name(c, n, place, inv, count, pqr, acc); return;
+static void nb_sum_single(int kind, const nb_lattice *c, int n, nb_in place, nb_in inv, int count, nb_in pqr,
+                          nb_outf acc)
+{
+    switch (kind) { NB_TRANSFORMS(NB_ENTRY) }
+}
+#undef NB_ENTRY
+
+/* `nb_sum_flat_nearest` in the same way. */
+#define NB_ENTRY(name, shape, single) \
+    NB_LOOP nb_flat_nearest_single_##name(const nb_lattice *c, const nb_box *box, nb_in table, int n, nb_in place, \
+                                          nb_in inv, int count, nb_in pqr, nb_outf acc) \
+    { \
+        nb_flat_nearest_single(NB_KIND_##name, c, box, table, n, place, inv, count, pqr, acc); \
+    }
+NB_TRANSFORMS(NB_ENTRY)
+#undef NB_ENTRY
+#define NB_ENTRY(name, shape, single) \
+    case NB_KIND_##name: nb_flat_nearest_single_##name(c, box, table, n, place, inv, count, pqr, acc); return;
+static void nb_sum_single_nearest(int kind, const nb_lattice *c, const nb_box *box, nb_in table, int n, nb_in place,
+                                  nb_in inv, int count, nb_in pqr, nb_outf acc)
+{
+    switch (kind) { NB_TRANSFORMS(NB_ENTRY) }
+}
+#undef NB_ENTRY
+
+#endif
