@@ -3,11 +3,8 @@
 import os
 from time import perf_counter
 
-from ..errors import NanoBraggError, UsageError
+from ..errors import DEBUG, NanoBraggError, UsageError
 from ..process import catch_signals, ignore_signals, open_descriptors, status_of
-
-#: an environment variable: errors that should not be show where they come from
-DEBUG = "NANOBRAGG_DEBUG"
 
 
 def guard(run, table, argv):

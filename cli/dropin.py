@@ -13,6 +13,8 @@ from .console import Clock, answer, complain, guard, say, warn, write
 
 #: threads that are started before there is work for them
 EARLY_THREADS = 8
+#: seconds that are announced
+LONG = 1800.0
 
 
 def main(argv):
@@ -43,6 +45,8 @@ def run(argv):
         from ..inspect.trace import check_traceable
 
         check_traceable(experiment, *options.trace_pixel)
+    if options.backend == "cpu":
+        tell_of_time(experiment, options)
     clock.mark("setup")
 
     meter = progress_meter(options, experiment)
@@ -66,6 +70,18 @@ def run(argv):
     if options.timing:
         report_timing(clock, statistics.seconds, statistics.pixels * experiment_steps(experiment))
     return 0
+
+
+def tell_of_time(experiment, options):
+    """Say so before hours are spent."""
+    from ..render.backends import expected_seconds, steps_of
+
+    seconds = expected_seconds(experiment, options.threads)
+    if seconds > LONG:
+        warn(
+            f"{steps_of(experiment):.3g} steps (pixels, sub-pixels, sources, domains, phi steps, layers) are expected "
+            f"to take {seconds / 3600:.2g} hours; Ctrl-C stops, and -roi, -oversample and -detpixels make it less"
+        )
 
 
 def prepare(options):

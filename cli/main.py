@@ -13,7 +13,7 @@ import os
 import sys
 
 from .. import __version__
-from ..errors import NanoBraggError, sentence_of
+from ..errors import DEBUG, NanoBraggError, sentence_of
 from ..flags.nanobragg import matching_rules
 from ..process import catch_signals, ignore_signals, open_descriptors, status_of
 
@@ -64,7 +64,9 @@ def main(argv=None):
     if "--" in argv:
         at = argv.index("--")
         own, flags = argv[:at], argv[at + 1 :]
-    debug = "--debug" in own
+    debug = "--debug" in own or bool(os.environ.get(DEBUG))
+    if debug:
+        os.environ[DEBUG] = "1"  # workers of a batch, and programs that a tool starts
     own = [word for word in own if word != "--debug"]
     name = next((word for word in own if not word.startswith("-")), None)
     try:

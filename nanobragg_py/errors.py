@@ -1,6 +1,10 @@
 """The errors that users cause. Each message is one sentence that names the flag or the file and says what to do."""
 
 
+#: an environment variable: errors that no reader has foreseen show where they come from
+DEBUG = "NANOBRAGG_DEBUG"
+
+
 class NanoBraggError(Exception):
     """Something the user can mend; ``str(error)`` is one clear sentence.
 

@@ -86,13 +86,54 @@ def test_lists_in_one_table_go_together_and_tables_multiply():
 
 def test_ranges():
     def column(**given):
-        return read_column("x", given, lambda value: value)
+        return list(read_column("x", given, lambda value: value))
 
     assert column(start=0, stop=1, count=5) == [0, 0.25, 0.5, 0.75, 1]
     assert column(start=1, step=2, count=3) == [1, 3, 5]
     assert column(start=1, stop=100, count=3, log=True) == pytest.approx([1, 10, 100])
     assert column(start=1, step=10, count=3, log=True) == [1, 10, 100]
     assert column(start=7, stop=9, count=1) == [7]
+
+
+def test_a_billion_values_take_no_memory(tmp_path):
+    values = read_column("x", {"start": 0, "step": 2, "count": 10**9}, lambda value: value)
+    assert (len(values), values[0], values[-1], values[10**9 - 1]) == (10**9, 0, 2 * (10**9 - 1), 2 * (10**9 - 1))
+    with pytest.raises(IndexError):
+        values[10**9]
+    vary = [{"beam.wavelength": {"start": "1 A", "stop": "2 A", "count": 10**9}}]
+    job = made({"vary": vary, "repeat": 100})
+    assert len(job) == 10**11
+    fields, _ = job.stated(10**11 - 1)
+    assert fields == {"beam.wavelength": pytest.approx(2e-10)}
+    assert len(job.canonical()) < 1000
+    with pytest.raises(NanoBraggError, match="images"):
+        made({"vary": vary, "repeat": 10**9})
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"start": 1, "step": 10, "count": 10**6, "log": True},
+        {"start": 1e308, "step": 1e308, "count": 5},
+        {"start": 0, "step": float("nan"), "count": 5},
+        {"start": 1, "stop": -1, "count": 5, "log": True},
+        {"start": 1, "stop": 2, "count": 5, "log": "yes"},
+        {"start": 10**400, "stop": 2, "count": 5},
+    ],
+)
+def test_ranges_that_end_nowhere(given):
+    with pytest.raises(NanoBraggError) as error:
+        read_column("x", given, lambda value: value)
+    assert "\n" not in str(error.value)
+
+
+def test_values_that_are_too_large_are_named():
+    job = made({"random": {"beam.fluence": {"lognormal": [1e24, 1e6]}}})
+    with pytest.raises(NanoBraggError, match=r"beam\.fluence"):
+        for index in range(20):
+            Maker(job).experiment(index)
+    with pytest.raises(NanoBraggError, match=r"beam\.fluence"):
+        Maker(made({"vary": [{"beam.fluence": [10**400]}]})).experiment(0)
 
 
 def test_sweeps():

@@ -172,7 +172,7 @@ def test_where_inputs_are(folder):
         ([{"id": "a", "args": "", "mode": "x"}], 'the mode "x"'),
         ([{"id": "a", "args": "", "inputs": "A.mat"}], '"inputs" that is no list'),
         ([{"id": "a", "args": "", "input": []}], 'a key "input"'),
-        ([{"id": "a", "args": "-mat ../A.mat"}], "reads ../A.mat"),
+        ([{"id": "a", "args": "-mat ../A.mat"}], "names ../A.mat"),
     ],
 )
 def test_bad_cases(cases, said, folder):
@@ -204,3 +204,60 @@ def test_bad_arguments(folder, capsys):
 
 def test_documented_transcript(tmp_path):
     replay("docs/golden.md", tmp_path)
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        "-floatfile /tmp/elsewhere.bin",
+        "-intfile ../int.img",
+        "-noisefile a/../../noise.img",
+        "-pgmfile /elsewhere.pgm",
+        "-dump ../Fdump.bin",
+        "-hkl ../x.hkl",
+        "-mat /etc/passwd",
+    ],
+)
+@pytest.mark.parametrize("before", [False, True])
+def test_cases_stay_in_their_folder(args, before, folder, capsys):
+    line = f"-mat A.mat -hkl full8.hkl {BASE}"
+    case = (
+        {"id": "one", "args": line, "before": [f"{line} {args}"]} if before else {"id": "one", "args": f"{line} {args}"}
+    )
+    write([{**case, "inputs": ["A.mat", "full8.hkl"]}])
+    assert golden("make") == 2
+    assert "outside of its folder" in capsys.readouterr().err
+    assert not Path("kept").exists()
+
+
+def test_cases_that_are_trusted(folder, tmp_path):
+    elsewhere = tmp_path / "elsewhere.bin"
+    write(
+        [{"id": "one", "args": f"-mat A.mat -hkl full8.hkl {BASE} -floatfile {elsewhere} -nonoise -pgmfile /dev/null"}]
+    )
+    assert golden("make") == 2
+    assert not elsewhere.exists()
+    assert golden("make", "--allow-outside") == 0
+    assert elsewhere.exists()
+
+
+@pytest.mark.parametrize("change", ["files", "sha256", "cases", "inputs", "entry", "nested", "bytes"])
+def test_a_damaged_manifest(change, folder, capsys):
+    write(CASES[:1])
+    assert golden("make") == 0
+    path = Path("kept/manifest.json")
+    value = json.loads(path.read_text())
+    entry = value["cases"]["still"]
+    if change == "files":
+        del entry["files"]
+    elif change == "sha256":
+        entry["files"]["intimage.img"] = {}
+    elif change == "entry":
+        value["cases"]["still"] = 5
+    elif change in ("cases", "inputs"):
+        value[change] = []
+    path.write_text(
+        {"nested": "[" * 100_000, "bytes": "\udcff"}.get(change, json.dumps(value)), errors="surrogateescape"
+    )
+    assert golden("check") == 2
+    assert "cannot be read as a manifest" in capsys.readouterr().err

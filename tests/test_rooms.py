@@ -27,7 +27,12 @@ FLOORS = (
 )
 FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 #: rooms beside each other on a floor that may look into one another, in this direction
-BESIDE = {("orientation", "errors"), ("orientation", "vectors"), ("batch", "inspect"), ("vectors", "constants")}
+BESIDE = {
+    ("orientation", "errors"),
+    ("orientation", "vectors"),
+    ("batch", "inspect"),
+    ("vectors", "constants"),
+}
 
 
 def module_of(path):

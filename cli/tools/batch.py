@@ -63,7 +63,7 @@ def positive(text):
 def run(args):
     check_arguments(args)
     if args.verify is not None:
-        from ...batch.store import verify
+        from ...batch.readback import verify
 
         print(f"{verify(args.verify)} images are as they were written")
         return 0

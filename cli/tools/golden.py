@@ -43,6 +43,11 @@ def add_arguments(parser):
     )
     parser.add_argument("--only", nargs="+", metavar="ID", help="only these cases")
     parser.add_argument("--exact", action="store_true", help="check: float pixels have to be the same to the bit")
+    parser.add_argument(
+        "--allow-outside",
+        action="store_true",
+        help="let command lines read and write files outside of the folder that they are run in",
+    )
     parser.add_argument("--force", action="store_true", help="make: replace a set that is there")
 
 
@@ -51,7 +56,7 @@ def run(args):
 
     if args.flags is not None:
         raise NanoBraggError("golden takes no flags after --; they stand in CASES.json")
-    cases = read_cases(args.cases)
+    cases = read_cases(args.cases, args.allow_outside)
     if args.only:
         unknown = set(args.only) - {case["id"] for case in cases}
         if unknown:

@@ -62,7 +62,16 @@ class Draw:
     each: str = "image"
 
     def value(self, seed: int, index: int, base: Any = None) -> Any:
-        """The value of image (or sweep) `index`. base: the experiment's own, which jitter and shift go about."""
+        """The value of image (or sweep) `index`. base: the experiment's own, which jitter and shift go about.
+
+        Raises FieldError for a value that is not to be had.
+        """
+        try:
+            return self._value(seed, index, base)
+        except OverflowError:
+            raise FieldError(f"{self.name} has a {self.kind} distribution whose values are too large") from None
+
+    def _value(self, seed, index, base):
         if self.kind == "orientation":
             from ..orientation import random_rotations
 

@@ -18,6 +18,7 @@ from ..errors import NanoBraggError
 from .images import Maker
 from .jobs import Job
 from .local import processors
+from .lock import alone
 from .output import Output
 from .store import Store, Writer
 
@@ -108,11 +109,12 @@ def run_dask(
     for sentence in maker.warnings:
         complain(f"warning: {sentence}")
     with connected(distributed, address, output.units(maker.job)) as client:
-        store = Store(maker, output)
-        units = store.missing()
-        if units:
-            _work(distributed, client, maker.job, output, units, threads or 1, progress, address)
-    return store.finish()
+        store = Store(maker, output, complain)
+        with alone(output.folder, False, complain):
+            units = list(store.missing())
+            if units:
+                _work(distributed, client, maker.job, output, units, threads or 1, progress, address)
+            return store.finish()
 
 
 def connected(distributed, address, units):

@@ -22,6 +22,7 @@ from .draws import ABOUT_THE_VALUE, ORIENTATION, Draw, read_draw
 
 KEYS = ("seed", "repeat", "noise", "backend", "experiment", "vary", "sweep", "random", "override")
 SWEEP = ("sampling.phi0", "sampling.osc")
+MOST_IMAGES = 10**12
 #: numpy's Philox and the digests take any of these; a signed 64-bit number is what TOML has
 LARGEST_SEED = 2**63 - 1
 
@@ -56,6 +57,8 @@ class Job:
         self.values = values
         self.folder = os.path.abspath(os.fspath(folder))
         self.name = name
+        if not isinstance(values, dict):
+            raise NanoBraggError(f"{name}: a job is a table of {', '.join(KEYS)}, not {type(values).__name__}")
         try:
             self._read(values)
         except FieldError as error:
@@ -85,6 +88,8 @@ class Job:
         for columns in self.groups:
             self._combinations *= tables.group_length(columns)
         self._read_sweep(values.get("sweep"))
+        if (images := self._combinations * self.repeat * self.sweep_images) > MOST_IMAGES:
+            raise FieldError(f"the job has {images:.3g} images; it can have {MOST_IMAGES:.0e}")
         self.draws = self._read_draws(values.get("random", {}))
         self.overrides = self._read_overrides(values.get("override", {}))
         self._check_twice()
@@ -275,8 +280,15 @@ class Job:
 
     def canonical(self) -> str:
         """The job as text, tables included, that is equal for equal jobs."""
-        rows = [{n: ["" if v is tables.MISSING else v for v in column] for n, column in g.items()} for g in self.groups]
+        rows = [{name: _told(column) for name, column in group.items()} for group in self.groups]
         return json.dumps([self.values, rows], sort_keys=True, default=str)
+
+
+def _told(column):
+    """A column as JSON has it."""
+    if isinstance(column, tables.Span):
+        return column.told()
+    return ["" if value is tables.MISSING else value for value in column]
 
 
 def plain(name: str, value: Any) -> Any:

@@ -9,20 +9,25 @@ from __future__ import annotations
 import json
 import os
 import selectors
+import shutil
 import signal
 import subprocess
 import sys
 import tempfile
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from itertools import chain
 from time import perf_counter
 from typing import Any
 
 from ..errors import NanoBraggError
+from ..render.backends import expected_seconds
 from .images import Maker
 from .jobs import Job
+from .lock import alone
 from .output import Output, write_unit
-from .store import Store
+from .store import Store, remove_unfinished
 
 #: how often a unit is tried whose worker dies
 ATTEMPTS = 4
@@ -30,6 +35,9 @@ ATTEMPTS = 4
 WORKER = "import sys; sys.path[:] = {path!r}; from nanobragg_py.batch.worker import main; sys.exit(main())"
 #: seconds that an estimate may take, about
 ESTIMATE_SECONDS = 2.0
+#: images that would take longer, by their steps, or are larger are not tried
+LONGEST_TRIAL = 5.0
+LARGEST_TRIAL = 10**8
 
 
 def processors() -> int:
@@ -79,12 +87,30 @@ def run(
         complain(f"warning: {sentence}")
     for sentence in output.lost(maker) if rank[0] == 0 else ():
         complain(sentence)
-    store = Store(maker, output)
-    units = [unit for unit in store.missing() if unit % rank[1] == rank[0]]
-    if units:
-        workers, threads = divide(len(units), workers, threads)
-        Crew(maker.job, output, threads, progress, complain).work(units, min(workers, len(units)))
-    return store.finish()
+    store = Store(maker, output, complain)
+    with alone(output.folder, rank[1] > 1, complain):
+        missing = store.missing()
+        units = missing.of_rank(*rank)
+        first = next(units, None)
+        if first is not None:
+            tell_of_space(maker, output, missing, complain)
+            share = -(-len(missing) // rank[1])
+            workers, threads = divide(share, workers, threads)
+            Crew(maker.job, output, threads, progress, complain).work(chain((first,), units), min(workers, share))
+        return store.finish()
+
+
+def tell_of_space(maker, output, missing, complain):
+    """Say so where the images that are missing have no room on the disk unless they are compressed."""
+    experiment, _, noise = maker.experiment(0)
+    images = min(len(missing) * output.per_file, len(maker.job))
+    size = images * experiment.shape[0] * experiment.shape[1] * (2 if noise else 4)
+    free = shutil.disk_usage(output.folder).free
+    if size > free:
+        complain(
+            f"warning: the images that are missing have {size / 1e9:.3g} GB before they are compressed, and "
+            f"{output.folder} has room for {free / 1e9:.3g} GB"
+        )
 
 
 class Crew:
@@ -102,12 +128,14 @@ class Crew:
             default=str,
         )
         self.progress, self.complain = progress, complain
+        self.folder = output.folder
         self.images = 0
         self.attempts: dict[int, int] = {}
 
-    def work(self, units: list[int], workers: int) -> None:
+    def work(self, units: Iterable[int], workers: int) -> None:
         """Have all units rendered; raises NanoBraggError for the first that cannot be."""
-        self.waiting = deque(units)
+        self.waiting = iter(units)
+        self.again: deque[int] = deque()
         self.at: dict[subprocess.Popen, int] = {}
         self.unread: dict[subprocess.Popen, bytes] = {}
         with selectors.DefaultSelector() as selector:
@@ -125,10 +153,12 @@ class Crew:
             finally:
                 for worker in self.at:
                     worker.wait()
+                    remove_unfinished(self.folder, worker.pid)
 
     def _hire(self):
         """Start a worker on the next unit, if there is one."""
-        if not self.waiting:
+        unit = self._take()
+        if unit is None:
             return
         # a child that inherits no threads of OpenMP, and no main module that would have to be guarded
         worker = subprocess.Popen(
@@ -140,7 +170,11 @@ class Crew:
         self.at[worker] = -1
         self.selector.register(worker.stdout, selectors.EVENT_READ, worker)
         self._tell(worker, self.opening)
-        self._next(worker)
+        self._give(worker, unit)
+
+    def _take(self):
+        """The next unit, first those that a dead worker had; None when there is none."""
+        return self.again.popleft() if self.again else next(self.waiting, None)
 
     def _tell(self, worker, line):
         try:
@@ -149,13 +183,14 @@ class Crew:
         except BrokenPipeError:
             return  # its end will be noticed when its output ends
 
-    def _next(self, worker):
-        self.at[worker] = -1
-        if self.waiting:
-            self.at[worker] = self.waiting.popleft()
-            self._tell(worker, str(self.at[worker]))
+    def _give(self, worker, unit):
+        """Set a worker to a unit, or have it end."""
+        self.at[worker] = -1 if unit is None else unit
+        if unit is not None:
+            self._tell(worker, str(unit))
         else:
-            worker.stdin.close()
+            with suppress(BrokenPipeError):
+                worker.stdin.close()
 
     def _listen(self, worker):
         data = os.read(worker.stdout.fileno(), 65536)
@@ -169,7 +204,7 @@ class Crew:
                 if self.progress is not None:
                     self.progress(self.images)
             elif line == b"unit":
-                self._next(worker)
+                self._give(worker, self._take())
             else:
                 raise NanoBraggError(json.loads(line))
 
@@ -188,7 +223,8 @@ class Crew:
                 f"a worker ended with {why} on file {unit}, as {ATTEMPTS - 1} before it; what is complete stays"
             )
         self.complain(f"a worker ended with {why}; another one takes over")
-        self.waiting.appendleft(unit)
+        remove_unfinished(self.folder, worker.pid)
+        self.again.append(unit)
         self._hire()
 
 
@@ -198,6 +234,9 @@ class Crew:
 def estimate(job: Job | str | os.PathLike, output: Output) -> dict[str, Any]:
     """What a run would be: a few images are rendered and written to a temporary folder, and measured.
 
+    Where one image alone would take long, its time is reckoned from the number of its steps and its size is that of its
+    pixels.
+
     Returns images, slow, fast, dtype, files, bytes (of all files together), seconds_per_image (one thread), seconds,
     workers, threads.
     """
@@ -205,6 +244,30 @@ def estimate(job: Job | str | os.PathLike, output: Output) -> dict[str, Any]:
     maker = Maker(job)
     maker.check()
     total = len(maker.job)
+    experiment, _, noise = maker.experiment(0)
+    pixels = experiment.shape[0] * experiment.shape[1]
+    each = expected_seconds(experiment.resolved, 1)
+    if each < LONGEST_TRIAL and pixels < LARGEST_TRIAL:
+        each, size = _measured(maker, output, total)
+    else:
+        size = pixels * (2 if noise else 4)
+    workers, threads = divide(output.units(maker.job))
+    return {
+        "images": total,
+        "slow": experiment.shape[0],
+        "fast": experiment.shape[1],
+        "dtype": "uint16" if noise else "float32",
+        "files": output.units(maker.job),
+        "bytes": round(size * total),
+        "seconds_per_image": each,
+        "seconds": each * total / (workers * threads),
+        "workers": workers,
+        "threads": threads,
+    }
+
+
+def _measured(maker, output, total):
+    """Seconds and bytes of an image, from a few that are rendered and written."""
     single = Output(output.folder, output.format, 1, output.compression)
     begin = perf_counter()
     times, sizes = [], []
@@ -218,18 +281,4 @@ def estimate(job: Job | str | os.PathLike, output: Output) -> dict[str, Any]:
             if perf_counter() - begin > ESTIMATE_SECONDS:
                 break
     # the first one reads tables and warms up
-    each = min(times[1:] or times)
-    experiment, _, noise = maker.experiment(0)
-    workers, threads = divide(output.units(maker.job))
-    return {
-        "images": total,
-        "slow": experiment.shape[0],
-        "fast": experiment.shape[1],
-        "dtype": "uint16" if noise else "float32",
-        "files": output.units(maker.job),
-        "bytes": round(sum(sizes) / len(sizes) * total),
-        "seconds_per_image": each,
-        "seconds": each * total / (workers * threads),
-        "workers": workers,
-        "threads": threads,
-    }
+    return min(times[1:] or times), sum(sizes) / len(sizes)

@@ -18,21 +18,20 @@ import os
 import shutil
 import socket
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import Any
-
-import numpy as np
 
 from .. import __version__
 from ..errors import NanoBraggError
 from ..files.atomic import cannot_write, write_file
 from ..files.reading import cannot_read
 from .images import Maker
-from .output import DATASET, Output, digest, write_unit, write_virtual
+from .notes import JOB, MANIFEST, Damaged, entry_of, fits, note_of
+from .output import DATASET, Output, write_unit, write_virtual
+from .readback import opened, read_text
 
-JOB, MANIFEST, ALL_IMAGES, WORK = "job.json", "manifest.jsonl", "images.h5", ".work"
-JOURNAL = "journal.jsonl"
+ALL_IMAGES, WORK, JOURNAL = "images.h5", ".work", "journal.jsonl"
 #: of names that `nanobragg_py.files.atomic` gives to files while it writes them
 PART = ".part"
 
@@ -63,11 +62,13 @@ def identity(maker: Maker, output: Output) -> dict[str, Any]:
 class Store:
     """A folder of images. Making one takes possession of the folder for a job, or recognises it.
 
-    Raises NanoBraggError when the folder holds another job's images, or files that are shorter than they were written.
+    complain: told of lines that no run has written, which count for nothing. Raises NanoBraggError when the folder
+    holds another job's images, or files that are shorter than they were written.
     """
 
-    def __init__(self, maker: Maker, output: Output):
+    def __init__(self, maker: Maker, output: Output, complain: Callable[[str], Any] = lambda sentence: None):
         self.maker, self.output, self.job = maker, output, maker.job
+        self.complain = complain
         text = json.dumps(identity(maker, output), indent=1, default=str) + "\n"
         try:
             os.makedirs(output.folder, exist_ok=True)
@@ -104,15 +105,22 @@ class Store:
             try:
                 with open(journal, "rb") as file:
                     position = 0
-                    for line in file:
-                        if line.endswith(b"\n"):
-                            note = json.loads(line)
-                            if self._is_whole(note["file"], note["bytes"]):
-                                found[note["unit"]] = journal, position
+                    for number, line in enumerate(file, 1):
+                        if line.endswith(b"\n") and (note := self._note(journal, number, line)) is not None:
+                            found[note["unit"]] = journal, position
                         position += len(line)
             except FileNotFoundError:
                 continue  # another process has finished the run and tidied up
         return found
+
+    def _note(self, journal, number, line):
+        """The note of a line, if it is one and its file is there; else None."""
+        try:
+            note = note_of(line, self.output, self.job)
+        except Damaged as error:
+            self.complain(f"{journal}, line {number} {error}; what it was about is rendered again")
+            return None
+        return note if self._is_whole(note["file"], note["bytes"]) else None
 
     def _journals(self):
         work = self.path(WORK)
@@ -133,32 +141,58 @@ class Store:
             )
         return True
 
-    def missing(self) -> list[int]:
-        """The units that are not there yet; with a manifest, those whose files have gone."""
+    def missing(self) -> Missing:
+        """The units that are not there yet; with a manifest, those whose files or lines have gone."""
+        units = self.output.units(self.job)
         if not self.finished():
-            done = self.done()
-            return [unit for unit in range(self.output.units(self.job)) if unit not in done]
-        gone, last = [], None
-        for entry in manifest(self.output.folder):
-            if entry["file"] != last and not self._is_whole(entry["file"], entry["bytes"]):
-                gone.append(entry["index"] // self.output.per_file)
-            last = entry["file"]
-        if gone:
-            self._reopen(set(gone))
-        return gone
+            return Missing(units, self.done().keys())
+        there, damaged = bytearray(len(self.job)), False
+        last = None
+        for entry in self._entries(self.complain):
+            if entry is None:
+                damaged = True
+                continue
+            if entry["file"] != last:
+                last, whole = entry["file"], self._is_whole(entry["file"], entry["bytes"])
+            there[entry["index"]] = whole
+        gone = {index // self.output.per_file for index, here in enumerate(there) if not here}
+        if gone or damaged:
+            self._reopen(gone)
+        return Missing(units, range(units), gone)
+
+    def _entries(self, complain):
+        """The entries of the manifest that fit the job, and None for each line that does not."""
+        path = self.path(MANIFEST)
+        try:
+            with open(path, "rb") as file:
+                for number, line in enumerate(file, 1):
+                    try:
+                        entry = entry_of(line)
+                        if entry["index"] >= len(self.job) or not fits(entry, entry["index"], self.output, self.job):
+                            raise Damaged("is of no image of the job")
+                    except Damaged as error:
+                        complain(f"{path}, line {number} {error}; what it was about is rendered again")
+                        entry = None
+                    yield entry
+        except OSError as error:
+            raise cannot_read(path, error) from None
 
     def _reopen(self, gone):
         """Turn the manifest back into notes, for a run that has lost files."""
         writer = Writer(self.maker, self.output)
-        entries: list[dict] = []
-        for entry in manifest(self.output.folder):
-            size = entry.pop("bytes")
-            entries.append(entry)
+        units: dict[int, dict[int, dict]] = {}
+        for entry in self._entries(lambda sentence: None):
+            if entry is None:
+                continue
             unit = entry["index"] // self.output.per_file
-            if entry["index"] == self.output.indices(self.job, unit)[-1]:
+            size = entry.pop("bytes")
+            entries = units.setdefault(unit, {})
+            entries[entry["index"]] = entry
+            indices = self.output.indices(self.job, unit)
+            if len(entries) == len(indices):
+                del units[unit]
                 if unit not in gone:
-                    writer.note(unit, entry["file"], size, entries)
-                entries = []
+                    writer.note(unit, entry["file"], size, [entries[index] for index in indices])
         writer.close()
         os.unlink(self.path(MANIFEST))
 
@@ -210,6 +244,23 @@ class Store:
                     os.unlink(self.path(name))
 
 
+class Missing:
+    """Units that are not there, without a list: of `units`, those not among `done`, or those `gone`."""
+
+    def __init__(self, units, done, gone=()):
+        self.units, self.done, self.gone = units, done, gone
+
+    def __iter__(self):
+        return iter(sorted(self.gone)) if self.gone else (unit for unit in range(self.units) if unit not in self.done)
+
+    def of_rank(self, rank: int, ranks: int) -> Iterator[int]:
+        """Those that fall to a rank."""
+        return (unit for unit in self if unit % ranks == rank)
+
+    def __len__(self):
+        return len(self.gone) if self.gone else self.units - len(self.done)
+
+
 class Writer:
     """A worker's hand: renders units, gives them their names, and notes them in its journal."""
 
@@ -244,11 +295,35 @@ class Writer:
     def note(self, unit: int, name: str, size: int, records: list[dict]) -> None:
         """Add a unit's line to the journal."""
         line = json.dumps({"unit": unit, "file": name, "bytes": size, "records": records}, separators=(",", ":"))
-        self._journal.write(line.encode() + b"\n")
+        data = memoryview(line.encode() + b"\n")
+        end = os.path.getsize(self.path(JOURNAL))
+        try:
+            while data:
+                data = data[self._journal.write(data) :]
+        except BaseException:
+            # half a line would spoil the next one
+            os.truncate(self.path(JOURNAL), end)
+            raise
 
     def close(self) -> None:
         """Close the journal; it stays."""
         self._journal.close()
+
+
+def remove_unfinished(folder: str, pid: int) -> None:
+    """Remove what a worker of this machine that is gone was writing; its journal stays, unless it is empty."""
+    work = os.path.join(folder, WORK)
+    begin = f"{socket.gethostname()}-{pid}-"
+    for name in os.listdir(work) if os.path.isdir(work) else ():
+        if not name.startswith(begin):
+            continue
+        own = os.path.join(work, name)
+        with suppress(OSError):
+            for file in os.listdir(own):
+                path = os.path.join(own, file)
+                if file != JOURNAL or os.path.getsize(path) == 0:
+                    os.unlink(path)
+            os.rmdir(own)
 
 
 def lines_of(journal: str, position: int) -> list[str]:
@@ -257,83 +332,3 @@ def lines_of(journal: str, position: int) -> list[str]:
         file.seek(position)
         note = json.loads(file.readline())
     return [json.dumps({**entry, "bytes": note["bytes"]}) + "\n" for entry in note["records"]]
-
-
-def read_text(path):
-    try:
-        with open(path, encoding="utf-8") as file:
-            return file.read()
-    except OSError as error:
-        raise cannot_read(path, error) from None
-
-
-# ---- reading back --------------------------------------------------------------------------------------------------
-
-
-def manifest(folder: str | os.PathLike) -> Iterator[dict[str, Any]]:
-    """The lines of a folder's manifest as dicts, in the order of the images.
-
-    index: of the image. file, at: where it is. sha256: of its pixels in image order, little-endian. parameters,
-    statistics: dicts. bytes: the size of the file. Raises NanoBraggError without a manifest.
-    """
-    path = os.path.join(folder, MANIFEST)
-    try:
-        with open(path, encoding="utf-8") as file:
-            for number, line in enumerate(file, 1):
-                try:
-                    yield json.loads(line)
-                except ValueError:
-                    raise NanoBraggError(f"{path}, line {number} is damaged; remove the folder and run again") from None
-    except OSError as error:
-        raise cannot_read(path, error, "a run writes it when it is complete") from None
-
-
-def opened(path):
-    """An HDF5 file for reading; NanoBraggError for one that is cut short or none."""
-    from ..files.extras import need
-
-    h5py = need("h5py", "batch", "HDF5 files")
-    with suppress(ImportError):
-        import hdf5plugin  # noqa: F401 (reading some files needs that it is there)
-    try:
-        return h5py.File(path, "r")
-    except OSError as error:
-        if not os.path.exists(path):
-            raise cannot_read(path, FileNotFoundError(2, os.strerror(2))) from None
-        raise NanoBraggError(f"{path} is damaged or cut short: {str(error).partition('(')[2].rstrip(')')}") from None
-
-
-def verify(folder: str | os.PathLike) -> int:
-    """Read every image of a finished run and compare its pixels with the manifest's SHA-256; returns how many.
-
-    Raises NanoBraggError that names the first file that is missing, cut short or changed. SMV images of floats, which
-    are scaled, and CBF images of floats, which are rounded, are only read.
-    """
-    from ..files.image import read_image
-
-    count, name, file = 0, None, None
-    for entry in manifest(folder):
-        path = os.path.join(folder, entry["file"])
-        if entry["file"].endswith(".h5"):
-            if entry["file"] != name:
-                if file is not None:
-                    file.close()
-                name, file = entry["file"], opened(path)
-            try:
-                pixels = file[DATASET][entry["at"]]
-            except (OSError, KeyError, ValueError) as error:
-                raise NanoBraggError(f"{path} is damaged or cut short, image {entry['index']}: {error}") from None
-        else:
-            pixels = read_image(path).pixels
-            if "noise_seed" not in entry["parameters"]:
-                count += 1
-                continue
-            pixels = pixels.astype(np.uint16)
-        if digest(pixels) != entry["sha256"]:
-            raise NanoBraggError(
-                f"{path}: the pixels of image {entry['index']} are not those that were written; remove it and run again"
-            )
-        count += 1
-    if file is not None:
-        file.close()
-    return count

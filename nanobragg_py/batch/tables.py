@@ -9,6 +9,8 @@ from __future__ import annotations
 import csv
 import json
 import os
+from collections.abc import Sequence
+from math import isfinite
 from typing import Any
 
 from ..errors import FieldError, NanoBraggError
@@ -16,6 +18,41 @@ from ..files.reading import cannot_read
 
 MISSING = object()
 LARGEST = 10**9
+
+
+class Span(Sequence):
+    """The values of a range, each worked out when it is asked for, so that a billion of them take no memory.
+
+    first, other: where it begins, and its end or its step or ratio. kind: "step", "ratio", "ends" or "log ends".
+    """
+
+    def __init__(self, kind, first, other, count):
+        self.kind, self.first, self.other, self.count = kind, first, other, count
+
+    def __len__(self):
+        return self.count
+
+    def __getitem__(self, place):
+        if isinstance(place, slice):
+            return [self[i] for i in range(*place.indices(self.count))]
+        if not -self.count <= place < self.count:
+            raise IndexError(place)
+        place %= self.count
+        first, other, last = self.first, self.other, max(1, self.count - 1)
+        if self.kind == "step":
+            return first + other * place
+        if self.kind == "ratio":
+            # whole numbers stay whole as long as anybody could mean them
+            return first * (other if place < 1000 else float(other)) ** place
+        if self.count == 1:
+            return first
+        if self.kind == "ends":
+            return first + (other - first) * place / last
+        return first * (other / first) ** (place / last)
+
+    def told(self):
+        """What tells it from other ranges."""
+        return ["range", self.kind, self.first, self.other, self.count]
 
 
 def group_length(columns: dict[str, list]) -> int:
@@ -28,7 +65,7 @@ def row(columns: dict[str, Any], number: int) -> dict[str, Any]:
     return {name: column[number] for name, column in columns.items() if column[number] is not MISSING}
 
 
-def read_column(name: str, given: Any, number: Any) -> list:
+def read_column(name: str, given: Any, number: Any) -> Sequence:
     """The values of a list or a range.
 
     given: a list; or a table of start, stop and count (both ends count), with log = true in equal ratios; or of start,
@@ -52,17 +89,22 @@ def read_column(name: str, given: Any, number: Any) -> list:
     for value in (start, other):
         if isinstance(value, bool) or not isinstance(value, (int, float)):
             raise FieldError(f"{name} has {value!r} in its range; it must be a number")
-    if "step" in given:
-        if given.get("log"):
-            return [start * other**i for i in range(count)]
-        return [start + other * i for i in range(count)]
-    if count == 1:
-        return [start]
-    if not given.get("log"):
-        return [start + (other - start) * i / (count - 1) for i in range(count)]
-    if not start * other > 0:
+        if not abs(value) < float("inf"):
+            raise FieldError(f"{name} has {value!r} in its range; it must be a finite number")
+    log = given.get("log", False)
+    if log not in (True, False):
+        raise FieldError(f"{name} has log = {log!r} in its range; it must be true or false")
+    if log and "stop" in given and count > 1 and not start * other > 0:
         raise FieldError(f"{name}: a range with log = true needs a start and a stop of one sign, neither of them 0")
-    return [start * (other / start) ** (i / (count - 1)) for i in range(count)]
+    kind = ("ratio" if log else "step") if "step" in given else ("log ends" if log else "ends")
+    values = Span(kind, start, other, count)
+    try:
+        ends_well = all(isfinite(values[place]) for place in (0, -1))
+    except (OverflowError, ZeroDivisionError):
+        ends_well = False
+    if not ends_well:
+        raise FieldError(f"{name}: the last value of its range is not a finite number")
+    return values
 
 
 # ---- files ---------------------------------------------------------------------------------------------------------
@@ -91,6 +133,8 @@ def read_table(path: str) -> dict[str, list]:
                 count += 1
     except OSError as error:
         raise cannot_read(path, error) from None
+    except csv.Error as error:
+        raise NanoBraggError(f"{path}, line {count + 2} or after it is no CSV: {error}") from None
     except UnicodeDecodeError:
         raise NanoBraggError(f"{path} is no text in UTF-8; write it as CSV or JSON lines") from None
     if not count or not columns:
@@ -117,7 +161,7 @@ def _cell(name, cell):
         return cell
     try:
         return json.loads(cell)
-    except ValueError:
+    except (ValueError, RecursionError):
         pass
     try:
         numbers = [float(word) for word in cell.split()]
@@ -132,7 +176,7 @@ def _json_rows(path, file):
             continue
         try:
             values = json.loads(line)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise NanoBraggError(f"{path}, line {number} is no JSON: {error}") from None
         if isinstance(values, str):
             values = {"flags": values}

@@ -7,9 +7,10 @@ what is wrong with the job. It ends when its input does, as when the process tha
 import json
 import os
 import sys
+import traceback
 from time import perf_counter
 
-from ..errors import NanoBraggError
+from ..errors import DEBUG, NanoBraggError, sentence_of
 from .images import Maker
 from .jobs import Job
 from .output import Output
@@ -41,6 +42,11 @@ def main():
         return 2
     except MemoryError:
         answer(json.dumps("there is not enough memory for the images; use fewer workers"))
+        return 2
+    except Exception as error:
+        if os.environ.get(DEBUG):
+            traceback.print_exc()
+        answer(json.dumps(sentence_of(error, ())))
         return 2
     return 0
 

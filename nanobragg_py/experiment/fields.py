@@ -16,7 +16,10 @@ def _number(name, value):
     # most are plain floats, and asking an abstract class takes a while
     if type(value) is not float and (isinstance(value, bool) or not isinstance(value, Real)):
         raise FieldError(f"{name} is {value!r}; it must be a number")
-    number = float(value)
+    try:
+        number = float(value)
+    except OverflowError:  # a whole number of hundreds of digits
+        number = float("inf")
     if not isfinite(number):
         raise FieldError(f"{name} is {number}; it must be a finite number")
     return number

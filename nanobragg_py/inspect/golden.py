@@ -5,6 +5,7 @@ names of the files it reads; ``mode``, "default" or "c" (then `-compat c` is giv
 lines to run first in the same folder. A result of it is kept as an .npz archive (see `save`).
 """
 
+import io
 import os
 import re
 import shlex
@@ -16,6 +17,7 @@ from time import perf_counter
 
 import numpy as np
 
+from ..files.atomic import write_file
 from ..flags.nanobragg import TABLE
 from ..records import REQUIRED, Record
 
@@ -156,8 +158,9 @@ def save(result, path):
     members = {name: np.frombuffer(data, np.uint8) for name, data in result.files.items()}
     for name, lines in (("stdout", result.lines), ("progress", result.progress)):
         members[name] = np.frombuffer("\n".join(lines).encode(errors="surrogateescape"), np.uint8)
-    with open(path, "wb") as file:
-        np.savez_compressed(file, **members, warnings=result.warnings, exit_code=result.exit_status)
+    archive = io.BytesIO()
+    np.savez_compressed(archive, **members, warnings=result.warnings, exit_code=result.exit_status)
+    write_file(path, archive.getbuffer())
 
 
 def load(path):

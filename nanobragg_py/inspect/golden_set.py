@@ -12,17 +12,20 @@ from pathlib import Path
 
 from .. import __version__
 from ..errors import NanoBraggError
+from ..files.atomic import write_file
 from ..flags.nanobragg import parse
 from . import golden
 from .compare import floats, image_metrics
-from .compare_runs import INPUTS, float_layout, outside, read_flags
+from .compare_runs import INPUTS, OUTPUTS, float_layout, outside, read_flags
 
 MANIFEST = "manifest.json"
 KEYS = ("id", "args", "inputs", "mode", "before", "tags")
 
 
-def read_cases(name):
+def read_cases(name, allow_outside=False):
     """The cases of a JSON file, checked, with what they leave out filled in: a list of dicts.
+
+    allow_outside: let them read and write files that are not in the folder that each of them is run in.
 
     ``id`` and ``args`` are needed; ``mode`` is "default" if missing; ``inputs`` the files that the flags name.
     """
@@ -30,20 +33,20 @@ def read_cases(name):
         cases = json.loads(Path(name).read_text(encoding="utf-8"))
     except OSError as error:
         raise NanoBraggError(f"cannot read {name}: {error.strerror}") from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise NanoBraggError(f"{name} is no JSON file ({error}); correct it") from None
     if not isinstance(cases, list) or not all(isinstance(case, dict) for case in cases) or not cases:
         raise NanoBraggError(f"{name} has to hold a list of cases, each an object with id and args")
     found = {}
     for number, case in enumerate(cases, 1):
-        case = checked(name, number, case)
+        case = checked(name, number, case, allow_outside)
         if case["id"] in found:
             raise NanoBraggError(f"{name} has two cases with the id {case['id']}; rename one")
         found[case["id"]] = case
     return list(found.values())
 
 
-def checked(name, number, case):
+def checked(name, number, case, allow_outside=False):
     """A case with all its keys; NanoBraggError says what is wrong with it."""
     where = f"case {number} of {name}"
     for key in ("id", "args"):
@@ -65,11 +68,26 @@ def checked(name, number, case):
         lines = [shlex.split(line) for line in (case["args"], *lists["before"])]
     except ValueError as error:
         raise NanoBraggError(f"{where} has a command line that cannot be split into words ({error})") from None
-    inputs = lists["inputs"] if "inputs" in case else input_names(lines)
+    if not allow_outside:
+        check_inside(where, lines)
+    inputs = lists["inputs"] if "inputs" in case else [file for file in input_names(lines) if not outside(file)]
     stray = [item for item in inputs if outside(item) or os.path.dirname(item)]
     if stray:
         raise NanoBraggError(f"{where} reads {stray[0]}; inputs are names of files in the folder of inputs")
     return {"mode": "default", **case, "inputs": inputs, "before": lists["before"]}
+
+
+def check_inside(where, lines):
+    """Raise where a command line (a list of tokens) reads or writes a file outside of the folder that it is run in."""
+    for flags in lines:
+        options = parse(flags)
+        for option in (*INPUTS, *OUTPUTS, "dump_file"):
+            file = getattr(options, option)
+            if file is not None and file != os.devnull and outside(file):
+                raise NanoBraggError(
+                    f"{where} names {file}, which is outside of its folder; give a name in it, or --allow-outside if "
+                    "you trust the cases"
+                )
 
 
 def input_names(lines):
@@ -125,7 +143,7 @@ def write_manifest(folder, program, entries, inputs, names):
         "inputs": {name: sha256((inputs / name).read_bytes()) for name in sorted(names)},
         "cases": entries,
     }
-    (Path(folder) / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
+    write_file(Path(folder) / MANIFEST, (json.dumps(manifest, indent=1) + "\n").encode())
 
 
 def read_manifest(folder):
@@ -135,10 +153,18 @@ def read_manifest(folder):
         return None
     try:
         manifest = json.loads(path.read_text(encoding="utf-8"))
-        manifest["cases"], manifest["inputs"]
-    except (OSError, ValueError, KeyError, TypeError):
-        raise NanoBraggError(f"{path} cannot be read as a manifest; make the set again") from None
+        entries, inputs = manifest["cases"], manifest["inputs"]
+        sound = isinstance(inputs, dict) and all(_is_entry(entry) for entry in entries.values())
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
+        sound = False
+    if not sound:
+        raise NanoBraggError(f"{path} cannot be read as a manifest; make the set again")
     return manifest
+
+
+def _is_entry(entry):
+    """Whether an entry of a manifest has what `entry` gives it."""
+    return {"args", "mode", "before", "files"} <= set(entry) and all("sha256" in f for f in entry["files"].values())
 
 
 def read_reference(folder, case):

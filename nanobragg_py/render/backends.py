@@ -76,12 +76,7 @@ def choose_backend(experiment, threads=0, compat="spec", device=0):
     """
     if is_sequential(experiment.sampling, compat):
         return "cpu", "-backend auto takes the CPU: -compat c makes pixels depend on those before them here"
-    detector = experiment.detector
-    fast_min, fast_max, slow_min, slow_max = detector.roi
-    width = min(fast_max, detector.fpixels - 1) - max(fast_min, 0) + 1
-    height = min(slow_max, detector.spixels - 1) - max(slow_min, 0) + 1
-    steps = max(0, width) * max(0, height) * experiment.sampling.steps * detector.thicksteps
-    seconds = steps * (CPU_TRICUBIC if experiment.sampling.interpolate else CPU_STEP) / thread_count(threads)
+    steps, seconds = steps_of(experiment), expected_seconds(experiment, threads)
     expected = f"{steps:.3g} steps are expected to take {seconds:.2g} s on the CPU"
     if seconds < GPU_START:
         return "cpu", f"-backend auto takes the CPU: {expected}, less than a GPU takes to start"
@@ -90,6 +85,22 @@ def choose_backend(experiment, threads=0, compat="spec", device=0):
     except NanoBraggError as error:
         return "cpu", f"-backend auto takes the CPU: {error}"
     return "gpu", f"-backend auto takes the GPU ({chosen.name}): {expected}"
+
+
+def steps_of(experiment):
+    """Contributions to all pixels of an image together."""
+    detector = experiment.detector
+    fast_min, fast_max, slow_min, slow_max = detector.roi
+    width = min(fast_max, detector.fpixels - 1) - max(fast_min, 0) + 1
+    height = min(slow_max, detector.spixels - 1) - max(slow_min, 0) + 1
+    return max(0, width) * max(0, height) * experiment.sampling.steps * detector.thicksteps
+
+
+def expected_seconds(experiment, threads=0):
+    """About how long the CPU takes for an image, with `thread_count` of `threads`."""
+    return (
+        steps_of(experiment) * (CPU_TRICUBIC if experiment.sampling.interpolate else CPU_STEP) / thread_count(threads)
+    )
 
 
 def thread_count(wanted=0):

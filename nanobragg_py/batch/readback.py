@@ -1,0 +1,133 @@
+"""Reading a folder of images back: its manifest, and whether every image is as it was written."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import Any
+
+import numpy as np
+
+from ..errors import NanoBraggError
+from ..files.reading import cannot_read
+from .notes import JOB, MANIFEST, Damaged, entry_of
+from .output import DATASET, digest
+
+
+def read_text(path):
+    """The text of a file of ours; one that is no text is not what was written."""
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            return file.read()
+    except OSError as error:
+        raise cannot_read(path, error) from None
+
+
+def manifest(folder: str | os.PathLike) -> Iterator[dict[str, Any]]:
+    """The lines of a folder's manifest as dicts, in the order of the images.
+
+    index: of the image. file, at: where it is. sha256: of its pixels in image order, little-endian. parameters,
+    statistics: dicts. bytes: the size of the file. Raises NanoBraggError without a manifest, and for a line that no run
+    has written.
+    """
+    path = os.path.join(folder, MANIFEST)
+    try:
+        with open(path, "rb") as file:
+            for number, line in enumerate(file, 1):
+                try:
+                    yield entry_of(line)
+                except Damaged as error:
+                    raise NanoBraggError(
+                        f"{path}, line {number} {error}; the command that made the folder mends it"
+                    ) from None
+    except OSError as error:
+        raise cannot_read(path, error, "a run writes it when it is complete") from None
+
+
+def opened(path):
+    """An HDF5 file for reading; NanoBraggError for one that is cut short or none."""
+    from ..files.extras import need
+
+    h5py = need("h5py", "batch", "HDF5 files")
+    with suppress(ImportError):
+        import hdf5plugin  # noqa: F401 (reading some files needs that it is there)
+    try:
+        return h5py.File(path, "r")
+    except OSError as error:
+        if not os.path.exists(path):
+            raise cannot_read(path, FileNotFoundError(2, os.strerror(2))) from None
+        raise NanoBraggError(f"{path} is damaged or cut short: {str(error).partition('(')[2].rstrip(')')}") from None
+
+
+def verify(folder: str | os.PathLike) -> int:
+    """Read every image of a finished run and compare its pixels with the manifest's SHA-256; returns how many.
+
+    Raises NanoBraggError that names the first file that is missing, cut short or changed, or the first line of the
+    manifest that is. SMV images of floats, which are scaled, and CBF images of floats, which are rounded, are only
+    read.
+    """
+    count = 0
+    with Images(folder) as images:
+        for entry in manifest(folder):
+            if entry["index"] != count:
+                raise NanoBraggError(
+                    f"{os.path.join(folder, MANIFEST)} has image {entry['index']} where image {count} belongs; the "
+                    "command that made the folder mends it"
+                )
+            if images.digest(entry) not in (entry["sha256"], None):
+                raise NanoBraggError(
+                    f"{os.path.join(folder, entry['file'])}: the pixels of image {entry['index']} are not those that "
+                    "were written; remove it and run again"
+                )
+            count += 1
+    wanted = _images_of(folder)
+    if wanted is not None and count != wanted:
+        raise NanoBraggError(
+            f"{os.path.join(folder, MANIFEST)} has {count} of {wanted} images; the command that made the folder "
+            "mends it"
+        )
+    return count
+
+
+def _images_of(folder):
+    """How many images the folder's job has; None where that cannot be read."""
+    try:
+        images = json.loads(read_text(os.path.join(folder, JOB)))["images"]
+    except (NanoBraggError, ValueError, LookupError, TypeError, RecursionError):
+        return None
+    return images if type(images) is int else None
+
+
+class Images:
+    """The images of a folder, read one after the other; the HDF5 file of the last one stays open."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        self.name = self.file = None
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, error, traceback):
+        if self.file is not None:
+            self.file.close()
+
+    def digest(self, entry):
+        """The SHA-256 of an entry's pixels as they are now; None for pixels that are not kept as they were."""
+        from ..files.image import read_image
+
+        path = os.path.join(self.folder, entry["file"])
+        if not entry["file"].endswith(".h5"):
+            pixels = read_image(path).pixels
+            return digest(pixels.astype(np.uint16)) if "noise_seed" in entry["parameters"] else None
+        if entry["file"] != self.name:
+            self.__exit__(None, None, None)
+            self.name, self.file = None, None
+            self.name, self.file = entry["file"], opened(path)
+        try:
+            return digest(self.file[DATASET][entry["at"]])
+        except Exception as error:  # h5py and numpy raise many kinds for a damaged file
+            told = " ".join(str(error).split())
+            raise NanoBraggError(f"{path} is damaged or cut short, image {entry['index']}: {told}") from None

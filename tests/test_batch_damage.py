@@ -1,0 +1,215 @@
+"""Folders of images that somebody has edited: what is damaged counts for nothing, is said, and is mended."""
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from nanobragg_py import NanoBraggError
+from nanobragg_py.batch import Output, manifest, run, verify
+
+pytest.importorskip("h5py")
+
+JOB = """
+repeat = 6
+[experiment]
+flags = "-cell 50 60 70 90 90 90 -N 3 -default_F 100 -detpixels 16 -pixel 1 -distance 80 -fluence 1e27 -oversample 1"
+[random]
+"crystal.orientation" = "uniform"
+"""
+
+
+@pytest.fixture
+def job(tmp_path):
+    path = tmp_path / "job.toml"
+    path.write_text(JOB)
+    return path
+
+
+def contents(folder):
+    return {str(path.relative_to(folder)): path.read_bytes() for path in Path(folder).rglob("*") if path.is_file()}
+
+
+def rendered(job, folder, rank=(0, 1), said=None):
+    output = Output(folder, per_file=2)
+    return run(job, output, workers=1, rank=rank, complain=(said if said is not None else []).append)
+
+
+def damage(line, kind):
+    """A line of JSON, as bytes, damaged in one of the ways of DAMAGES."""
+    if kind == "bytes":
+        return b"\xff\xfe" + line
+    if kind == "cut":
+        return line[: len(line) // 2] + b"\n"
+    if kind == "empty":
+        return b"\n"
+    if kind == "nested":
+        return b"[" * 100_000 + b"\n"
+    value = json.loads(line)
+    for part in (value, value.get("records", [value])[-1]):
+        if kind == "float":
+            part.update({key: 1.5 for key in ("unit", "index") if key in part})
+        elif kind == "huge":
+            part.update({key: 2**70 for key in ("unit", "index", "at") if key in part})
+        elif kind == "outside" and "file" in part:
+            part["file"] = "../" + part["file"]
+        elif kind == "keys":
+            part.pop("file", None)
+        elif kind == "kind":
+            part["file"] = ["x"]
+        elif kind == "sum" and "sha256" in part:
+            part["sha256"] = None
+    return json.dumps(value if kind != "list" else [value]).encode() + b"\n"
+
+
+DAMAGES = ("bytes", "cut", "empty", "nested", "float", "huge", "outside", "keys", "kind", "sum", "list")
+
+
+@pytest.mark.parametrize("kind", DAMAGES)
+def test_a_damaged_line_of_a_journal(kind, job, tmp_path):
+    rendered(job, tmp_path / "calm")
+    rendered(job, tmp_path / "out", rank=(0, 2))
+    (journal,) = (tmp_path / "out").glob(".work/*/journal.jsonl")
+    first, *rest = journal.read_bytes().splitlines(keepends=True)
+    assert rest
+    journal.write_bytes(b"".join([damage(first, kind), *rest]))
+    said = []
+    assert rendered(job, tmp_path / "out", said=said) == 0
+    assert [sentence for sentence in said if f"{journal}, line 1 " in sentence and "rendered again" in sentence]
+    assert contents(tmp_path / "out") == contents(tmp_path / "calm")
+
+
+@pytest.mark.parametrize("kind", DAMAGES)
+def test_a_damaged_line_of_the_manifest(kind, job, tmp_path):
+    out = tmp_path / "out"
+    rendered(job, out)
+    calm = contents(out)
+    lines = (out / "manifest.jsonl").read_bytes().splitlines(keepends=True)
+    lines[3] = damage(lines[3], kind)
+    (out / "manifest.jsonl").write_bytes(b"".join(lines))
+    with pytest.raises(NanoBraggError, match=r"manifest\.jsonl") as error:
+        verify(out)
+    assert "\n" not in str(error.value)
+    said = []
+    assert rendered(job, out, said=said) == 0
+    assert [sentence for sentence in said if "manifest.jsonl, line 4 " in sentence]
+    assert contents(out) == calm
+    assert verify(out) == 6
+
+
+@pytest.mark.parametrize("change", ["a line less", "a line twice", "another order", "nothing", "more"])
+def test_lines_of_the_manifest_that_are_gone_or_too_many(change, job, tmp_path):
+    out = tmp_path / "out"
+    rendered(job, out)
+    calm = contents(out)
+    lines = (out / "manifest.jsonl").read_bytes().splitlines(keepends=True)
+    changed = {
+        "a line less": lines[:-1],
+        "a line twice": [*lines[:2], *lines[1:]],
+        "another order": lines[::-1],
+        "nothing": [],
+        "more": [*lines, b"{}\n"],
+    }[change]
+    (out / "manifest.jsonl").write_bytes(b"".join(changed))
+    with pytest.raises(NanoBraggError, match=r"manifest\.jsonl"):
+        verify(out)
+    if change in ("a line less", "nothing", "more"):
+        assert rendered(job, out) == 0
+        assert contents(out) == calm
+
+
+def test_images_that_are_not_where_the_manifest_says(job, tmp_path):
+    import h5py
+
+    out = tmp_path / "out"
+    rendered(job, out)
+    for change in ("group", "shape", "kind"):
+        with h5py.File(out / "images_000001.h5", "w") as file:
+            if change == "group":
+                file.create_group("images")
+            elif change == "shape":
+                file["images"] = 5
+            else:
+                file["images"] = ["a", "b"]
+        with pytest.raises(NanoBraggError, match=r"images_000001\.h5"):
+            verify(out)
+
+
+def test_a_damaged_job_file_is_not_taken_for_this_job(job, tmp_path):
+    out = tmp_path / "out"
+    rendered(job, out)
+    (out / "job.json").write_bytes(b"\xff{")
+    with pytest.raises(NanoBraggError, match="another job"):
+        rendered(job, out)
+    assert verify(out) == 6
+
+
+def test_a_journal_that_cannot_be_written_to_its_end(job, tmp_path):
+    """A short write is undone: the journal ends with a whole line."""
+    from nanobragg_py.batch.images import Maker
+    from nanobragg_py.batch.store import Store, Writer
+
+    output = Output(tmp_path / "out", per_file=2)
+    maker = Maker(job)
+    store = Store(maker, output)
+    writer = Writer(maker, output)
+    writer.unit(0)
+    before = Path(writer.path("journal.jsonl")).read_bytes()
+
+    class Full:
+        def __init__(self, file):
+            self.file, self.calls = file, 0
+
+        def write(self, data):
+            self.calls += 1
+            if self.calls > 1:
+                raise OSError(28, "No space left on device")
+            return self.file.write(data[:10])
+
+    writer._journal = Full(writer._journal)
+    with pytest.raises(NanoBraggError, match="no space left"):
+        writer.unit(1)
+    assert Path(writer.path("journal.jsonl")).read_bytes() == before
+    assert list(store.done()) == [0]
+
+
+def test_two_runs_in_one_folder(job, tmp_path):
+    """The second says so and waits; both end well and the files are those of one."""
+    job.write_text(JOB.replace("repeat = 6", "repeat = 60").replace("-detpixels 16", "-detpixels 300"))
+    words = [sys.executable, "-c", "import sys; from nanobragg_py.cli.main import main; sys.exit(main())", "batch"]
+    words += [str(job), "--out", str(tmp_path / "out"), "--workers", "1", "--per-file", "2"]
+    first = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    while not list(tmp_path.glob("out/.work/*")):
+        assert first.poll() is None
+        time.sleep(0.01)
+    second = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    said = second.communicate(timeout=120)[1]
+    assert "another run is writing into" in said
+    assert (first.wait(), second.returncode) == (0, 0), said
+    first.communicate()
+    assert verify(tmp_path / "out") == 60
+    assert [entry["index"] for entry in manifest(tmp_path / "out")] == list(range(60))
+
+
+@pytest.mark.parametrize(("name", "status"), [("SIGINT", 130), ("SIGTERM", 143), ("SIGHUP", 129)])
+def test_a_signal_leaves_whole_files_and_notes(name, status, job, tmp_path):
+    import signal
+
+    job.write_text(JOB.replace("repeat = 6", "repeat = 60").replace("-detpixels 16", "-detpixels 300"))
+    words = [sys.executable, "-c", "import sys; from nanobragg_py.cli.main import main; sys.exit(main())", "batch"]
+    words += [str(job), "--out", str(tmp_path / "out"), "--workers", "1", "--per-file", "2"]
+    process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    while not list(tmp_path.glob("out/images_*.h5")):
+        assert process.poll() is None
+        time.sleep(0.01)
+    process.send_signal(getattr(signal, name))
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == status
+    assert [line for line in said.splitlines() if "warning" not in line] == ["nanobragg-py batch: interrupted"]
+    for path in (tmp_path / "out").rglob("*"):
+        if path.is_file() and ".work" in path.parts:
+            assert path.name == "journal.jsonl" and path.read_bytes().endswith(b"\n")
+        assert not path.name.endswith(".part")
