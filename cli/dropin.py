@@ -13,8 +13,8 @@ from .console import Clock, answer, complain, guard, say, warn, write
 
 #: threads that are started before there is work for them
 EARLY_THREADS = 8
-#: seconds that are announced
-LONG = 1800.0
+#: minutes that are announced
+LONG_MINUTES = 1.0
 
 
 def main(argv):
@@ -73,14 +73,14 @@ def run(argv):
 
 
 def tell_of_time(experiment, options):
-    """Say so before hours are spent."""
+    """Say so before long times are spent."""
     from ..render.backends import expected_seconds, steps_of
 
-    seconds = expected_seconds(experiment, options.threads)
-    if seconds > LONG:
+    minutes = expected_seconds(experiment, options.threads) / 60.0
+    if minutes > LONG_MINUTES:
         warn(
             f"{steps_of(experiment):.3g} steps (pixels, sub-pixels, sources, domains, phi steps, layers) are expected "
-            f"to take {seconds / 3600:.2g} hours; Ctrl-C stops, and -roi, -oversample and -detpixels make it less"
+            f"to take {minutes:.2g} minutes or more; Ctrl-C stops, and -roi, -oversample and -detpixels make it less"
         )
 
 
