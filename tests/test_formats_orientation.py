@@ -47,6 +47,47 @@ def test_xds_and_back(tmp_path, name):
     same_place(crystal(name), xds.read_xparm(path), 1e-6)
 
 
+def old_xparm(crystal):
+    """The file as XDS wrote it before 2010: no name, the detector before the crystal."""
+    lines = xds.xparm_text(crystal).splitlines()
+    start, beam, cell, *axes, segment, place, fast, slow, normal = lines[1:12]
+    orgx, orgy, distance = place.split()
+    size = " ".join(segment.split()[1:])
+    return "\n".join([start, beam, size, f"{distance} {orgx} {orgy}", fast, slow, normal, cell, *axes]) + "\n"
+
+
+@pytest.mark.parametrize("name", GIVEN)
+def test_xds_before_2010(tmp_path, name):
+    from images import tool
+
+    path = tmp_path / "XPARM.XDS"
+    path.write_text(old_xparm(crystal(name)))
+    same_place(crystal(name), xds.read_xparm(path), 1e-6)
+    (tmp_path / "GXPARM.XDS").write_text(xds.xparm_text(crystal(name)).replace("XPARM", "GXPARM"))
+    old, new = (tool("matrix", tmp_path / file, "--to", "mosflm") for file in ("XPARM.XDS", "GXPARM.XDS"))
+    assert old[0] == 0 and old == new
+
+
+@pytest.mark.parametrize(
+    ("line", "text", "says"),
+    [
+        (3, "200.0 10.0", "line 4 of XPARM.XDS does not have the 3 numbers"),
+        (8, "nan 1 2", "line 9 of XPARM.XDS does not have the 3 numbers"),
+        (7, "1e400 40 50 60 80 95 110", "line 8 of XPARM.XDS does not have the 7 numbers"),
+        (2, "0 70 0.5 0.5", "no usable wavelength, directions, pixels"),
+        (7, "400 40 50 60 80 95 110", "space group"),
+    ],
+)
+def test_broken_xds_before_2010(tmp_path, line, text, says):
+    from images import tool
+
+    lines = old_xparm(crystal()).splitlines()
+    lines[line] = text
+    (tmp_path / "XPARM.XDS").write_text("\n".join(lines))
+    status, _, err = tool("matrix", "XPARM.XDS", folder=tmp_path)
+    assert status == 2 and says in err and err.count("\n") == 1
+
+
 @pytest.mark.parametrize("convention", ["MOSFLM", "XDS", "DIALS", "ADXV"])
 def test_mat_and_back(tmp_path, convention):
     path = tmp_path / "A.mat"

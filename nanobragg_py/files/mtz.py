@@ -277,8 +277,9 @@ def _unmerged(columns, label, intensities):
         raise NanoBraggError(f"column {columns.isym} of {columns.name} has a flag that is none")
     flags = flags.astype(np.int64)
     whole = flags < 256
-    # even numbers are those of mates
-    hkl = np.where((flags % 256 % 2 == 0)[:, None], -1.0, 1.0) * columns.hkl()
+    # even numbers are those of mates; 0 says that the indices are those that were measured
+    mates = (flags % 256 > 0) & (flags % 2 == 0)
+    hkl = np.where(mates[:, None], -1.0, 1.0) * columns.hkl()
     warnings = ()
     if not whole.all():
         if not whole.any():

@@ -13,40 +13,55 @@ from ..registry import OrientationFormat
 
 #: how many numbers there are on the second line and those after it
 COUNTS = (6, 4, 7, 3, 3, 3, 5, 3, 3, 3, 3)
+#: the same of XDS before 2010, from the first line on: the detector first, then the crystal
+OLD_COUNTS = (6, 4, 4, 3, 3, 3, 3, 7, 3, 3, 3)
+_NAMES = ("XPARM.XDS", "GXPARM.XDS")
 
 
 def is_xparm(text):
-    """Whether a text begins as an XPARM.XDS or GXPARM.XDS file of XDS since 2012 does."""
-    return text.split(None, 1)[:1] in (["XPARM.XDS"], ["GXPARM.XDS"])
+    """Whether a text begins as an XPARM.XDS or GXPARM.XDS file: by name, or, of old, by the numbers on its lines."""
+    lines = [line.split() for line in text.splitlines()[:2]]
+    return text.split(None, 1)[:1] in ([name] for name in _NAMES) or _is_old(lines)
+
+
+def _is_old(lines):
+    """Whether lines of words begin as an XPARM.XDS file did before 2010; no other kind of orientation does."""
+    if tuple(map(len, lines[:2])) != OLD_COUNTS[:2]:
+        return False
+    try:
+        return all(float(word) is not None for line in lines[:2] for word in line)
+    except ValueError:
+        return False
 
 
 def read_xparm(path):
     """The OrientedCrystal of an XPARM.XDS or GXPARM.XDS file, with its detector; NanoBraggError for what is none."""
     try:
         with open(path, encoding="utf-8-sig", errors="replace") as file:
-            lines = file.read().splitlines()
-    except OSError as error:
+            lines = [line.split() for line in file.read(65536).lstrip().splitlines()]
+    except (OSError, ValueError) as error:
         raise cannot_read(path, error, "give an XPARM.XDS file") from None
-    if not lines or not is_xparm(lines[0]):
-        raise NanoBraggError(f"{path} is no XPARM.XDS file of XDS since 2012: its first line does not say so")
-    rows = []
-    for number, count in enumerate(COUNTS, 1):
-        try:
-            row = [float(word) for word in lines[number].split()]
-        except (IndexError, ValueError):
-            row = []
-        if len(row) != count:
-            raise NanoBraggError(f"line {number + 1} of {path} does not have the {count} numbers of an XPARM.XDS file")
-        rows.append(row)
-    (_, phi, osc, *axis), (wavelength, *beam), (group, *_), a, b, c, segment, place, fast, slow, _ = rows
-    _, nx, ny, qx, qy = segment
-    orgx, orgy, distance = place
+    if _is_old(lines):
+        (_, phi, osc, *axis), (wavelength, *beam), size, place, fast, slow, _, cell, *axes = _rows(
+            path, lines, OLD_COUNTS, 1
+        )
+        nx, ny, qx, qy = size
+        distance, orgx, orgy = place
+    elif lines and lines[0] and lines[0][0] in _NAMES:
+        (_, phi, osc, *axis), (wavelength, *beam), cell, *axes, segment, place, fast, slow, _ = _rows(
+            path, lines[1:], COUNTS, 2
+        )
+        _, nx, ny, qx, qy = segment
+        orgx, orgy, distance = place
+    else:
+        raise NanoBraggError(f"{path} is no XPARM.XDS file: neither its name nor its numbers are on its first lines")
+    group = cell[0]
     if qx != qy:
         raise NanoBraggError(f"{path} has pixels of {qx:g} x {qy:g} mm; nanoBragg's are square")
-    finite = all(np.isfinite(row).all() for row in rows)
-    vectors = all(any(vector) for vector in (beam, axis, fast, slow))
-    if not (finite and vectors and wavelength > 0 and qx > 0 and np.linalg.det([a, b, c]) != 0):
-        raise NanoBraggError(f"{path} has no usable wavelength, directions, pixels or cell axes")
+    vectors = any(beam) and any(axis) and np.cross(fast, slow).any()
+    whole = all(1 <= count < 2**31 for count in (nx, ny)) and 1 <= group <= 230
+    if not (vectors and whole and wavelength > 0 and qx > 0 and np.linalg.det(axes) != 0):
+        raise NanoBraggError(f"{path} has no usable wavelength, directions, pixels, space group or cell axes")
     fast, slow = (np.asarray(v) / np.linalg.norm(v) for v in (fast, slow))
     origin = distance * np.cross(fast, slow) - (orgx - 0.5) * qx * fast - (orgy - 0.5) * qx * slow
     # XDS counts phi from the first image's start; crystal axes are those at phi 0
@@ -63,7 +78,23 @@ def read_xparm(path):
         fpixels=int(nx),
         spixels=int(ny),
     )
-    return OrientedCrystal(A=np.linalg.inv([a, b, c]), geometry=geometry, space_group=int(group))
+    return OrientedCrystal(A=np.linalg.inv(axes), geometry=geometry, space_group=int(group))
+
+
+def _rows(path, lines, counts, first):
+    """The finite numbers of lines of words. first: the number of the first line in the file."""
+    rows = []
+    for number, count in enumerate(counts):
+        try:
+            row = [float(word) for word in lines[number]]
+        except (IndexError, ValueError):
+            row = []
+        if len(row) != count or not np.isfinite(row).all():
+            raise NanoBraggError(
+                f"line {number + first} of {path} does not have the {count} numbers of an XPARM.XDS file"
+            )
+        rows.append(row)
+    return rows
 
 
 def _unit(vector):
