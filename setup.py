@@ -83,6 +83,7 @@ EXTENSIONS = [
     module("kernels.files.hkltext", *FAST),
     module("kernels.files.imagefile", *FAST, *EXACT, *CLIPPING, "-fno-trapping-math"),
     module("kernels.noise.random", *FAST, *EXACT),
+    module("kernels.noise.detector", *FAST, *EXACT, "-fno-math-errno"),
 ]
 # The level modules of a name share one source; only the name of the module's initialiser differs.
 BY_LEVEL = [

@@ -17,6 +17,7 @@ _PUBLIC = {
     "Experiment": "api",
     "FieldError": "errors",
     "NanoBraggError": "errors",
+    "Response": "render.response",
     "Sampling": "experiment.parts",
     "Statistics": "render.simulate",
     "StructureFactors": "experiment.resolved",
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
     from .orientation import rotation_to_missets as rotation_to_missets
     from .orientation import split_UB as split_UB
     from .render.images import add_noise as add_noise
+    from .render.response import Response as Response
     from .render.simulate import Statistics as Statistics
 
 

@@ -78,7 +78,6 @@ def simulate(
     return out, statistics(experiment, renderer, job, out, sums)
 
 
-
 def new_image(shape):
     """A zeroed float32 image of shape (slow, fast); raises NanoBraggError when it does not fit into memory."""
     try:
