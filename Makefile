@@ -2,8 +2,13 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-SOURCES := setup.py pyproject.toml $(shell find nanobragg_py kernels cli \
-    -name '*.py' -o -name '*.pyx' -o -name '*.pxd' -o -name '*.h' -o -name '*.cu' -o -name nanoBragg -o -name noisify)
+PIP = $(BIN)/python -P -m pip --quiet --disable-pip-version-check
+WHEELS := build/wheels
+# those of kernels/formulas/shapes are parts of shapes.h
+HEADERS = $(wildcard kernels/*/*.h) kernels/formulas/shapes/shapes.h
+CUDA = $(wildcard kernels/*/*.cu)
+SOURCES := setup.py pyproject.toml MANIFEST.in README.md $(shell find nanobragg_py kernels cli \
+    -name '*.py' -o -name '*.pyi' -o -name '*.pxi' -o -name '*.pyx' -o -name '*.pxd' -o -name '*.h' -o -name '*.cu' -o -name nanoBragg -o -name noisify)
 
 .PHONY: help setup example test lint bench docs site clean
 
@@ -11,7 +16,7 @@ help:
 	@echo "make example   set up and render the example image"
 	@echo "make test      set up and run the checks of style and the tests"
 	@echo "make setup     the environment in $(VENV), with the package in it"
-	@echo "make lint      ruff and cython-lint"
+	@echo "make lint      the checks of style"
 	@echo "make bench     the benchmarks"
 	@echo "make docs      write the generated pages of docs/ anew"
 	@echo "make site      the documentation as a site, in site/, with every link checked"
@@ -19,21 +24,34 @@ help:
 
 setup: $(VENV)/installed
 
-# The package is installed, not linked: what is tested is what users get.
+# The source archive is unpacked, a wheel is made of it, and that is installed: what is tested is what users get, and
+# tests/test_install.py takes the same wheel. Objects are kept, so that only what changed is compiled.
 $(VENV)/installed: $(SOURCES)
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check '.[test]'
+	$(PIP) install build setuptools cython
+	rm -rf build/archive $(WHEELS)
+	mkdir -p build/objects build/archive
+	$(BIN)/python -P -m build --no-isolation --sdist --outdir build/archive . >/dev/null
+	tar -xzf build/archive/*.tar.gz -C build/archive --strip-components=1
+	ln -s ../objects build/archive/build
+	$(PIP) wheel --no-deps --wheel-dir $(WHEELS) build/archive
+	$(PIP) uninstall --yes nanobragg-py 2>/dev/null
+	$(PIP) install "$$(echo $(WHEELS)/*.whl)[test]"
 	touch $@
 
 example: setup
 	NANOBRAGG=$(CURDIR)/$(BIN)/nanoBragg PYTHON=$(CURDIR)/$(BIN)/python examples/rotation.sh
 
+# as many tests at a time as there are processors; those of a module together, for what they share
 test: setup lint
-	$(BIN)/pytest
+	NANOBRAGG_WHEELS=$(CURDIR)/$(WHEELS) $(BIN)/pytest -n auto --dist loadscope
 
 lint: setup
 	$(BIN)/ruff check
 	PATH=$(CURDIR)/$(BIN):$$PATH cython-lint kernels nanobragg_py/flags
+	! grep -nE '	|[[:space:]]$$|.{121}' $(HEADERS) $(CUDA)
+	for header in $(HEADERS); do $(CC) -x c -fsyntax-only -Wall -Wextra -Wno-unused-parameter -Wno-psabi -Werror \
+	    -Ikernels/formulas -Ikernels/loops -Ikernels/noise $$header || exit 1; done
 
 bench: setup
 	$(BIN)/python benchmarks/run.py --scaling --json benchmarks.json --plot benchmarks.png

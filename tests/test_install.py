@@ -6,6 +6,7 @@ import subprocess
 import sys
 import sysconfig
 import tarfile
+import time
 import venv
 import zipfile
 from pathlib import Path
@@ -19,6 +20,8 @@ CRYSTAL = ["-cell", "50", "60", "70", "90", "90", "90", "-default_F", "10", "-de
 NOT_OURS = (".git", ".venv", "build", "dist", "*.egg-info", "__pycache__", "*.so", ".*_cache")
 #: folders of the package as they lie in the tree -> as they are installed
 PACKAGES = {"kernels": "nanobragg_py/kernels", "cli": "nanobragg_py/cli"}
+#: modules of this time are newer than whatever a build translates or finds
+LATER = int(time.time()) + 86400
 
 pytestmark = pytest.mark.install
 
@@ -51,9 +54,10 @@ def unpacked(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def wheel(unpacked, tmp_path_factory):
-    """A wheel built from the source archive, with the build tools of this environment."""
-    place = tmp_path_factory.mktemp("wheel")
-    run(sys.executable, "-m", "pip", "wheel", "--no-build-isolation", "--no-deps", "--wheel-dir", place, unpacked)
+    """The wheel that `make setup` built from the source archive; without it, one that is built here in the same way."""
+    place = Path(os.environ.get("NANOBRAGG_WHEELS") or tmp_path_factory.mktemp("wheel"))
+    if "NANOBRAGG_WHEELS" not in os.environ:
+        run(sys.executable, "-m", "pip", "wheel", "--no-build-isolation", "--no-deps", "--wheel-dir", place, unpacked)
     (path,) = place.glob("*.whl")
     return path
 
@@ -125,12 +129,15 @@ def test_wheel_in_a_fresh_environment(wheel, runner, tmp_path):
 def test_editable_install(unpacked, wheel, runner, tmp_path):
     """The modules compiled for the wheel are put where a build in place has them: nothing is compiled anew."""
     copy = tmp_path / "tree"
-    shutil.copytree(unpacked, copy, symlinks=True, ignore=shutil.ignore_patterns("lib.*", "temp.*", "bdist.*"))
+    shutil.copytree(unpacked, copy, ignore=shutil.ignore_patterns("build"))
+    placed = set()
     with zipfile.ZipFile(wheel) as archive:
         for name in archive.namelist():
             if name.endswith(".so"):
                 target = copy / (name.removeprefix("nanobragg_py/") if "/kernels/" in name else name)
                 target.write_bytes(archive.read(name))
+                os.utime(target, (LATER, LATER))
+                placed.add(target)
     python, packages = environment(tmp_path / "fresh")
     # the build tools are those of this environment
     pip_into(
@@ -141,6 +148,7 @@ def test_editable_install(unpacked, wheel, runner, tmp_path):
         copy,
         PYTHONPATH=str(Path(setuptools.__file__).parent.parent),
     )
+    assert {*copy.rglob("*.so")} == placed and all(path.stat().st_mtime == LATER for path in placed)
     assert not (packages / "kernels").exists() and not (packages / "cli").exists()
     code = "import nanobragg_py.flags.parser as p, nanobragg_py.kernels.loops.job; print(p.__file__)"
     where = run(python, "-c", code, cwd=tmp_path)

@@ -5,6 +5,7 @@ class HklRows:
     count: int
     non_integer: list[tuple[int, float, int]]
     out_of_range: tuple[int, float, int] | None
+    end: int
     @property
     def bounds(self) -> tuple[int, int, int, int, int, int]: ...
     def fill(self, table: Buffer) -> int: ...

@@ -32,8 +32,8 @@ NB_FN void nb_sincos(double x, double *s, double *c)
     *c = 1.0 - 2.0 * sn * sn;
 }
 
-/* Curved detector: the beam spot at `distance`, turned about the slow axis by y/distance and then about the fast axis by
- * z/distance, y and z being the flat position's laboratory coordinates read as arc lengths (as in the reference). */
+/* Curved detector: the beam spot at `distance`, turned about the slow axis by y/distance and then about the fast axis
+ * by z/distance, y and z being the flat position's laboratory coordinates read as arc lengths (as in the reference). */
 NB_FN void nb_curve(const double *beam, const double *fast, const double *slow, double distance, double *x, double *y,
                     double *z)
 {
@@ -73,8 +73,8 @@ NB_FN int nb_passes_dmin(double dmin, const double *q)
 }
 
 /* Kahn's polarization factor (Kahn et al., J. Appl. Cryst. 15, 330, 1982): cos 2theta = c; e and b are the diffracted
- * direction's components along the E and B vectors of the incident beam, cos 2 psi = (e^2 - b^2)/(e^2 + b^2), and 1 where
- * both are 0 (the axis lies along the beam), as psi = 0 gives. */
+ * direction's components along the E and B vectors of the incident beam, cos 2 psi = (e^2 - b^2)/(e^2 + b^2), and 1
+ * where both are 0 (the axis lies along the beam), as psi = 0 gives. */
 NB_FN double nb_polarization(double kahn, double c, double e, double b)
 {
     double q = (e * e - b * b + 1e-300) / (e * e + b * b + 1e-300);

@@ -16,8 +16,8 @@ typedef const float *__restrict nb_inf;
 typedef int *__restrict nb_outi;
 typedef const int *__restrict nb_ini;
 
-/* inverse[i] = unit/sqrt((along + step place[i])^2 + off) to the last bit or two, for i < n, a multiple of 8; the roots lie
- * between 1e-15 and 1e15, and arrays at multiples of 64 bytes. AVX-512 estimates a double's inverse root to 14 bits
+/* inverse[i] = unit/sqrt((along + step place[i])^2 + off) to the last bit or two, for i < n, a multiple of 8; the roots
+ * lie between 1e-15 and 1e15, and arrays at multiples of 64 bytes. AVX-512 estimates a double's inverse root to 14 bits
  * without the divider; one step of fourth order makes up for the rest. */
 NB_FN void nb_inverse_lengths(int n, double along, double step, double off, double unit, nb_in place,
                               nb_out inverse)

@@ -1,8 +1,8 @@
 /* The image on a CUDA device: a block renders a segment of a row, a thread NB_PIXELS pixels of it.
  *
- * Compile-time choices (see nanobragg_py/render/gpu/modules.py): NB_KIND, the lattice transform; NB_STRUCTURE, where structure
- * factors come from; NB_CURVED, a curved detector; NB_SINGLE, lattice transforms in float32. What only the outer loops
- * ask for (layers, sub-pixels, corrections for each contribution) is looked up as they run.
+ * Compile-time choices (see nanobragg_py/render/gpu/modules.py): NB_KIND, the lattice transform; NB_STRUCTURE, where
+ * structure factors come from; NB_CURVED, a curved detector; NB_SINGLE, lattice transforms in float32. What only the
+ * outer loops ask for (layers, sub-pixels, corrections for each contribution) is looked up as they run.
  *
  * As on the CPU a Miller index on a flat detector is inv_airpath*(P + Q*i) - R. A chunk of P, Q, R is worked out by the
  * block together and kept in shared memory, where every thread reads the same nine numbers at the same time. A pixel's
@@ -162,7 +162,7 @@ extern "C" __global__ void __launch_bounds__(NB_THREADS, 3)
     __shared__ __align__(16) double chunk[NB_CHUNK * NB_ROW];
     __shared__ nb_statistics tally[NB_THREADS];
     const int thread = threadIdx.x, slow = first_slow + blockIdx.y, segment = p.fast_min + blockIdx.x * NB_SEGMENT;
-    /* One source at a time where a pixel's work depends on it; else all run through one list, if an int can count it. */
+    /* One source at a time where a pixel's work depends on it; else all in one list, if an int can count it. */
     const int by_source = NB_CURVED || p.weight_thick || p.weight_polar || p.weight_omega || p.dmin > 0.0 ||
                           (double)p.sources * p.orientations > 1e9;
     const int groups = by_source ? p.sources : 1, members = by_source ? p.orientations : p.sources * p.orientations;

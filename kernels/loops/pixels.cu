@@ -20,10 +20,10 @@ extern "C" __global__ void nb_smv_pixels(const float *image, long long rows, int
     pixels[i] = fast >= fast_min && fast <= fast_max ? nb_smv_pixel(image[i], scale, adc) : 0;
 }
 
-/* One block a row: Poisson noise from the counter-based stream. image, pixels: as above, row 0 being row first_slow of the
- * whole image; found: one a row. Block: NB_THREADS. */
-extern "C" __global__ void nb_noise(const float *image, int first_slow, int width, int fast_min, int fast_max, double adc,
-                                    unsigned int key_low, unsigned int key_high, unsigned short *pixels,
+/* One block a row: Poisson noise from the counter-based stream. image, pixels: as above, row 0 being row first_slow of
+ * the whole image; found: one a row. Block: NB_THREADS. */
+extern "C" __global__ void nb_noise(const float *image, int first_slow, int width, int fast_min, int fast_max,
+                                    double adc, unsigned int key_low, unsigned int key_high, unsigned short *pixels,
                                     nb_noise_row *found)
 {
     __shared__ nb_noise_row tally[NB_THREADS];

@@ -6,8 +6,8 @@
  *
  *     nb_S                          a struct: what the transforms need to know of the crystal; filled once an image
  *     nb_S_constants(x, c)          fills it from the crystal; returns the transform to use, NB_KIND_T
- *     nb_S_ends(c, brightest, form) 0, or the value of a quadratic form hh, hk, hl, kk, kl, ll beyond which spots cannot
- *                                   change a float32 pixel; brightest: the factor from F_latt^2 to photons
+ *     nb_S_ends(c, brightest, form) 0, or the value of a quadratic form hh, hk, hl, kk, kl, ll beyond which spots
+ *                                   cannot change a float32 pixel; brightest: the factor from F_latt^2 to photons
  *     nb_S_amplitude(c, h, k, l, axis)  F_latt, with its sign, straight from the definition: what is shown to people,
  *                                   and what the sequential loop sums; axis: its factors along a, b, c, if it has them
  *     nb_T_sqr(c, h, k, l)          F_latt^2 by whatever road is quickest, for the rendering loops
