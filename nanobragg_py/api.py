@@ -12,8 +12,9 @@ import os
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from .errors import FieldError, NanoBraggError
-from .experiment.options_map import field_message, from_options, to_options
+from .errors import FieldError, NanoBraggError, OptionError
+from .experiment.fields import field_error, in_fields
+from .experiment.options_map import from_options, to_options
 from .experiment.parts import Beam, Crystal, Detector, Sampling
 from .experiment.resolved import StructureFactors
 
@@ -86,11 +87,13 @@ class Experiment:
             )
             self._check_mask(setup.detector)
             resolved = resolve_experiment(setup, random, factors, source_rows=sources)
+        except OptionError as error:
+            raise field_error(error) from None
         except FieldError:
             raise
         except NanoBraggError as error:
-            raise FieldError(field_message(str(error))) from None
-        return resolved, tuple(field_message(text) for text in (*[w[1] for w in setup.warnings], *setup.remarks))
+            raise FieldError(str(error)) from None
+        return resolved, tuple(in_fields(text) for text in (*[w[1] for w in setup.warnings], *setup.remarks))
 
     def _check_mask(self, detector):
         shape = (detector.spixels, detector.fpixels)

@@ -4,6 +4,8 @@
 R_E_SQR = 7.94079248018965e-30
 #: Avogadro's number
 AVOGADRO = 6.02214179e23
+#: energy of a photon times its wavelength, eV Angstrom
+EV_ANGSTROM = 12398.42
 
 #: the named conventions: beam, fast, slow, normal, two-theta axis, polarization E-vector, spindle, pivot
 CONVENTIONS = {

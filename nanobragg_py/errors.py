@@ -20,7 +20,99 @@ class UsageError(NanoBraggError):
 
 
 class FieldError(NanoBraggError, ValueError):
-    """A value that a field of the library's records, or an argument of its functions, does not take."""
+    """A value that a field of the library's records, or an argument of its functions, does not take.
+
+    fields: the names of the fields in question, such as ``detector.distance``, as far as they are known.
+    """
+
+    def __init__(self, message, fields=()):
+        super().__init__(message)
+        self.fields = tuple(fields)
+
+
+class Sentence(str):
+    """A sentence about options, in which every front end has its own names for them.
+
+    template: names an option in braces, ``"{distance} does not take 0"``; options that go together with a plus,
+    ``{detsize_f+detsize_s}``; a value of a switch, ``{round_div=False}``; what its numbers are given in,
+    ``{distance.unit}``. values: by name, what other braces stand for, with a format where there is one (``{mu:g}``).
+
+    As a str it names flags, as the drop-in does; `named` names whatever its argument makes of options.
+    """
+
+    #: what flags options have: a function from a tuple of options and a value or None to a name and the unit of its
+    #: values; the table of flags (nanobragg_py.flags.nanobragg) states it
+    flag_name = None
+
+    def __new__(cls, template, **values):
+        self = super().__new__(cls, template.format_map(_Names(cls.flag_name, values)))
+        self.template = template
+        self.values = values
+        return self
+
+    def __reduce__(self):
+        return _sentence, (self.template, self.values)
+
+    def named(self, name_of):
+        """The text. name_of: from a tuple of options, and a value or None, to what they are called and their unit."""
+        return self.template.format_map(_Names(name_of, self.values))
+
+    @property
+    def options(self):
+        """The options that the sentence speaks of."""
+        found = []
+
+        def name_of(options, value):
+            found.extend(options)
+            return "", ""
+
+        self.named(name_of)
+        return tuple(dict.fromkeys(found))
+
+
+def _sentence(template, values):
+    return Sentence(template, **values)
+
+
+class _Name(str):
+    """What a front end calls options; unit: what their numbers are given in there."""
+
+    unit = ""
+
+
+class _Names(dict):
+    """What the braces of a template stand for."""
+
+    def __init__(self, name_of, values):
+        super().__init__(values)
+        self.name_of = name_of
+
+    def __missing__(self, key):
+        options, _, value = key.partition("=")
+        text, unit = self.name_of(tuple(options.split("+")), value or None)
+        name = _Name(text)
+        name.unit = unit
+        return name
+
+
+class OptionError(NanoBraggError):
+    """Options that make no image. Its sentence is a `Sentence`, whose template and values it is raised with."""
+
+    def __init__(self, template, **values):
+        super().__init__(template)
+        self.values = values
+
+    @property
+    def sentence(self):
+        """What is wrong, as a `Sentence`."""
+        return Sentence(self.args[0], **self.values)
+
+    def __str__(self):
+        return str(self.sentence)
+
+
+class NothingToRender(OptionError, UsageError):
+    """Options without structure factors or without a crystal."""
 
 
 #: what the errors of Python and of libraries say of a file, the most special first

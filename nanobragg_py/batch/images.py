@@ -12,7 +12,7 @@ import numpy as np
 
 from ..api import Experiment
 from ..errors import FieldError, NanoBraggError
-from ..experiment.fields import count as check_count
+from ..experiment.checks import count as check_count
 from ..flags.options import Options
 from .draws import ABOUT_THE_VALUE, ORIENTATION, noise_seed
 from .jobs import Job, flag_tokens, read_job

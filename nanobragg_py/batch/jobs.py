@@ -14,7 +14,7 @@ import shlex
 from typing import Any
 
 from ..errors import FieldError, NanoBraggError
-from ..experiment.fields import finite
+from ..experiment.checks import finite
 from ..experiment.serialize import PARTS, field_value, read_table
 from ..render.images import STREAMS
 from . import tables

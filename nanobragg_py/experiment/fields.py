@@ -1,164 +1,191 @@
-"""Checks of the values that fields of the library's records take.
+"""The table of fields: for each one the options it stands for, its default, unit, check and meaning, in one row.
 
-Each check is called with the field's name and a value that is not None, and returns the value in its plain Python type;
-it raises FieldError with one sentence that names the field.
+The rows stand in the bodies of the classes of `nanobragg_py.experiment.parts`, a line a field, and are what everything
+else that knows fields goes by: the checks and defaults of the parts, their way to `Options` and back, units in TOML,
+names in messages, the pages of the documentation. Defaults are those of `nanobragg_py.flags.options`.
 """
 
-from math import isfinite
-from numbers import Integral, Real
+from __future__ import annotations
 
-from ..errors import FieldError
+import dataclasses
+from collections.abc import Callable
+from math import pi
+from typing import Any
 
-LARGEST = 2**31 - 1
+from ..constants import EV_ANGSTROM
+from ..errors import FieldError, OptionError, Sentence
+from ..flags.names import flag_name, rule_of
+from ..flags.nanobragg import RULES
+from ..flags.options import DEFAULTS
+from ..flags.parser import OWN
+from .checks import finite
 
+NAN = float("nan")
 
-def _number(name, value):
-    # most are plain floats, and asking an abstract class takes a while
-    if type(value) is not float and (isinstance(value, bool) or not isinstance(value, Real)):
-        raise FieldError(f"{name} is {value!r}; it must be a number")
-    try:
-        number = float(value)
-    except OverflowError:  # a whole number of hundreds of digits
-        number = float("inf")
-    if not isfinite(number):
-        raise FieldError(f"{name} is {number}; it must be a finite number")
-    return number
-
-
-def finite(name, value):
-    """Any finite number."""
-    return _number(name, value)
-
-
-def positive(name, value):
-    """A finite number above 0."""
-    number = _number(name, value)
-    if not number > 0.0:
-        raise FieldError(f"{name} is {number:g}; it must be above 0")
-    return number
+#: words that stand for units, by the unit that a field is kept in; words in files may use them
+UNITS = {
+    "m": {"m": 1.0, "mm": 1e-3, "um": 1e-6, "nm": 1e-9, "A": 1e-10},
+    "rad": {"rad": 1.0, "mrad": 1e-3, "deg": pi / 180.0},
+}
+#: units of energies, in eV; a wavelength may be stated by its photons'
+ENERGY = {"eV": 1.0, "keV": 1e3}
 
 
-def nonnegative(name, value):
-    """A finite number of 0 or more."""
-    number = _number(name, value)
-    if number < 0.0:
-        raise FieldError(f"{name} is {number:g}; it cannot be below 0")
-    return number
+class Unset:
+    """How an option says "not given": test tells whether a value means that, value is what to write for it."""
+
+    def __init__(self, value: Any, test: Callable[[Any], bool]):
+        self.value = value
+        self.test = test
 
 
-def _integer(name, value):
-    whole = isinstance(value, Integral) or (isinstance(value, Real) and value == value // 1)
-    if isinstance(value, bool) or not whole:
-        raise FieldError(f"{name} is {value!r}; it must be a whole number")
-    number = int(value)
-    if abs(number) > LARGEST:
-        raise FieldError(f"{name} is {number}; it cannot be beyond {LARGEST}")
-    return number
+NEGATIVE = Unset(-1, lambda x: x < 0)
+NOT_POSITIVE = Unset(-1, lambda x: x <= 0)
+ZERO = Unset(0, lambda x: x == 0)
+NOT_A_NUMBER = Unset(NAN, lambda x: x != x)
+AUTOMATIC = Unset(2, lambda x: x == 2)
 
 
-def count(name, value):
-    """A whole number of 1 or more."""
-    number = _integer(name, value)
-    if number < 1:
-        raise FieldError(f"{name} is {number}; it must be at least 1")
-    return number
+class Way:
+    """Between a field's value and its option's: two functions. With several options, those are of each of them."""
+
+    def __init__(self, to_option: Callable[[Any], Any], to_field: Callable[[Any], Any]):
+        self.to_option = to_option
+        self.to_field = to_field
 
 
-def seed(name, value):
-    """A whole number that the reference's generator takes as a seed."""
-    return _integer(name, value)
+AS_IT_IS = Way(lambda x: x, lambda x: x)
+NEGATED = Way(lambda x: -x, lambda x: -x)
+INVERTED = Way(lambda x: not x, lambda x: not x)
+SWITCHED = Way(int, bool)
+CELLS = Way(float, lambda n: max(1, int(n)))
+EDGES = Way(lambda x: x, lambda x: max(0.0, x))
+AT_LEAST_ONE = Way(lambda x: x, lambda x: x or 1)
 
 
-def flag(name, value):
-    """True or False."""
-    if value not in (True, False):
-        raise FieldError(f"{name} is {value!r}; it must be true or false")
-    return bool(value)
+@dataclasses.dataclass
+class Field:
+    """One row of the table.
+
+    part, name: the field is ``part.name``. options: what it stands for. check: from its name and a value to the value
+    in its plain type. unit: of its numbers, a key of `UNITS` where words in files may have other units. meaning: for
+    people. unset: how its option says "not given", which is None here. way: from its value to its options' and back;
+    None: `nanobragg_py.experiment.options_map` states how. custom: it counts only with the convention CUSTOM. energy:
+    words in files may state it by an energy. default: None for what is not given, else what follows from the options'.
+    """
+
+    options: tuple[str, ...]
+    check: Callable[[str, Any], Any]
+    unit: str
+    meaning: str
+    unset: Unset | None = None
+    way: Way | None = AS_IT_IS
+    custom: bool = False
+    energy: bool = False
+    part: str = ""
+    name: str = ""
+    default: Any = None
+
+    @property
+    def full_name(self) -> str:
+        """What messages call it."""
+        return f"{self.part}.{self.name}" if self.name else self.part
+
+    def from_options(self, values: Any) -> Any:
+        """The field's value for its options', in the attributes of values."""
+        found = tuple(getattr(values, option) for option in self.options)
+        if self.unset is not None and self.unset.test(found[0]):
+            return None
+        found = tuple(self.way.to_field(value) for value in found)
+        return found[0] if len(found) == 1 else found
+
+    def to_options(self, value: Any) -> dict[str, Any]:
+        """The options that state a value, by name."""
+        if value is None:
+            return dict.fromkeys(self.options, self.unset.value)
+        values = (value,) if len(self.options) == 1 else value
+        return {option: self.way.to_option(x) for option, x in zip(self.options, values, strict=True)}
 
 
-def choice(*allowed):
-    """The check for one of a few words."""
+class _Defaults:
+    """The options' defaults as attributes."""
 
-    def check(name, value):
-        if not isinstance(value, str) or value not in allowed:
-            raise FieldError(f"{name} is {value!r}; it must be one of {', '.join(allowed)}")
-        return value
-
-    return check
+    def __getattr__(self, name):
+        return DEFAULTS[name]
 
 
-def _sequence(name, value, length):
-    try:
-        values = tuple(value)
-    except TypeError:
-        values = ()
-    if isinstance(value, str) or len(values) != length:
-        raise FieldError(f"{name} is {value!r}; it must be {length} numbers")
-    return values
+#: every row: those of structure factors, whose record is no part, and of the parts, which `Part`
+#: (nanobragg_py.experiment.parts) puts here
+FIELDS: list[Field] = [
+    Field(
+        ("hkl_file", "dump_file"),
+        finite,
+        "",
+        "None, or a table of amplitudes; see `nanobragg_py.StructureFactors`",
+        way=None,
+        part="structure_factors",
+    ),
+    Field(
+        ("default_F",),
+        finite,
+        "",
+        "amplitude of every index that is not in the table",
+        part="structure_factors",
+        name="default_F",
+        default=DEFAULTS["default_F"],
+    ),
+]
 
 
-def numbers(length, each=finite):
-    """The check for `length` values that each pass a check of their own."""
-
-    def check(name, value):
-        return tuple(each(name, number) for number in _sequence(name, value, length))
-
-    return check
-
-
-def vector(name, value):
-    """Three finite numbers that are not all 0."""
-    values = numbers(3)(name, value)
-    if not any(values):
-        raise FieldError(f"{name} is 0 0 0; it must be a direction")
-    return values
+def field(options: str, check, unit: str, meaning: str, **more: Any) -> Any:
+    """A row, for the body of a part's class: the options' names, separated by blanks, and so on as in `Field`."""
+    row = Field(tuple(options.split()), check, unit, meaning, **more)
+    if row.way is not None and row.unset is None and not row.custom:
+        row.default = row.from_options(_Defaults())
+    return dataclasses.field(default=row.default, metadata={"row": row})
 
 
-def matrix(name, value):
-    """3 x 3 finite numbers, as a tuple of rows."""
-    try:
-        rows = [tuple(row) for row in value]
-    except TypeError:
-        rows = []
-    if len(rows) != 3 or any(len(row) != 3 for row in rows):
-        raise FieldError(f"{name} must be a 3 x 3 matrix")
-    return tuple(numbers(3)(name, row) for row in rows)
+def rows_of(cls: type) -> list[Field]:
+    """The rows of a part's class."""
+    return [each.metadata["row"] for each in dataclasses.fields(cls)]
 
 
-def region(name, value):
-    """Four whole numbers: inclusive bounds along fast and slow, none of them below 0."""
-    bounds = tuple(_integer(name, number) for number in _sequence(name, value, 4))
-    if min(bounds) < 0:
-        raise FieldError(f"{name} is {bounds}; its bounds cannot be below 0")
-    return bounds
+def find(part: str, name: str) -> Field | None:
+    """The row of a field, or None."""
+    return next((row for row in FIELDS if (row.part, row.name) == (part, name)), None)
 
 
-def source_rows(name, value):
-    """One or more rows of five numbers, None (or nan) where a default stands in."""
-    rows = []
-    try:
-        given = list(value)
-    except TypeError:
-        given = []
-    for number, row in enumerate(given):
-        values = _sequence(f"{name}[{number}]", row, 5)
-        rows.append(tuple(None if x is None or x != x else finite(f"{name}[{number}]", x) for x in values))
+def field_name(options: tuple[str, ...], value: str | None = None) -> tuple[str, str]:
+    """What options, or a value of one, are called in the library, and their unit there."""
+    rows = [row for row in FIELDS if set(row.options) & set(options)]
     if not rows:
-        raise FieldError(f"{name} must be rows of X, Y, Z, weight and wavelength")
-    return tuple(rows)
+        # flags of our own, such as -backend, are keyword arguments of functions; others are the program's alone
+        rule = rule_of(RULES, options, value)
+        return (options[0], "") if rule is not None and rule.group == OWN else flag_name(RULES, options, value)
+    first, *others = rows
+    text = first.full_name + "".join(f" (or {row.name})" for row in others)
+    if value is not None:
+        text = f"{text} = {_field_value(first, value)}"
+    return text, first.unit
 
 
-def mask_pixels(name, value):
-    """An array of shape (slow, fast) that is 0 where pixels are left out: read-only uint16."""
-    import numpy as np
+def _field_value(row, value):
+    """A field's value for the one of an option that is written in a sentence."""
+    constants = {str(constant): constant for constant in (True, False)}
+    return row.way.to_field(constants.get(value, value))
 
-    pixels = np.asarray(value)
-    if pixels.ndim != 2 or pixels.dtype.kind not in "bui":
-        raise FieldError(f"{name} must be an array of whole numbers of shape (slow, fast)")
-    if pixels.dtype != np.uint16:
-        pixels = (pixels != 0).astype(np.uint16)
-    pixels = np.ascontiguousarray(pixels)
-    if pixels.flags.writeable:
-        pixels = pixels.copy()
-        pixels.flags.writeable = False
-    return pixels
+
+def in_fields(said: str | Sentence) -> str:
+    """A sentence, with the fields' names for the options it speaks of."""
+    return said.named(field_name) if isinstance(said, Sentence) else said
+
+
+def field_error(error: OptionError) -> FieldError:
+    """The library's error for one of the resolver's."""
+    rows = [row for row in FIELDS if set(row.options) & set(error.sentence.options)]
+    return FieldError(in_fields(error.sentence), fields=tuple(row.full_name for row in rows))
+
+
+def energy_wavelength(energy: float) -> float:
+    """The wavelength, m, of photons of an energy in eV."""
+    return (EV_ANGSTROM / energy) / 1e10

@@ -5,7 +5,7 @@ The drop-in prints on the way; the library and the tools use the same function a
 
 import os
 
-from ..errors import NanoBraggError
+from ..errors import NanoBraggError, OptionError
 from ..files import report
 from ..flags.options import Options
 from ..kernels.noise.random import Ran1
@@ -133,7 +133,10 @@ def read_matrix(options):
 
     matrix = read_matrix(options.matrix_file)
     if matrix is None and options.cell_lengths[0] == 0.0:
-        raise NanoBraggError(f"cannot read -mat {options.matrix_file}; give a matrix file that exists, or -cell")
+        raise OptionError(
+            "cannot read {matrix_file} {file}; give a matrix file that exists, or {cell_lengths+cell_angles}",
+            file=options.matrix_file,
+        )
     return matrix
 
 

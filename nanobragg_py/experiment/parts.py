@@ -12,6 +12,7 @@ convention, in which every axis is a coordinate axis (`nanobragg_py.constants.CO
 from __future__ import annotations
 
 import dataclasses
+import textwrap
 from collections.abc import Sequence
 from math import pi, radians
 from typing import TYPE_CHECKING, Any
@@ -20,7 +21,7 @@ from ..constants import CONVENTIONS
 from ..errors import FieldError
 from ..kernels.loops.job import SHAPES
 from ..orientation import b_matrix, rotation_to_missets
-from .fields import (
+from .checks import (
     choice,
     count,
     finite,
@@ -35,6 +36,22 @@ from .fields import (
     source_rows,
     vector,
 )
+from .fields import (
+    AT_LEAST_ONE,
+    AUTOMATIC,
+    CELLS,
+    EDGES,
+    FIELDS,
+    INVERTED,
+    NEGATED,
+    NEGATIVE,
+    NOT_A_NUMBER,
+    NOT_POSITIVE,
+    SWITCHED,
+    ZERO,
+    field,
+    rows_of,
+)
 
 if TYPE_CHECKING:
     from typing import Self
@@ -43,39 +60,29 @@ if TYPE_CHECKING:
 
 Vector = tuple[float, float, float]
 
-NAN = float("nan")
-
-
-class Unset:
-    """How an option says "not given": test tells whether a value means that, value is what to write for it."""
-
-    def __init__(self, value, test):
-        self.value = value
-        self.test = test
-
-
-NEGATIVE = Unset(-1, lambda x: x < 0)
-NOT_POSITIVE = Unset(-1, lambda x: x <= 0)
-ZERO = Unset(0, lambda x: x == 0)
-NOT_A_NUMBER = Unset(NAN, lambda x: x != x)
-
-
-def option(default, check, name=None, unset=None) -> Any:
-    """A field: its default, its check, the option it stands for (None: see `nanobragg_py.experiment.options_map`)."""
-    return dataclasses.field(default=default, metadata={"check": check, "option": name, "unset": unset})
-
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Part:
     """Base of the parts: checks fields on construction, compares by value."""
 
+    def __init_subclass__(cls):
+        """Name the rows of the class's body, list them in its docstring, and put them into the table."""
+        own = [(name, value) for name, value in vars(cls).items() if isinstance(value, dataclasses.Field)]
+        lines = []
+        for name, value in own:
+            row = value.metadata["row"]
+            row.part, row.name = cls.__name__.lower(), name
+            FIELDS.append(row)
+            text = f"{name}: {row.meaning}" + (f" ({row.unit})" if row.unit else "")
+            lines += textwrap.wrap(text, 112, initial_indent="    ", subsequent_indent="        ")
+        cls.__doc__ = "\n".join([cls.__doc__.rstrip(), "", "    Fields:", *lines, "    "])
+
     def __post_init__(self):
-        for field in dataclasses.fields(self):
-            value = getattr(self, field.name)
-            if value is None and field.default is None:
+        for row in rows_of(type(self)):
+            value = getattr(self, row.name)
+            if value is None and row.default is None:
                 continue
-            name = f"{type(self).__name__.lower()}.{field.name}"
-            object.__setattr__(self, field.name, field.metadata["check"](name, value))
+            object.__setattr__(self, row.name, row.check(row.full_name, value))
 
     def replace(self, **changes: Any) -> Self:
         """A copy with some fields changed; raises FieldError for a name that is no field."""
@@ -114,86 +121,98 @@ def same(one, other):
 class Beam(Part):
     """The incident beam.
 
-    wavelength: m. fluence: photons/m^2; a flux (photons/s) other than 0 replaces it by flux * exposure / size^2, with
-    exposure in s and size (of the square beam) in m. polarization: Kahn factor, -1 to 1; polarized: False switches the
-    polarization factor off. direction, polarization_axis (the E-vector): unit vectors, only with the detector
-    convention CUSTOM; None: (1 0 0) and (0 0 1).
-
-    dispersion: full range of wavelengths as a part of the wavelength, in dispersion_steps. hdivrange, vdivrange: full
-    ranges of directions, radians, cut in hdivsteps, vdivsteps of hdivstep, vdivstep; of each three, one or two may be
-    None and follow from the rest as the reference has it. round_divergence: cut the grid to an ellipse.
-
-    sources: None, or rows (X, Y, Z, weight, wavelength) of explicit sources, positions and wavelengths in m as seen
-    from the sample, None for a default (10 m up the beam, 1, wavelength); as in the reference, weights do not enter
-    the image.
+    A flux other than 0 replaces the fluence by flux * exposure / size^2. Of each three of range, step and number of
+    steps, one or two may be None and follow from the rest as the reference has it.
     """
 
-    wavelength: float = option(1e-10, positive, "wavelength")
-    fluence: float = option(125932015286227086360700780544.0, nonnegative, "fluence")
-    flux: float = option(0.0, nonnegative, "flux")
-    exposure: float = option(1.0, nonnegative, "exposure")
-    size: float = option(1e-4, nonnegative, "beamsize")
-    polarization: float = option(0.0, finite, "polarization")
-    polarized: bool = option(True, flag)
-    direction: Vector | None = option(None, vector)
-    polarization_axis: Vector | None = option(None, vector)
-    dispersion: float = option(0.0, nonnegative, "dispersion")
-    dispersion_steps: int | None = option(None, count, "dispsteps", NOT_POSITIVE)
-    hdivrange: float | None = option(None, nonnegative, "hdivrange", NEGATIVE)
-    hdivstep: float | None = option(None, positive, "hdivstep", NOT_POSITIVE)
-    hdivsteps: int | None = option(None, count, "hdivsteps", NOT_POSITIVE)
-    vdivrange: float | None = option(None, nonnegative, "vdivrange", NEGATIVE)
-    vdivstep: float | None = option(None, positive, "vdivstep", NOT_POSITIVE)
-    vdivsteps: int | None = option(None, count, "vdivsteps", NOT_POSITIVE)
-    round_divergence: bool = option(True, flag, "round_div")
-    sources: tuple | None = option(None, source_rows)
+    wavelength: float = field("wavelength", positive, "m", "wavelength", energy=True)
+    fluence: float = field("fluence", nonnegative, "photons/m^2", "photons through a square metre")
+    flux: float = field("flux", nonnegative, "photons/s", "instead of the fluence; 0: not given")
+    exposure: float = field("exposure", nonnegative, "s", "exposure time")
+    size: float = field("beamsize", nonnegative, "m", "edge of the square beam")
+    polarization: float = field("polarization", finite, "", "Kahn factor, -1 to 1")
+    polarized: bool = field("nopolar", flag, "", "False switches the polarization factor off", way=INVERTED)
+    direction: Vector | None = field("beam_vector", vector, "", "direction of the beam; None: 1 0 0", custom=True)
+    polarization_axis: Vector | None = field(
+        "polar_vector", vector, "", "direction of the E-vector; None: 0 0 1", custom=True
+    )
+    dispersion: float = field("dispersion", nonnegative, "", "full range of wavelengths as a part of the wavelength")
+    dispersion_steps: int | None = field("dispsteps", count, "", "wavelengths in that range", unset=NOT_POSITIVE)
+    hdivrange: float | None = field("hdivrange", nonnegative, "rad", "full range of directions", unset=NEGATIVE)
+    hdivstep: float | None = field("hdivstep", positive, "rad", "step between them", unset=NOT_POSITIVE)
+    hdivsteps: int | None = field("hdivsteps", count, "", "number of them", unset=NOT_POSITIVE)
+    vdivrange: float | None = field("vdivrange", nonnegative, "rad", "the same, vertically", unset=NEGATIVE)
+    vdivstep: float | None = field("vdivstep", positive, "rad", "the same, vertically", unset=NOT_POSITIVE)
+    vdivsteps: int | None = field("vdivsteps", count, "", "the same, vertically", unset=NOT_POSITIVE)
+    round_divergence: bool = field("round_div", flag, "", "cut the grid of directions to an ellipse")
+    sources: tuple | None = field(
+        "source_file",
+        source_rows,
+        "",
+        "None, or rows (X, Y, Z, weight, wavelength) of explicit sources, positions and wavelengths in m as seen from "
+        "the sample, None for a default (10 m up the beam, 1, wavelength); as in the reference, weights do not enter "
+        "the image",
+        way=None,
+    )
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Detector(Part):
-    """A flat (or cylindrically curved) detector; `Detector.flat` states the common case in fewer words.
+    """A flat (or cylindrically curved) detector; `Detector.flat` states the common case in fewer words."""
 
-    fpixels, spixels: pixels along fast and slow; None: as many as detsize_f, detsize_s (m) hold. pixel_size: m.
-    distance: along the beam, m; close_distance: along the normal, overrides it. convention: the program whose
-    laboratory axes and beam centre count; pivot ("beam" or "sample") and the vectors fast, slow, normal, twotheta_axis
-    only with CUSTOM. rotations: of the detector about the laboratory's x, y, z, radians; twotheta: swing about its
-    axis, radians. Xbeam, Ybeam: beam centre, m, in the convention's axes; Xclose, Yclose: near point, m; ORGX, ORGY:
-    the near point in XDS's pixels; None: the middle, as the convention has it.
-
-    thickness: of the sensor, m; thicksteps: number of its layers; mu: 1/m; None: as the reference fills them in.
-    curved: every pixel at the same distance. point_pixel: solid angle without obliquity.
-    roi: (fast min, fast max, slow min, slow max), inclusive; None: the whole detector.
-    mask: None, or uint16 of shape (slow, fast), 0 = leave the pixel out.
-    """
-
-    fpixels: int | None = option(None, count, "fpixels", ZERO)
-    spixels: int | None = option(None, count, "spixels", ZERO)
-    pixel_size: float = option(1e-4, positive, "pixel_size")
-    detsize_f: float = option(102.4e-3, positive, "detsize_f")
-    detsize_s: float = option(102.4e-3, positive, "detsize_s")
-    distance: float = option(0.1, positive, "distance")
-    close_distance: float | None = option(None, positive, "close_distance", NOT_A_NUMBER)
-    convention: str = option("MOSFLM", choice(*CONVENTIONS, "CUSTOM"), "convention")
-    pivot: str | None = option(None, choice("beam", "sample"))
-    fast: Vector | None = option(None, vector)
-    slow: Vector | None = option(None, vector)
-    normal: Vector | None = option(None, vector)
-    twotheta_axis: Vector | None = option(None, vector)
-    rotations: Vector = option((0.0, 0.0, 0.0), numbers(3))
-    twotheta: float = option(0.0, finite, "twotheta")
-    Xbeam: float | None = option(None, finite, "Xbeam", NOT_A_NUMBER)
-    Ybeam: float | None = option(None, finite, "Ybeam", NOT_A_NUMBER)
-    Xclose: float | None = option(None, finite, "Xclose", NOT_A_NUMBER)
-    Yclose: float | None = option(None, finite, "Yclose", NOT_A_NUMBER)
-    ORGX: float | None = option(None, finite, "ORGX", NOT_A_NUMBER)
-    ORGY: float | None = option(None, finite, "ORGY", NOT_A_NUMBER)
-    thickness: float = option(0.0, nonnegative, "detector_thick")
-    thicksteps: int | None = option(None, count, "detector_thicksteps", NOT_POSITIVE)
-    mu: float | None = option(None, nonnegative, "detector_mu", NEGATIVE)
-    curved: bool = option(False, flag, "curved_det")
-    point_pixel: bool = option(False, flag, "point_pixel")
-    roi: tuple[int, int, int, int] | None = option(None, region)
-    mask: Any = option(None, mask_pixels)
+    fpixels: int | None = field("fpixels", count, "", "pixels along fast; None: as many as detsize_f holds", unset=ZERO)
+    spixels: int | None = field("spixels", count, "", "pixels along slow; None: as many as detsize_s holds", unset=ZERO)
+    pixel_size: float = field("pixel_size", positive, "m", "edge of a pixel")
+    detsize_f: float = field("detsize_f", positive, "m", "edge along fast, where fpixels is None")
+    detsize_s: float = field("detsize_s", positive, "m", "edge along slow, where spixels is None")
+    distance: float = field("distance", positive, "m", "from the sample, along the beam")
+    close_distance: float | None = field(
+        "close_distance", positive, "m", "the same along the normal; overrides it", unset=NOT_A_NUMBER
+    )
+    convention: str = field(
+        "convention",
+        choice(*CONVENTIONS, "CUSTOM"),
+        "",
+        f"the program whose laboratory axes and beam centre count: {', '.join(CONVENTIONS)} or CUSTOM",
+    )
+    pivot: str | None = field(
+        "pivot", choice("beam", "sample"), "", "what rotations leave in place: beam or sample", custom=True
+    )
+    fast: Vector | None = field("fdet_vector", vector, "", "direction of the fast axis; None: 0 0 1", custom=True)
+    slow: Vector | None = field("sdet_vector", vector, "", "direction of the slow axis; None: 0 -1 0", custom=True)
+    normal: Vector | None = field("odet_vector", vector, "", "pointing away from the sample; None: 1 0 0", custom=True)
+    twotheta_axis: Vector | None = field("twotheta_axis", vector, "", "axis of twotheta; None: 0 1 0", custom=True)
+    rotations: Vector = field(
+        "detector_rotx detector_roty detector_rotz", numbers(3), "rad", "about the laboratory's x, y and z"
+    )
+    twotheta: float = field("twotheta", finite, "rad", "swing about its axis")
+    Xbeam: float | None = field(
+        "Xbeam",
+        finite,
+        "m",
+        "beam centre, X of the convention; None: the middle, as the convention has it",
+        unset=NOT_A_NUMBER,
+    )
+    Ybeam: float | None = field("Ybeam", finite, "m", "beam centre, Y of the convention", unset=NOT_A_NUMBER)
+    Xclose: float | None = field("Xclose", finite, "m", "X of the point nearest the sample", unset=NOT_A_NUMBER)
+    Yclose: float | None = field("Yclose", finite, "m", "Y of the point nearest the sample", unset=NOT_A_NUMBER)
+    ORGX: float | None = field("ORGX", finite, "pixels", "that point along fast, as XDS has it", unset=NOT_A_NUMBER)
+    ORGY: float | None = field("ORGY", finite, "pixels", "that point along slow, as XDS has it", unset=NOT_A_NUMBER)
+    thickness: float = field("detector_thick", nonnegative, "m", "thickness of the sensor")
+    thicksteps: int | None = field(
+        "detector_thicksteps", count, "", "number of its layers; None: as the reference has it", unset=NOT_POSITIVE
+    )
+    mu: float | None = field(
+        "detector_mu", nonnegative, "1/m", "attenuation coefficient; None: as the reference has it", unset=NEGATIVE
+    )
+    curved: bool = field("curved_det", flag, "", "every pixel at the same distance")
+    point_pixel: bool = field("point_pixel", flag, "", "solid angle without the obliquity of the pixel")
+    roi: tuple[int, int, int, int] | None = field(
+        "roi", region, "", "(fast min, fast max, slow min, slow max), inclusive; None: the whole detector", way=None
+    )
+    mask: Any = field(
+        "mask_file", mask_pixels, "", "None, or uint16 of shape (slow, fast), 0 = leave the pixel out", way=None
+    )
 
     def __post_init__(self):
         super().__post_init__()
@@ -239,31 +258,40 @@ class Detector(Part):
 class Crystal(Part):
     """The crystal; made with `from_cell`, `from_matrix`, `from_vectors` or `from_UB`.
 
-    lengths, angles: unit cell, Angstrom and radians. matrix: 3 x 3, columns a*, b*, c* in 1/Angstrom at phi = 0; one of
-    the two is needed, and with both, the matrix gives directions and the cell the lengths. missets: rotations about the
-    laboratory's x, then y, then z, radians, applied to either; or "random", drawn with misset_seed as -misset random
-    does (which is not uniform; see `nanobragg_py.random_rotations`).
-
-    cells: unit cells along a, b, c; sample_size: the crystal's edges along them, m, which override cells where they are
-    not 0, clipped by the beam's size. shape: square, round, gauss or tophat; fudge: its width.
-    mosaic_spread: radians, of mosaic_domains rotations drawn with mosaic_seed; None: 0, and 10 domains with a spread.
-
-    With lengths alone the orientation is the reference's: a* along x, b* in the x-y plane, slightly distorted for cells
-    that are not orthogonal, as there.
+    One of lengths and matrix is needed; with both, the matrix gives directions and the cell the lengths. With lengths
+    alone the orientation is the reference's: a* along x, b* in the x-y plane, slightly distorted for cells that are
+    not orthogonal, as there.
     """
 
-    lengths: Vector | None = option(None, numbers(3, positive))
-    angles: Vector | None = option(None, numbers(3, positive))
-    matrix: ArrayLike | None = option(None, matrix)
-    missets: Vector | str | None = option(None, lambda name, x: x if x == "random" else numbers(3)(name, x))
-    misset_seed: int | None = option(None, seed)
-    cells: tuple[int, int, int] = option((1, 1, 1), numbers(3, count))
-    sample_size: Vector = option((0.0, 0.0, 0.0), numbers(3, nonnegative))
-    shape: str = option("square", choice(*SHAPES), "shape")
-    fudge: float = option(1.0, finite, "fudge")
-    mosaic_spread: float | None = option(None, nonnegative, "mosaic_spread", NEGATIVE)
-    mosaic_domains: int | None = option(None, count, "mosaic_domains", NOT_POSITIVE)
-    mosaic_seed: int = option(12345678, seed)
+    lengths: Vector | None = field("cell_lengths", numbers(3, positive), "A", "a, b, c of the unit cell", way=None)
+    angles: Vector | None = field("cell_angles", numbers(3, positive), "rad", "alpha, beta, gamma", way=None)
+    matrix: ArrayLike | None = field("matrix_file", matrix, "1/A", "3 x 3, columns a*, b*, c* at phi = 0", way=None)
+    missets: Vector | str | None = field(
+        "misset",
+        lambda name, x: x if x == "random" else numbers(3)(name, x),
+        "rad",
+        'rotations about the laboratory\'s x, then y, then z, applied to cell or matrix; or "random", drawn as -misset '
+        "random does, which is not uniform (see `nanobragg_py.random_rotations`)",
+        way=None,
+    )
+    misset_seed: int | None = field("misset_seed", seed, "", 'of missets = "random"', way=None)
+    cells: tuple[int, int, int] = field("Na Nb Nc", numbers(3, count), "", "unit cells along a, b and c", way=CELLS)
+    sample_size: Vector = field(
+        "sample_x sample_y sample_z",
+        numbers(3, nonnegative),
+        "m",
+        "edges along a, b and c, which override cells where they are not 0, clipped by the beam's size",
+        way=EDGES,
+    )
+    shape: str = field("shape", choice(*SHAPES), "", f"one of {', '.join(SHAPES)}")
+    fudge: float = field("fudge", finite, "", "width of the spots")
+    mosaic_spread: float | None = field(
+        "mosaic_spread", nonnegative, "rad", "mosaic spread, isotropic; None: 0", unset=NEGATIVE
+    )
+    mosaic_domains: int | None = field(
+        "mosaic_domains", count, "", "mosaic domains; None: 10 with a spread", unset=NOT_POSITIVE
+    )
+    mosaic_seed: int = field("mosaic_seed", seed, "", "of the domains' rotations", way=NEGATED)
 
     def __post_init__(self):
         super().__post_init__()
@@ -335,25 +363,26 @@ class Crystal(Part):
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Sampling(Part):
-    """How the continuous things are cut into steps, and what else decides the sum.
+    """How the continuous things are cut into steps, and what else decides the sum."""
 
-    oversample: sub-pixels a side; None: as many as the crystal's size asks for. oversample_thick, _polar, _omega:
-    weight every contribution rather than the pixel. phi0: spindle angle at the start, osc: range, phistep: step,
-    radians, phisteps: number; those left out follow from the others. spindle: its axis, only with the detector
-    convention CUSTOM; None: (0 0 1). dmin: m, leaves out what diffracts beyond this resolution. interpolate: tricubic
-    interpolation of structure factors; None: where the crystal has 2 cells or fewer along an axis. water: thickness,
-    m.
-    """
-
-    oversample: int | None = option(None, count, "oversample", NOT_POSITIVE)
-    oversample_thick: bool = option(False, flag, "oversample_thick")
-    oversample_polar: bool = option(False, flag, "oversample_polar")
-    oversample_omega: bool = option(False, flag, "oversample_omega")
-    phi0: float = option(0.0, finite, "phi0")
-    osc: float | None = option(None, nonnegative, "osc", NEGATIVE)
-    phistep: float | None = option(None, nonnegative, "phistep", NEGATIVE)
-    phisteps: int | None = option(None, count, "phisteps", NEGATIVE)
-    spindle: Vector | None = option(None, vector)
-    dmin: float = option(0.0, nonnegative, "dmin")
-    interpolate: bool | None = option(None, flag)
-    water: float = option(0.0, nonnegative, "water")
+    oversample: int | None = field(
+        "oversample", count, "", "sub-pixels a side; None: as the crystal's size asks for", unset=NOT_POSITIVE
+    )
+    oversample_thick: bool = field("oversample_thick", flag, "", "absorption of every sub-step")
+    oversample_polar: bool = field("oversample_polar", flag, "", "polarization of every sub-step")
+    oversample_omega: bool = field("oversample_omega", flag, "", "solid angle of every sub-step")
+    phi0: float = field("phi0", finite, "rad", "spindle angle at the start")
+    osc: float | None = field("osc", nonnegative, "rad", "spindle rotation during the image", unset=NEGATIVE)
+    phistep: float | None = field("phistep", nonnegative, "rad", "step of the spindle", unset=NEGATIVE)
+    phisteps: int | None = field("phisteps", count, "", "number of steps", unset=NEGATIVE, way=AT_LEAST_ONE)
+    spindle: Vector | None = field("spindle_axis", vector, "", "axis of the phi rotation; None: 0 0 1", custom=True)
+    dmin: float = field("dmin", nonnegative, "m", "leaves out what diffracts beyond this resolution; 0: nothing")
+    interpolate: bool | None = field(
+        "interpolate",
+        flag,
+        "",
+        "tricubic interpolation of structure factors; None: where the crystal has 2 cells or fewer along an axis",
+        unset=AUTOMATIC,
+        way=SWITCHED,
+    )
+    water: float = field("water", nonnegative, "m", "background of so much water")

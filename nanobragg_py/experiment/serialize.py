@@ -13,38 +13,17 @@ import dataclasses
 import json
 import os
 import zlib
-from math import pi
 from typing import Any
 
 import numpy as np
 
 from ..errors import FieldError, NanoBraggError
+from .fields import ENERGY, UNITS, energy_wavelength, find
 from .parts import Beam, Crystal, Detector, Sampling
 from .resolved import StructureFactors
 
 PARTS = {"beam": Beam, "detector": Detector, "crystal": Crystal, "sampling": Sampling}
 TABLES = ("files", "embed", "omit")
-
-LENGTHS = {"m": 1.0, "mm": 1e-3, "um": 1e-6, "nm": 1e-9, "A": 1e-10}
-ANGLES = {"rad": 1.0, "mrad": 1e-3, "deg": pi / 180.0}
-#: photon energy times wavelength, eV m, as the reference has it
-ENERGY = {"eV": 12398.42e-10, "keV": 12.39842e-10}
-#: fields that words with a unit may state
-LENGTH_FIELDS = {
-    "beam": ("wavelength", "size"),
-    "detector": (
-        *("pixel_size", "detsize_f", "detsize_s", "distance", "close_distance", "thickness"),
-        *("Xbeam", "Ybeam", "Xclose", "Yclose"),
-    ),
-    "crystal": ("sample_size",),
-    "sampling": ("dmin", "water"),
-}
-ANGLE_FIELDS = {
-    "beam": ("hdivrange", "hdivstep", "vdivrange", "vdivstep"),
-    "detector": ("rotations", "twotheta"),
-    "crystal": ("angles", "missets", "mosaic_spread"),
-    "sampling": ("phi0", "osc", "phistep"),
-}
 
 
 def field_value(part: str, field: str, value: Any) -> Any:
@@ -54,11 +33,8 @@ def field_value(part: str, field: str, value: Any) -> Any:
     """
     if isinstance(value, (list, tuple)):
         return [field_value(part, field, entry) for entry in value]
-    units = {}
-    if field in LENGTH_FIELDS.get(part, ()):
-        units = LENGTHS
-    elif field in ANGLE_FIELDS.get(part, ()):
-        units = ANGLES
+    row = find(part, field)
+    units = {} if row is None else UNITS.get(row.unit, {})
     if not isinstance(value, str) or not units:
         return value
     digits, _, unit = value.strip().partition(" ")
@@ -67,10 +43,12 @@ def field_value(part: str, field: str, value: Any) -> Any:
         number = float(digits)
     except ValueError:
         return value  # a word such as "random", which the field's own check judges
-    if (part, field) == ("beam", "wavelength") and unit in ENERGY and number > 0.0:
-        return ENERGY[unit] / number
+    if row.energy and unit in ENERGY and number > 0.0:
+        return energy_wavelength(number * ENERGY[unit])
     if unit not in units:
-        raise FieldError(f"{part}.{field} is {value!r}; its unit must be one of {', '.join(units)}")
+        raise FieldError(
+            f"{row.full_name} is {value!r}; its unit must be one of {', '.join(units)}", fields=(row.full_name,)
+        )
     return number * units[unit]
 
 

@@ -11,16 +11,21 @@ from math import copysign, inf, nextafter, pi
 from sys import byteorder
 
 from ..errors import FieldError
+from ..flags.names import rule_of
 from ..flags.nanobragg import RULES
 from ..flags.options import DEFAULTS
 from ..flags.parser import UNITS
-from .options_map import VECTORS, to_options
+from .checks import vector
+from .fields import FIELDS
+from .options_map import to_options
 
+#: the vectors of CUSTOM
+_VECTORS = tuple(row.options[0] for row in FIELDS if row.custom and row.check is vector)
 #: options that need more than their rule of the table
 _SPECIAL = {
     *("convention", "pivot", "twotheta", "cell_lengths", "cell_angles", "user_cell"),
     *("misset", "misset_mode", "misset_seed", "detector_mu"),
-    *VECTORS.values(),
+    *_VECTORS,
 }
 _NAMED = {"MOSFLM": "-mosflm", "XDS": "-xds", "ADXV": "-adxv", "DENZO": "-denzo", "DIALS": "-dials"}
 
@@ -54,27 +59,14 @@ def text(value):
 
 def token(rule, value):
     """The token that a rule of the table reads as `value`."""
-    if rule.convert == "word":
+    if rule.convert in ("word", "choice"):
         return value
-    if rule.convert in ("int", "cells"):
+    if rule.convert in ("int", "cells", "count"):
         return str(int(value))
     if rule.convert == "seed":
         return str(-int(value))
     factor, divisor = UNITS[rule.convert]
     return text(inverse(lambda x: x * factor / divisor, value, value * divisor / factor))
-
-
-def _rules():
-    """For every option the rule that sets it and as little else as can be, and the switches by (option, value)."""
-    plain, switches = {}, {}
-    for rule in RULES:
-        for dest in rule.dests:
-            if dest not in plain or len(rule.dests) < len(plain[dest].dests):
-                plain[dest] = rule
-        if rule.convert is None and not rule.dests:
-            for dest, constant in rule.sets:
-                switches.setdefault((dest, constant), rule)
-    return plain, switches
 
 
 def to_args(experiment, folder=None):
@@ -84,17 +76,16 @@ def to_args(experiment, folder=None):
         experiment.beam, experiment.detector, crystal, experiment.sampling, experiment.structure_factors.default_F
     )
     args = _frame(options) + _sensor(options.detector_mu)
-    plain, switches = _rules()
     for name, default in DEFAULTS.items():
         value = getattr(options, name)
         if name in _SPECIAL or value == default or value != value:
             continue
-        if name in plain:
-            rule = plain[name]
+        rule = rule_of(RULES, (name,))
+        if rule.convert is None:
+            args.append(rule_of(RULES, (name,), str(value)).name)
+        else:
             values = value if isinstance(value, tuple) else (value,)
             args += [rule.name, *(token(rule, number) for number in values)]
-        else:
-            args.append(switches[name, value].name)
     if options.convention == "CUSTOM":
         # several flags set the pivot on the way
         args += ["-pivot", options.pivot]
@@ -128,7 +119,7 @@ def _frame(options):
         args = [] if options.convention == DEFAULTS["convention"] else [_NAMED[options.convention]]
         return args + (["-twotheta", *_degrees([options.twotheta])] if options.twotheta else [])
     args = []
-    for option in VECTORS.values():
+    for option in _VECTORS:
         args += [f"-{option}", *(text(x) for x in getattr(options, option))]
     return [*args, "-twotheta", *_degrees([options.twotheta])]
 

@@ -2,7 +2,7 @@
 
 from math import isfinite
 
-from ..errors import NanoBraggError
+from ..errors import OptionError
 from .reading import BYTE_ORDER_MARK, cannot_read
 from .scan import scan_number
 
@@ -26,11 +26,11 @@ def read_matrix(path):
     for _ in range(9):
         value, end = scan_number(text, position)
         if end == position:
-            raise NanoBraggError(f"-mat {path} begins with {len(values)} numbers; an orientation matrix has 9")
+            text = f"{{matrix_file}} {{file}} begins with {len(values)} numbers; an orientation matrix has 9"
+            raise OptionError(text, file=path)
         if not isfinite(value):
-            raise NanoBraggError(
-                f"-mat {path} has {value} as one of its numbers; an orientation matrix has 9 finite ones"
-            )
+            text = "{matrix_file} {file} has {value} as one of its numbers; an orientation matrix has 9 finite ones"
+            raise OptionError(text, file=path, value=value)
         values.append(value)
         position = end
     return tuple(values)

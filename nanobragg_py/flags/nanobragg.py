@@ -6,6 +6,7 @@ line that begins with ``-`` is compared with every rule, and several may fire; s
 
 from math import pi
 
+from ..errors import Sentence
 from .options import Options
 from .parser import INERT, OWN, Rule, Table, own, switch
 
@@ -324,6 +325,16 @@ matching_rules = TABLE.matching_rules
 nearest_flag = TABLE.nearest_flag
 unknown_flags = TABLE.unknown_flags
 warning_sentences = TABLE.warning_sentences
+
+
+def flag_name(options, value=None):
+    """What options, or a value that a switch gives them, are called, and the unit of their values; see `Sentence`."""
+    from .names import flag_name
+
+    return flag_name(RULES, options, value)
+
+
+Sentence.flag_name = staticmethod(flag_name)
 
 
 def prescan(argv):

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..errors import FieldError, NanoBraggError
-from ..experiment.options_map import field_message
+from ..errors import FieldError, NanoBraggError, OptionError
+from ..experiment.fields import in_fields
 from ..files import hkl
 from ..kernels.noise.random import Ran1
 from .backends import choose_backend, renderer_of, thread_count
@@ -79,8 +79,8 @@ def render(
             if on_device:
                 image = renderer_of("gpu", device, precision).cupy.asarray(image)
             return image, statistics
-    except NanoBraggError as error:
-        raise type(error)(field_message(str(error))) from None
+    except OptionError as error:
+        raise NanoBraggError(in_fields(error.sentence)) from None
 
 
 def new_image(shape):

@@ -2,7 +2,7 @@
 
 from math import sqrt
 
-from ..errors import NanoBraggError
+from ..errors import OptionError
 from ..kernels.loops.job import Job
 from ..kernels.memory.buffers import Buffer
 from ..records import REQUIRED, Record
@@ -59,9 +59,9 @@ def simulate(
     if backend == "auto":
         backend, _ = choose_backend(experiment, threads, compat, device)
     if sequential and backend == "gpu":
-        raise NanoBraggError(
-            "-compat c makes pixels depend on those before them where structure factors are interpolated or "
-            "-oversample_thick, _polar or _omega is given, which a GPU cannot do; use -backend cpu, or no -compat c"
+        raise OptionError(
+            "{compat} c makes pixels depend on those before them where structure factors are interpolated or "
+            "{oversample_thick}, _polar or _omega is given, which a GPU cannot do; use {backend} cpu, or no {compat} c"
         )
     renderer = renderer_of(backend, device, precision)
     job = Job(experiment, table, stale_phi=compat == "c", single=precision == "single")
@@ -84,8 +84,9 @@ def new_image(shape):
         return Buffer(shape, "f")
     except MemoryError:
         gib = shape[0] * shape[1] * 4 / 2**30
-        raise NanoBraggError(
-            f"no memory for an image of {shape[1]} x {shape[0]} pixels ({gib:.3g} GiB); use fewer with -detpixels"
+        raise OptionError(
+            f"no memory for an image of {shape[1]} x {shape[0]} pixels ({gib:.3g} GiB); "
+            "use fewer with {fpixels+spixels}"
         ) from None
 
 

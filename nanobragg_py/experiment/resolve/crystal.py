@@ -3,7 +3,7 @@
 from math import atan2, ceil, cos, isfinite, pi, sin, sqrt
 
 from ...constants import AVOGADRO
-from ...errors import NanoBraggError
+from ...errors import OptionError
 from ...vectors import cross, dot, length, rotate_xyz, scale, with_length
 from ..resolved import ResolvedCrystal
 from .detector import SMALLEST
@@ -214,7 +214,10 @@ def _resolve_size(edges, counts, samples):
     for edge, count, sample in zip(edges, counts, samples, strict=True):
         if sample > 0:
             if sample / edge > 1e15:
-                raise NanoBraggError(f"a crystal of {sample * 1000:g} mm has too many unit cells; reduce -xtalsize")
+                raise OptionError(
+                    "a crystal of {edge:g} mm has too many unit cells; reduce {sample_x+sample_y+sample_z}",
+                    edge=sample * 1000,
+                )
             count = float(ceil(sample / edge))
         cells.append(float(count) if count > 1.0 else 1.0)
     return tuple(cells)
@@ -224,7 +227,7 @@ def resolve_mosaic(options, warn):
     """The mosaic spread, radians, and the number of domains: (spread, domains)."""
     spread, domains = options.mosaic_spread, options.mosaic_domains
     if spread > LARGEST_FLOAT:
-        raise NanoBraggError("-mosaic does not take a number this large; give a spread in degrees")
+        raise OptionError("{mosaic_spread} does not take a number this large; give a spread in {mosaic_spread.unit}")
     if domains <= 0:
         if spread < 0.0:
             return 0.0, 1
@@ -256,8 +259,9 @@ def resolve_crystal(options, samples, random, misset_seed, matrix, mosaic, warn)
         return tuple(options.misset) if options.misset_mode == "angles" else None
 
     if matrix is None and not options.user_cell:
-        raise NanoBraggError(
-            f"cannot read the orientation matrix {options.matrix_file}; give one that exists, or -cell"
+        raise OptionError(
+            "cannot read the orientation matrix {file}; give one that exists, or {cell_lengths+cell_angles}",
+            file=options.matrix_file,
         )
     try:
         lattice, cell_vectors = _resolve_lattice(options, matrix, missets, warn)
@@ -265,11 +269,13 @@ def resolve_crystal(options, samples, random, misset_seed, matrix, mosaic, warn)
         if matrix is None:
             lengths, angles = cell_constants(options)
             values = " ".join(f"{x:g}" for x in (*lengths, *(angle * 180 / pi for angle in angles)))
-            raise NanoBraggError(
-                f"-cell {values} is no unit cell; give lengths in Angstrom and angles in degrees"
+            raise OptionError(
+                "{cell_lengths+cell_angles} {values} is no unit cell; give lengths in Angstrom and angles in degrees",
+                values=values,
             ) from None
-        raise NanoBraggError(
-            f"-mat {options.matrix_file} is no orientation matrix: its reciprocal vectors span no volume; correct it"
+        raise OptionError(
+            "{matrix_file} {file} is no orientation matrix: its reciprocal vectors span no volume; correct it",
+            file=options.matrix_file,
         ) from None
     edges = [length(lattice[name]) for name in "abc"]
     cells = _resolve_size(edges, (options.Na, options.Nb, options.Nc), samples)

@@ -3,13 +3,15 @@
 from math import isfinite, isnan
 
 from ...constants import CONVENTIONS
-from ...errors import NanoBraggError
+from ...errors import OptionError
 from ...vectors import cross, dot, length, rotate_axis, rotate_xyz, unit
 from ..resolved import ResolvedDetector
 from .finite import CENTRES, DIRECTIONS, DISTANCES, SIZES, out_of_reach
 from .steps import INT_MAX, ceil_to_int
 
 SMALLEST = 2.2250738585072014e-308
+#: what decides the number of pixels, in the template of a sentence
+SIZE = "{detsize_f+detsize_s}, {fpixels+spixels} or {pixel_size}"
 
 
 class Frame:
@@ -26,12 +28,10 @@ def detector_size(options):
     in_pixels = (detsize_f / pixel, detsize_s / pixel)
     shape = f"{detsize_f * 1000:g} x {detsize_s * 1000:g} mm in pixels of {pixel * 1000:g} mm"
     if in_pixels[0] * in_pixels[1] > INT_MAX or max(in_pixels) > INT_MAX:
-        raise NanoBraggError(
-            f"a detector of {shape} has more than {INT_MAX} pixels; change -detsize, -detpixels or -pixel"
-        )
+        raise OptionError(f"a detector of {{shape}} has more than {INT_MAX} pixels; change {SIZE}", shape=shape)
     fpixels, spixels = (ceil_to_int(count - 0.5) for count in in_pixels)
     if fpixels < 1 or spixels < 1:
-        raise NanoBraggError(f"a detector of {shape} has no pixels; change -detsize, -detpixels or -pixel")
+        raise OptionError(f"a detector of {{shape}} has no pixels; change {SIZE}", shape=shape)
     return detsize_f, detsize_s, fpixels, spixels
 
 
@@ -52,9 +52,9 @@ def orient(options, warn):
     else:
         *vectors, frame.pivot = CONVENTIONS[options.convention]
     beam, fast, slow, normal, twotheta_axis, polar, spindle = (tuple(float(x) for x in v) for v in vectors)
-    for flag, vector in (("-beam_vector", beam), ("-fdet_vector", fast), ("-sdet_vector", slow)):
+    for option, vector in (("beam_vector", beam), ("fdet_vector", fast), ("sdet_vector", slow)):
         if length(vector) == 0.0:
-            raise NanoBraggError(f"{flag} does not take 0 0 0; give a direction")
+            raise OptionError(f"{{{option}}} does not take 0 0 0; give a direction")
     frame.beam = unit(beam)
     frame.fast = unit(fast)
     frame.slow = unit(slow)
@@ -63,7 +63,7 @@ def orient(options, warn):
         warn("the detector's normal is not a unit vector; the cross product of its fast and slow axes is used instead")
         frame.normal = unit(cross(frame.fast, frame.slow))
         if length(frame.normal) == 0.0:
-            raise NanoBraggError("-fdet_vector and -sdet_vector are parallel; give two different directions")
+            raise OptionError("{fdet_vector} and {sdet_vector} are parallel; give two different directions")
     frame.twotheta_axis = twotheta_axis  # used as given, whatever its length
     frame.polar = unit(polar)
     frame.spindle = unit(spindle)
@@ -141,8 +141,8 @@ def place_detector(options, frame, thickness, mask, remark):
     if isnan(close_distance):
         close_distance = abs(ratio * options.distance)
     if close_distance == 0.0:
-        flag = "-distance" if isnan(options.close_distance) else "-close_distance"
-        raise NanoBraggError(f"{flag} does not take 0, where the sample is; give a distance in mm")
+        option = "distance" if isnan(options.close_distance) else "close_distance"
+        raise OptionError(f"{{{option}}} does not take 0, where the sample is; give a distance in {{{option}.unit}}")
     distance = close_distance / ratio
 
     if frame.pivot == "sample":

@@ -9,7 +9,7 @@ enter.
 from math import isfinite
 
 from ...constants import R_E_SQR
-from ...errors import NanoBraggError
+from ...errors import OptionError
 from ...vectors import length
 from .steps import INT_MAX
 
@@ -19,16 +19,16 @@ FARTHEST = 1e150
 LARGEST_INDEX = 2.0**52
 #: contributions to one pixel are counted in 64 bits
 MOST_STEPS = 2**62
-DISTANCES = "-distance (or -close_distance)"
-CENTRES = "the beam centre (-Xbeam, -Ybeam, -Xclose, -Yclose, -ORGX or -ORGY)"
-SIZES = "-pixel (or -detsize)"
-THICKNESS = "-detector_thick (or -detector_thickstep)"
-FLUENCES = "-fluence (or -flux, -exposure and -beamsize)"
-DIRECTIONS = "a vector (-twotheta_axis, -fdet_vector, -sdet_vector or -odet_vector)"
+DISTANCES = "{distance} (or {close_distance})"
+CENTRES = "the beam centre ({Xbeam}, {Ybeam}, {Xclose}, {Yclose}, {ORGX} or {ORGY})"
+SIZES = "{pixel_size} (or {detsize_f+detsize_s})"
+THICKNESS = "{detector_thick}"
+FLUENCES = "{fluence} (or {flux}, {exposure} and {beamsize})"
+DIRECTIONS = "a vector ({twotheta_axis}, {fdet_vector}, {sdet_vector} or {odet_vector})"
 
 
 def check_finite(experiment):
-    """Raise NanoBraggError where a number of a resolved experiment is not finite, or too large to compute with."""
+    """Raise OptionError where a number of a resolved experiment is not finite, or too large to compute with."""
     reach = check_reach(experiment.detector)
     check_beam(experiment.beam, experiment.crystal, reach)
     check_orientations(experiment.crystal, experiment.sampling)
@@ -37,8 +37,8 @@ def check_finite(experiment):
 
 def out_of_reach(sizes):
     """The error for a detector that lies too far away. sizes: (magnitude in m, what makes it) pairs."""
-    size, flag = max(sizes, key=lambda pair: pair[0] if pair[0] == pair[0] else float("inf"))
-    return NanoBraggError(f"{flag} puts the detector out of reach, {size:.3g} m from the beam; give a smaller number")
+    size, what = max(sizes, key=lambda pair: pair[0] if pair[0] == pair[0] else float("inf"))
+    return OptionError(f"{what} puts the detector out of reach, {size:.3g} m from the beam; give a smaller number")
 
 
 def check_reach(detector):
@@ -56,11 +56,12 @@ def check_reach(detector):
         raise out_of_reach((*sizes, (largest, DIRECTIONS)))
     attenuation = detector.thickstep * detector.mu * detector.thicksteps
     if not isfinite(attenuation) or not isfinite(attenuation * reach):
-        raise NanoBraggError(
-            "-detector_thick and -detector_abs make a sensor that cannot be computed with; give thicknesses in um"
+        raise OptionError(
+            "{detector_thick} and {detector_mu} make a sensor that cannot be computed with; "
+            "give thicknesses in {detector_thick.unit}"
         )
     if detector.curved and detector.distance == 0.0:
-        raise NanoBraggError("-curved_det needs a distance along the beam; rotate the detector less, or leave it flat")
+        raise OptionError("{curved_det} needs a distance along the beam; rotate the detector less, or leave it flat")
     return reach
 
 
@@ -68,19 +69,19 @@ def check_beam(beam, crystal, reach):
     """Wavelengths, source directions, and with them the largest Miller index."""
     wavelengths = [source[4] for source in beam.sources]
     smallest = min(abs(wavelength) for wavelength in wavelengths)
-    flag = "-lambda (or -energy)" if beam.dispersion == 0.0 else "-lambda (or -energy) and -dispersion"
+    what = "{wavelength}" if beam.dispersion == 0.0 else "{wavelength} and {dispersion}"
     if beam.divergence_steps < 0:
-        flag = "the -sourcefile"
+        what = "the {source_file}"
     if not all(isfinite(wavelength) for wavelength in wavelengths) or smallest == 0.0:
-        raise NanoBraggError(f"{flag} makes a wavelength that is 0 or infinite; give others")
+        raise OptionError(f"{what} makes a wavelength that is 0 or infinite; give others")
     if not all(isfinite(sum(direction)) for direction in beam.source_directions):
-        raise NanoBraggError("-hdivrange, -vdivrange or -sourcefile make directions that are not finite; correct them")
+        raise OptionError("{hdivrange}, {vdivrange} or {source_file} make directions that are not finite; correct them")
     longest = max(length(axis) for axis in (crystal.a, crystal.b, crystal.c))
     index = 2.0 * longest / smallest
     if index > LARGEST_INDEX or not isfinite(longest * reach / smallest):
-        flag = "-cell (or -mat)" if longest > 1e-3 else flag
-        raise NanoBraggError(
-            f"{flag} makes Miller indices of up to {index:.3g}, of which no fraction can be told; give a cell and a "
+        what = "{cell_lengths+cell_angles} (or {matrix_file})" if longest > 1e-3 else what
+        raise OptionError(
+            f"{what} makes Miller indices of up to {index:.3g}, of which no fraction can be told; give a cell and a "
             "wavelength in Angstrom"
         )
 
@@ -89,28 +90,30 @@ def check_orientations(crystal, sampling):
     """Angles, and the crystal's shape."""
     last = sampling.phi0 + sampling.phistep * sampling.phisteps
     if not isfinite(last):
-        raise NanoBraggError("-phi, -osc or -phistep make angles that are not finite; give degrees")
+        raise OptionError("{phi0}, {osc} or {phistep} make angles that are not finite; give {phi0.unit}")
     if not isfinite(sum(sampling.spindle)):
-        raise NanoBraggError("-spindle_axis makes no direction; give one")
+        raise OptionError("{spindle_axis} makes no direction; give one")
     cells = crystal.cells[0] * crystal.cells[1] * crystal.cells[2]
     shortest = max(crystal.reciprocal_lengths) if crystal.shape in ("gauss", "tophat") else 1.0
     if not isfinite(crystal.fudge * 4.0 * (cells * shortest) * (cells * shortest)):
-        raise NanoBraggError("-fudge makes a crystal that cannot be computed with; give a number around 1")
+        raise OptionError("{fudge} makes a crystal that cannot be computed with; give a number around 1")
 
 
 def check_intensity(experiment):
     """What multiplies the sum of a pixel, and how many contributions it has."""
     sampling, detector = experiment.sampling, experiment.detector
     if not isfinite(R_E_SQR * experiment.beam.fluence):
-        raise NanoBraggError(f"{FLUENCES} makes {experiment.beam.fluence:g} photons/m^2; give a smaller number")
+        raise OptionError(f"{FLUENCES} makes {experiment.beam.fluence:g} photons/m^2; give a smaller number")
     if not isfinite(experiment.water_background):
-        raise NanoBraggError("-water and the fluence make a background that is not finite; give a thickness in um")
+        raise OptionError(
+            "{water} and the fluence make a background that is not finite; give a thickness in {water.unit}"
+        )
     if max(detector.fpixels, detector.spixels) * sampling.oversample > INT_MAX:
-        raise NanoBraggError(
-            f"-oversample {sampling.oversample} makes more sub-pixels a side than {INT_MAX}; reduce it"
+        raise OptionError(
+            f"{{oversample}} {sampling.oversample} makes more sub-pixels a side than {INT_MAX}; reduce it"
         )
     if sampling.steps * detector.thicksteps > MOST_STEPS:
-        raise NanoBraggError(
+        raise OptionError(
             f"{sampling.steps * detector.thicksteps:.3g} contributions to each pixel would take years; reduce "
-            "-oversample, -phisteps, -mosaic_domains, -detector_thicksteps or the number of sources"
+            "{oversample}, {phisteps}, {mosaic_domains}, {detector_thicksteps} or the number of sources"
         )

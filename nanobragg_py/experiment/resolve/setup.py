@@ -3,7 +3,7 @@
 import time
 from math import isfinite
 
-from ...errors import NanoBraggError, UsageError
+from ...errors import NothingToRender, OptionError, Sentence
 from ...records import REQUIRED, Record
 from ..resolved import ResolvedBeam, ResolvedSampling
 from .checks import check_memory, check_numbers, remark_on_signs
@@ -22,7 +22,8 @@ class Setup(Record):
     says what was decided about interpolation. matrix_file: its name if it was read, else None. mosaic_seed,
     noise_seed: negated, as the generator wants them.
     warnings: (place, text, lines) in the order of occurrence; `report` knows the places: options, steps, cell,
-    lattice, sampling. remarks: sentences for standard error, about which the reference is silent.
+    lattice, sampling. remarks: sentences for standard error, about which the reference is silent. Texts are str, or
+    a `Sentence` where they speak of options.
     """
 
     _fields = {
@@ -47,10 +48,10 @@ def _resolve_fluence(options, warn):
     fluence, flux = options.fluence, options.flux
     if flux != 0.0 and options.exposure > 0.0 and beamsize >= 0:
         if beamsize == 0.0:
-            raise NanoBraggError("-beamsize 0 leaves no beam for -flux; give its size in mm")
+            raise OptionError("{beamsize} 0 leaves no beam for {flux}; give its size in {beamsize.unit}")
         fluence = flux * options.exposure / beamsize / beamsize
         if not isfinite(fluence):
-            raise NanoBraggError("-flux, -exposure and -beamsize make an infinite fluence; correct one of them")
+            raise OptionError("{flux}, {exposure} and {beamsize} make an infinite fluence; correct one of them")
     sample_y, sample_z = options.sample_y, options.sample_z
     if beamsize >= 0:
         if beamsize < sample_y:
@@ -68,7 +69,7 @@ def _resolve_phi(options):
     """Number of phi steps, range and step, radians."""
     phisteps, osc, phistep = fill_phi(options.phisteps, options.osc, options.phistep)
     if phisteps < 1:
-        raise NanoBraggError("-osc and -phistep make no phi step; give -phisteps, or a larger -osc")
+        raise OptionError("{osc} and {phistep} make no phi step; give {phisteps}, or a larger {osc}")
     return phisteps, osc, phistep
 
 
@@ -81,8 +82,12 @@ def _resolve_thickness(options, warn):
     if thickness > 0.0 and mu < 0.0:
         mu = 1.0 / thickness
         if not isfinite(mu):
-            raise NanoBraggError(f"-detector_thick makes a sensor of {thickness:g} m, which is none; it is in um")
-        warn("steps", f"without -detector_abs the attenuation depth is the sensor's thickness (mu = {mu:g} /m)")
+            raise OptionError(
+                "{detector_thick} makes a sensor of {metres:g} m, which is none; it is in {detector_thick.unit}",
+                metres=thickness,
+            )
+        text = "without {detector_mu} the attenuation depth is the sensor's thickness (mu = {mu:g} /m)"
+        warn("steps", Sentence(text, mu=mu))
     return layers, thickness, thickstep, mu
 
 
@@ -109,11 +114,12 @@ def _resolve_oversample(options, crystal, detector, warn):
     )
     oversample = options.oversample if options.oversample > 0 else recommended
     if oversample < recommended:
-        warn(
-            "sampling",
-            f"the crystal is up to {max(crystal.size) * 1e10:g} A wide and a pixel is {reciprocal_pixel * 1e10:g} A in "
-            f"reciprocal space, so intensity may vary across a pixel; -oversample {recommended} would resolve it",
+        text = (
+            "the crystal is up to {width:g} A wide and a pixel is {pixel:g} A in reciprocal space, so intensity may "
+            "vary across a pixel; {oversample} {recommended} would resolve it"
         )
+        sizes = {"width": max(crystal.size) * 1e10, "pixel": reciprocal_pixel * 1e10}
+        warn("sampling", Sentence(text, **sizes, recommended=recommended))
     return oversample, recommended
 
 
@@ -134,9 +140,9 @@ def resolve_setup(options, random, matrix=None, mask=None, dump_available=False,
         warnings.append((place, text, tuple(lines)))
 
     if options.hkl_file is None and not dump_available and options.default_F == 0.0:
-        raise UsageError("there are no structure factors; give -hkl or -default_F")
+        raise NothingToRender("there are no structure factors; give {hkl_file} or {default_F}")
     if options.matrix_file is None and options.cell_lengths[0] == 0.0:
-        raise UsageError("there is no crystal; give -cell or -mat")
+        raise NothingToRender("there is no crystal; give {cell_lengths+cell_angles} or {matrix_file}")
     check_numbers(options)
     remark_on_signs(options, remarks.append)
 
@@ -156,7 +162,8 @@ def resolve_setup(options, random, matrix=None, mask=None, dump_available=False,
         interpolate = min(options.Na, options.Nb, options.Nc) <= 2
     noise_seed, misset_seed = _resolve_seeds(options, now)
     if matrix is None and options.matrix_file is not None:
-        remarks.append(f"the orientation matrix {options.matrix_file} cannot be read; -cell is used alone")
+        text = "the orientation matrix {file} cannot be read; {cell_lengths+cell_angles} is used alone"
+        remarks.append(Sentence(text, file=options.matrix_file))
     crystal, cell_vectors = resolve_crystal(options, samples, random, misset_seed, matrix, mosaic, warn)
     oversample, recommended = _resolve_oversample(options, crystal, detector, warn)
     if grid.points * mosaic[1] * phisteps * oversample**2 > INT_MAX:

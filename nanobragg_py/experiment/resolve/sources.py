@@ -2,7 +2,7 @@
 
 from math import isfinite
 
-from ...errors import NanoBraggError
+from ...errors import OptionError
 from ...vectors import cross, rotate_axis, scale, unit
 from ..resolved import ResolvedExperiment
 from .finite import check_finite
@@ -66,12 +66,14 @@ def grid_sources(grid, beam):
     deviations = divergence_deviations(grid)
     wavelengths = wavelength_steps(grid, beam.wavelength)
     if not deviations:
-        raise NanoBraggError(
+        raise OptionError(
             "no source is left of the divergence grid, whose steps are larger than its ranges; "
-            "change -hdivrange, -hdivstep, -vdivrange or -vdivstep, or give -square_div"
+            "change {hdivrange}, {hdivstep}, {vdivrange} or {vdivstep}, or give {round_div=False}"
         )
     if not all(isfinite(x) for pair in deviations for x in pair):
-        raise NanoBraggError("-hdivrange, -hdivstep, -vdivrange or -vdivstep make infinite angles; give mrad")
+        raise OptionError(
+            "{hdivrange}, {hdivstep}, {vdivrange} or {vdivstep} make infinite angles; give {hdivrange.unit}"
+        )
     vertical = unit(cross(beam.direction, beam.polarization_axis))
     weight = 1.0 / (len(deviations) * len(wavelengths))
     sources = []
@@ -101,11 +103,11 @@ def file_sources(rows, beam):
         source = tuple(default if value != value else value for value, default in zip(row, defaults, strict=True))
         direction = unit(source[:3])
         if not all(isfinite(x) for x in (*source, *direction)):
-            raise NanoBraggError(f"source {number} of the -sourcefile has a number that is not finite; correct it")
+            raise OptionError(f"source {number} of the {{source_file}} has a number that is not finite; correct it")
         if direction == (0.0, 0.0, 0.0):
-            raise NanoBraggError(f"source {number} of the -sourcefile lies in the sample; give it a position in m")
+            raise OptionError(f"source {number} of the {{source_file}} lies in the sample; give it a position in m")
         if source[4] == 0.0:
-            raise NanoBraggError(f"source {number} of the -sourcefile has a wavelength of 0; give one in m")
+            raise OptionError(f"source {number} of the {{source_file}} has a wavelength of 0; give one in m")
         sources.append(source)
         directions.append(direction)
     return beam.replace(

@@ -2,7 +2,7 @@
 
 from contextlib import contextmanager
 
-from ...errors import NanoBraggError
+from ...errors import OptionError
 
 INSTALL = "pip install 'nanobragg-py[gpu12]' for CUDA 12, or 'nanobragg-py[gpu13]' for CUDA 13"
 
@@ -12,17 +12,20 @@ def open_device(number):
     try:
         import cupy
     except ImportError as error:
-        raise NanoBraggError(
-            f"the GPU backend needs CuPy ({error}); install it with {INSTALL}, or use -backend cpu"
+        raise OptionError(
+            "the GPU backend needs CuPy ({error}); install it with {how}, or use {backend} cpu",
+            error=str(error),
+            how=INSTALL,
         ) from None
     try:
         count = cupy.cuda.runtime.getDeviceCount()
     except cupy.cuda.runtime.CUDARuntimeError as error:
-        raise NanoBraggError(
-            f"no CUDA device can be used ({first_line(error)}); check the driver with nvidia-smi, or use -backend cpu"
+        raise OptionError(
+            "no CUDA device can be used ({error}); check the driver with nvidia-smi, or use {backend} cpu",
+            error=first_line(error),
         ) from None
     if number >= count:
-        raise NanoBraggError(f"-device {number} does not exist: there are {count} CUDA devices, numbered from 0")
+        raise OptionError(f"{{device}} {number} does not exist: there are {count} CUDA devices, numbered from 0")
     with clear_errors(cupy):
         cupy.cuda.Device(number).use()
     return cupy
@@ -40,15 +43,19 @@ def clear_errors(cupy):
     try:
         yield
     except cupy.cuda.memory.OutOfMemoryError as error:
-        raise NanoBraggError(
-            f"the GPU has not enough memory for this experiment ({first_line(error)}); free some, or use -backend cpu"
+        raise OptionError(
+            "the GPU has not enough memory for this experiment ({error}); free some, or use {backend} cpu",
+            error=first_line(error),
         ) from None
     except cupy.cuda.compiler.CompileException as error:
-        raise NanoBraggError(
-            f"the kernels do not compile for this GPU ({first_line(error)}); please report it, and use -backend cpu"
+        raise OptionError(
+            "the kernels do not compile for this GPU ({error}); please report it, and use {backend} cpu",
+            error=first_line(error),
         ) from None
     except (cupy.cuda.runtime.CUDARuntimeError, cupy.cuda.driver.CUDADriverError) as error:
-        raise NanoBraggError(f"the GPU failed ({first_line(error)}); try again, or use -backend cpu") from None
+        raise OptionError(
+            "the GPU failed ({error}); try again, or use {backend} cpu", error=first_line(error)
+        ) from None
 
 
 def first_line(error):

@@ -4,7 +4,7 @@ from time import perf_counter
 
 import numpy as np
 
-from ...errors import NanoBraggError
+from ...errors import OptionError
 from ...kernels.files.imagefile import smv_pixels
 from ...records import REQUIRED, Record
 from .device import clear_errors, device_name, open_device
@@ -218,8 +218,8 @@ class Renderer:
         free = self.cupy.cuda.Device(self.device).mem_info[0] * MEMORY_PART
         row = nbytes(band_arrays(1, 1, width, segments))
         if row > free:
-            raise NanoBraggError(
-                f"the GPU has no memory left for a row of {width} pixels; free some, or use -backend cpu"
+            raise OptionError(
+                f"the GPU has no memory left for a row of {width} pixels; free some, or use {{backend}} cpu"
             )
         in_time = BAND_SECONDS * SLOW_RATE / (job.steps_per_pixel * (fast_max - fast_min + 1))
         rows = max(1, min(height, MOST_ROWS, int(in_time)))

@@ -1,0 +1,164 @@
+"""Checks of the values that fields of the library's records take.
+
+Each check is called with the field's name and a value that is not None, and returns the value in its plain Python type;
+it raises FieldError with one sentence that names the field.
+"""
+
+from math import isfinite
+from numbers import Integral, Real
+
+from ..errors import FieldError
+
+LARGEST = 2**31 - 1
+
+
+def _number(name, value):
+    # most are plain floats, and asking an abstract class takes a while
+    if type(value) is not float and (isinstance(value, bool) or not isinstance(value, Real)):
+        raise FieldError(f"{name} is {value!r}; it must be a number")
+    try:
+        number = float(value)
+    except OverflowError:  # a whole number of hundreds of digits
+        number = float("inf")
+    if not isfinite(number):
+        raise FieldError(f"{name} is {number}; it must be a finite number")
+    return number
+
+
+def finite(name, value):
+    """Any finite number."""
+    return _number(name, value)
+
+
+def positive(name, value):
+    """A finite number above 0."""
+    number = _number(name, value)
+    if not number > 0.0:
+        raise FieldError(f"{name} is {number:g}; it must be above 0")
+    return number
+
+
+def nonnegative(name, value):
+    """A finite number of 0 or more."""
+    number = _number(name, value)
+    if number < 0.0:
+        raise FieldError(f"{name} is {number:g}; it cannot be below 0")
+    return number
+
+
+def _integer(name, value):
+    whole = isinstance(value, Integral) or (isinstance(value, Real) and value == value // 1)
+    if isinstance(value, bool) or not whole:
+        raise FieldError(f"{name} is {value!r}; it must be a whole number")
+    number = int(value)
+    if abs(number) > LARGEST:
+        raise FieldError(f"{name} is {number}; it cannot be beyond {LARGEST}")
+    return number
+
+
+def count(name, value):
+    """A whole number of 1 or more."""
+    number = _integer(name, value)
+    if number < 1:
+        raise FieldError(f"{name} is {number}; it must be at least 1")
+    return number
+
+
+def seed(name, value):
+    """A whole number that the reference's generator takes as a seed."""
+    return _integer(name, value)
+
+
+def flag(name, value):
+    """True or False."""
+    if value not in (True, False):
+        raise FieldError(f"{name} is {value!r}; it must be true or false")
+    return bool(value)
+
+
+def choice(*allowed):
+    """The check for one of a few words."""
+
+    def check(name, value):
+        if not isinstance(value, str) or value not in allowed:
+            raise FieldError(f"{name} is {value!r}; it must be one of {', '.join(allowed)}")
+        return value
+
+    return check
+
+
+def _sequence(name, value, length):
+    try:
+        values = tuple(value)
+    except TypeError:
+        values = ()
+    if isinstance(value, str) or len(values) != length:
+        raise FieldError(f"{name} is {value!r}; it must be {length} numbers")
+    return values
+
+
+def numbers(length, each=finite):
+    """The check for `length` values that each pass a check of their own."""
+
+    def check(name, value):
+        return tuple(each(name, number) for number in _sequence(name, value, length))
+
+    return check
+
+
+def vector(name, value):
+    """Three finite numbers that are not all 0."""
+    values = numbers(3)(name, value)
+    if not any(values):
+        raise FieldError(f"{name} is 0 0 0; it must be a direction")
+    return values
+
+
+def matrix(name, value):
+    """3 x 3 finite numbers, as a tuple of rows."""
+    try:
+        rows = [tuple(row) for row in value]
+    except TypeError:
+        rows = []
+    if len(rows) != 3 or any(len(row) != 3 for row in rows):
+        raise FieldError(f"{name} must be a 3 x 3 matrix")
+    return tuple(numbers(3)(name, row) for row in rows)
+
+
+def region(name, value):
+    """Four whole numbers: inclusive bounds along fast and slow, none of them below 0."""
+    bounds = tuple(_integer(name, number) for number in _sequence(name, value, 4))
+    if min(bounds) < 0:
+        raise FieldError(f"{name} is {bounds}; its bounds cannot be below 0")
+    return bounds
+
+
+def source_rows(name, value):
+    """One or more rows of five numbers, None (or nan) where a default stands in."""
+    rows = []
+    try:
+        given = list(value)
+    except TypeError:
+        given = []
+    for number, row in enumerate(given):
+        values = _sequence(f"{name}[{number}]", row, 5)
+        rows.append(tuple(None if x is None or x != x else finite(f"{name}[{number}]", x) for x in values))
+    if not rows:
+        raise FieldError(f"{name} must be rows of X, Y, Z, weight and wavelength")
+    return tuple(rows)
+
+
+def mask_pixels(name, value):
+    """An array of shape (slow, fast) that is 0 where pixels are left out: read-only uint16."""
+    import numpy as np
+
+    pixels = np.asarray(value)
+    if pixels.ndim != 2 or pixels.dtype.kind not in "bui":
+        raise FieldError(f"{name} must be an array of whole numbers of shape (slow, fast)")
+    if pixels.dtype != np.uint16:
+        pixels = (pixels != 0).astype(np.uint16)
+    pixels = np.ascontiguousarray(pixels)
+    if pixels.flags.writeable:
+        pixels = pixels.copy()
+        pixels.flags.writeable = False
+    return pixels

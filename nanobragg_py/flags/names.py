@@ -1,0 +1,52 @@
+"""What options are called on the command line: the flags that set them, and the units these take."""
+
+#: options of which people know another flag than the first that sets them
+SPOKEN = {
+    ("wavelength",): "-lambda (or -energy)",
+    ("sample_x",): "-xtal_x",
+    ("sample_y",): "-xtal_y",
+    ("sample_z",): "-xtal_z",
+    ("sample_x", "sample_y", "sample_z"): "-xtalsize",
+}
+#: the units of values, in words, by how the rule converts them
+WORDS = {
+    "A": "Angstrom",
+    "A_dmin": "Angstrom",
+    "deg": "degrees",
+    "mm": "mm",
+    "mrad": "mrad",
+    "percent": "percent",
+    "um": "um",
+    "um_water": "um",
+}
+
+
+def rule_of(rules, options, value=None):
+    """The rule that sets these options, to this value where there is one, and as little else as can be; or None.
+
+    rules: of a table. options: a tuple of names. value: a constant, in the words of the program.
+    """
+    best = None
+    for rule in rules:
+        constants = dict(rule.sets)
+        if value is not None or not rule.dests:
+            fits = not rule.dests and all(name in constants for name in options)
+            fits = fits and (value is None or str(constants[options[0]]) == value)
+        else:
+            fits = all(name in rule.dests for name in options)
+        if fits and (best is None or _others(rule) < _others(best)):
+            best = rule
+    return best
+
+
+def _others(rule):
+    """How many options a rule sets; constants that it sets besides count for less than values."""
+    return bool(rule.convert is None), len(rule.dests), len(rule.sets)
+
+
+def flag_name(rules, options, value=None):
+    """What options, or a value that a switch gives them, are called on the command line, and their unit there."""
+    rule = rule_of(rules, options, value)
+    if rule is None:
+        return ", ".join(rule_of(rules, (option,)).name for option in options), ""
+    return (rule.name if value is not None else SPOKEN.get(options, rule.name)), WORDS.get(rule.convert, "")
