@@ -7,6 +7,7 @@ import resource
 import struct
 import subprocess
 import sys
+import time
 import zlib
 from pathlib import Path
 
@@ -132,8 +133,9 @@ def test_types_that_are_not_known(tmp_path):
         {"start": "{\r\nHEADER_BYTES=%d;\r\n", "end": "\r\n"},
         {"start": "{\nheader_bytes=%d;\n", "lower": True},
         {"start": " {\n HEADER_BYTES = %d;\n"},
+        {"start": "{\nCOMMENT=of a file whose first key is another;\nHEADER_BYTES=%d;\n"},
     ],
-    ids=["1024", "5120", "blanks", "crlf", "lower case", "blanks in front"],
+    ids=["1024", "5120", "blanks", "crlf", "lower case", "blanks in front", "other first key"],
 )
 def test_layouts_of_headers(tmp_path, layout):
     pixels = pixels_of("i4")
@@ -388,6 +390,16 @@ def test_axes_of_imgcif(tmp_path, twotheta):
     path.write_bytes(path.read_bytes().replace(b"detector ARM", b"detector LEG"))
     status, out, _ = tool("info", path)
     assert status == 0 and "its axis LEG is not described" in out
+
+
+@pytest.mark.parametrize("mean", [10, 1000, 1e5, 1e9])
+def test_steps_of_all_sizes_are_quick_to_read(mean):
+    """Long steps, with bytes in them that look like marks; once a minute for so many."""
+    pixels = DRAW.poisson(mean, 400_000) * DRAW.choice([1, -1, 128, -32768], 400_000)
+    packed = cbf.compress(pixels)
+    begin = time.perf_counter()
+    assert np.array_equal(cbf.uncompress(packed, len(pixels)), pixels)
+    assert time.perf_counter() - begin < 5.0
 
 
 def test_cbf_without_compression_and_with_damage(tmp_path):

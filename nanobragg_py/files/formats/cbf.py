@@ -72,27 +72,42 @@ def uncompress(data, count):
     """`count` integers (int64) from the bytes of byte-offset compression; ValueError when they do not suffice."""
     raw = np.frombuffer(data, np.int8)
     marks = np.flatnonzero(raw == -128)
-    pieces, position, done = [], 0, 0
-    while done < count:
-        # everything up to the next mark is steps of one byte; what looks like a mark inside a longer step is skipped
-        index = np.searchsorted(marks, position)
-        end = int(marks[index]) if index < len(marks) else len(raw)
-        end = min(end, position + count - done)
-        pieces.append(raw[position:end])
-        done += end - position
-        position = end
-        if done == count:
-            break
-        for size, kind, mark in SIZES:
-            if position + size > len(data):
-                raise ValueError(f"{done} of {count} pixels are there")
-            step = np.frombuffer(data, kind, 1, position)
-            position += size
-            if step[0] != mark:
-                break
-        pieces.append(step)
-        done += 1
-    return np.cumsum(np.concatenate(pieces).astype(np.int64)) if pieces else np.zeros(0, np.int64)
+    lengths, values = _long_steps(data, marks)
+    # what looks like a mark inside a longer step is none: each true one tells where the next may be
+    follows = np.searchsorted(marks, marks + lengths).tolist()
+    true, place = [], 0
+    while place < len(follows):
+        true.append(place)
+        place = follows[place]
+    marks, lengths, values = marks[true], lengths[true], values[true]
+    begins = np.ones(len(raw), bool)
+    for size in range(1, 15):
+        inside = marks[lengths > size] + size
+        begins[inside[inside < len(raw)]] = False
+    if marks.size and marks[-1] + lengths[-1] > len(raw):
+        begins[marks[-1] :] = False  # the last step is not complete
+        marks, values = marks[:-1], values[:-1]
+    starts = np.flatnonzero(begins)
+    if len(starts) < count:
+        raise ValueError(f"{len(starts)} of {count} pixels are there")
+    steps = raw[starts].astype(np.int64)
+    steps[np.searchsorted(starts, marks)] = values
+    return np.cumsum(steps[:count])
+
+
+def _long_steps(data, marks):
+    """Of each mark the bytes that its step takes with all marks, and the step, should it be a true one."""
+    padded = np.frombuffer(bytes(data) + bytes(16), np.uint8)
+    lengths = np.ones(len(marks), np.int64)
+    values = np.full(len(marks), -128, np.int64)
+    larger = np.arange(len(marks))
+    for size, kind, mark in SIZES[1:]:
+        at = marks[larger] + lengths[larger]
+        columns = [padded[np.minimum(at + byte, len(padded) - 1)] for byte in range(size)]
+        values[larger] = np.stack(columns, axis=-1).reshape(-1, size).copy().view(kind).ravel()
+        lengths[larger] += size
+        larger = larger[values[larger] == mark] if mark is not None else larger[:0]
+    return lengths, values
 
 
 def _short_header(geometry, saturation):

@@ -23,6 +23,11 @@ BATCH = "images"
 #: bytes that have to be read together
 LARGEST_PIECE = 2**30
 EIGER = re.compile(r"data_\d+")
+#: where the value is told from which on pixels are overloads: NXmx, Eiger
+SATURATION = (
+    "instrument/detector/saturation_value",
+    "instrument/detector/detectorSpecific/countrate_correction_count_cutoff",
+)
 #: fields that `info --header` shows
 SHOWN = (
     "definition",
@@ -140,9 +145,10 @@ def _items(file, entry, data, at):
 
 
 def _saturation(entry):
-    field = None if entry is None else entry.get("instrument/detector/saturation_value")
-    if field is None:
+    found = [] if entry is None else [entry[name] for name in SATURATION if name in entry]
+    if not found:
         return None
+    field = found[0]
     value = np.asarray(field[()]).ravel()
     return int(value[0]) if value.size and np.isfinite(value[0]) and value[0] > 0 else None
 

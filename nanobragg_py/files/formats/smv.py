@@ -15,8 +15,9 @@ from ..scan import scan_number
 from ..smv import SMVImage, write_smv
 from ..smv_header import header_place, smv_header_of
 
-MAGIC = re.compile(rb"\s*\{\s*HEADER_BYT", re.IGNORECASE)
-FIRST_KEY = re.compile(rb"\s*\{\s*HEADER_BYTES\s*=\s*(\d+)", re.IGNORECASE)
+#: HEADER_BYTES is the first key, but not everybody's
+MAGIC = re.compile(rb"\s*\{[^{}\0]{0,400}?HEADER_BYT", re.IGNORECASE)
+FIRST_KEY = re.compile(rb"\s*\{[^{}\0]{0,400}?HEADER_BYTES\s*=\s*(\d+)", re.IGNORECASE)
 KEY_VALUE = re.compile(r"^[ \t{]*(\w[\w .]*?)[ \t]*=[ \t]*([^;\r\n]*)", re.MULTILINE)
 #: TYPE of ADSC and Data_type of d*TREK, with blanks for _ and without the word int
 TYPES = {
