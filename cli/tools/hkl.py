@@ -5,10 +5,11 @@ import sys
 from ...errors import NanoBraggError
 
 DESCRIPTION = """\
-Reads structure factors from MTZ, mmCIF, XDS_ASCII, hkl text or a dump file, or calculates them
-from a model in PDB or mmCIF format, expands them by symmetry and Friedel's law to P1, and writes
-hkl text for -hkl, or the dump file that nanoBragg reads back without -hkl. MTZ, mmCIF, XDS_ASCII
-and models need gemmi.
+Reads structure factors from MTZ, CIF, XDS_ASCII, hkl text or a dump file, or calculates them from
+a model in PDB or mmCIF format, merges repeated ones, expands them by symmetry and Friedel's law to
+P1, and says on standard error which column it took and what else there was. It writes
+hkl text for -hkl, the dump file that nanoBragg reads back without -hkl, or a stol table: the root
+mean square of F over bins of sin(theta)/lambda. MTZ, CIF, XDS_ASCII and models need gemmi.
 
 With nanoBragg's flags after --, says whether all indices are there that reach the corners of
 their detector with their crystal, and which are missing: those would have -default_F.
@@ -21,6 +22,7 @@ examples:
   nanobragg-py hkl data.mtz --label FP --out data.hkl
   nanobragg-py hkl XDS_ASCII.HKL --out Fdump.bin --to dump
   nanobragg-py hkl model.pdb --dmin 1.8 --out model.hkl
+  nanobragg-py hkl data.mtz --to stol --bin 0.001 --out data.stol
   nanobragg-py hkl data.hkl -- -cell 71 84 97 -distance 100 -detpixels 2048 -lambda 1
 """
 #: stands in a table for an index that is not there: no amplitude, and no number that a file would have
@@ -31,16 +33,18 @@ MODEL_SUFFIXES = (".pdb", ".ent", ".pdb.gz", ".ent.gz")
 def add_arguments(parser):
     parser.description = DESCRIPTION
     parser.epilog = EPILOG
-    parser.add_argument("file", metavar="FILE", help="MTZ, mmCIF, XDS_ASCII, hkl text, dump file, PDB or mmCIF model")
+    parser.add_argument("file", metavar="FILE", help="MTZ, CIF, XDS_ASCII, hkl text, dump file, PDB or mmCIF model")
     parser.add_argument("--out", metavar="NAME", help="file to write")
-    parser.add_argument("--to", choices=("hkl", "dump"), default="hkl", help="what to write (default: hkl)")
-    parser.add_argument("--label", metavar="NAME", help="column of an MTZ or mmCIF file")
-    parser.add_argument("--block", metavar="NAME", help="data block of an mmCIF file")
+    parser.add_argument("--to", choices=("hkl", "dump", "stol"), default="hkl", help="what to write (default: hkl)")
+    parser.add_argument("--label", metavar="NAME", help="column of an MTZ or CIF file, or of text with names")
+    parser.add_argument("--block", metavar="NAME", help="data block of a CIF file")
     parser.add_argument("--intensities", action="store_true", help="the column holds intensities: F = sqrt(I)")
-    parser.add_argument("--anomalous", action="store_true", help="keep Friedel mates apart (MTZ, XDS_ASCII)")
+    parser.add_argument("--anomalous", action="store_true", help="keep Friedel mates apart (MTZ, CIF, XDS_ASCII)")
     parser.add_argument("--F000", type=float, metavar="X", help="amplitude of the index 0 0 0")
     parser.add_argument("--dmin", type=float, metavar="D", help="resolution of a model's structure factors, A")
     parser.add_argument("--no-solvent", action="store_true", help="a model without bulk solvent")
+    parser.add_argument("--bin", type=float, metavar="W", help="width of stol bins, 1/A (default: 0.001)")
+    parser.add_argument("--cell", nargs=6, type=float, metavar=("A", "B", "C", "AL", "BE", "GA"), help="for stol")
     parser.add_argument("--default-F", type=float, default=0.0, metavar="X", help="of indices that a dump file lacks")
 
 
@@ -51,6 +55,11 @@ def run(args):
         from ...files.atomic import check_writable
 
         check_writable(args.out)
+    for name in ("bin", "cell"):
+        if getattr(args, name) is not None and args.to != "stol":
+            raise NanoBraggError(f"--{name} is for --to stol")
+    if args.to == "stol":
+        return write_stol(args)
     A = dmin = None
     if args.flags:
         A, dmin = needs(args.flags)
@@ -60,8 +69,7 @@ def run(args):
     if args.out is not None:
         write(args, factors, indices, values)
         print(f"{args.out}: {len(indices)} structure factors, {ranges(factors.bounds)}")
-    for sentence in said:
-        print(f"nanobragg-py hkl: {sentence}", file=sys.stderr)
+    tell(said)
     if not args.flags:
         return 0
     from ...inspect.completeness import completeness
@@ -69,6 +77,36 @@ def run(args):
     found = completeness(indices, A, dmin, factors.bounds)
     print("\n".join(report_lines(found)))
     return 0 if found.present == found.needed else 1
+
+
+def tell(sentences):
+    for sentence in sentences:
+        print(f"nanobragg-py hkl: {sentence}", file=sys.stderr)
+
+
+def write_stol(args):
+    """Write the curve of -stol files: sin(theta)/lambda, 1/A, and the root mean square of F."""
+    from ...experiment.models import cell_of_model
+    from ...experiment.reflections import radial, radial_average
+    from ...files.atomic import write_file
+
+    width = 0.001 if args.bin is None else args.bin
+    if not 0.0 < width < float("inf"):
+        raise NanoBraggError(f"--bin does not take {width:g}; give the width of bins, 1/A")
+    if args.out is None or args.flags:
+        raise NanoBraggError("--to stol writes a curve; give --out NAME, and no flags of nanoBragg")
+    said = []
+    if is_model(args.file):
+        indices, values = rows_of(factors_of(args, None, said.append))
+        indices, values = indices[values != 0.0], values[values != 0.0]  # those that are absent
+        stol, F = radial_average(indices, values, args.cell or cell_of_model(args.file), width)
+    else:
+        stol, F = radial(args.file, width, args.cell, complain=said.append, inform=said.append, **given(args))
+    lines = (f"{x:.10g} {y:.10g}\n" for x, y in zip(stol.tolist(), F.tolist(), strict=True))
+    write_file(args.out, "".join(lines).encode())
+    print(f"{args.out}: {len(stol)} bins of {width:g} 1/A, {stol[0]:g} to {stol[-1]:g}")
+    tell(said)
+    return 0
 
 
 def needs(flags):
@@ -99,17 +137,21 @@ def factors_of(args, dmin, say):
 
         factors = from_model(args.file, finest, MISSING, bulk_solvent=solvent, F000=args.F000 is None)
         return factors if args.F000 is None else with_F000(factors, args.F000)
+    from ...experiment.reflections import read
+
+    return read(args.file, MISSING, F000=args.F000, complain=say, inform=say, **given(args))
+
+
+def given(args):
+    """The arguments for readers of reflections that were given."""
     for name in ("dmin", "no_solvent"):
         if getattr(args, name):
             raise NanoBraggError(f"--{name.replace('_', '-')} is for models, and {args.file} is none")
-    how = {
+    return {
         name: getattr(args, name)
-        for name in ("label", "block", "intensities", "anomalous", "F000")
+        for name in ("label", "block", "intensities", "anomalous")
         if getattr(args, name) not in (None, False)
     }
-    from ...experiment.reflections import read
-
-    return read(args.file, MISSING, complain=say, inform=say, **how)
 
 
 def is_model(name):

@@ -16,6 +16,12 @@ from .structure_factors import from_arrays
 SOLVENT_DENSITY, SOLVENT_B = 0.35, 46.0
 
 
+def cell_of_model(path: str | os.PathLike) -> tuple[float, ...]:
+    """The cell of a model: lengths in Angstrom and angles in degrees."""
+    cell = _structure(os.fspath(path)).cell
+    return cell.a, cell.b, cell.c, cell.alpha, cell.beta, cell.gamma
+
+
 def from_model(
     path: str | os.PathLike,
     d_min: float,
@@ -36,11 +42,7 @@ def from_model(
     gemmi = gemmi_module()
     if not d_min > 0.0:
         raise FieldError(f"d_min is {d_min}; it must be above 0 Angstrom")
-    name = os.fspath(path)
-    with plain_file(name, ".cif" if ".cif" in name.lower() else ".pdb") as plain, in_one_sentence(name, plain):
-        structure = gemmi.read_structure(plain)
-    if not structure.cell.is_crystal() or structure.find_spacegroup() is None or not len(structure):
-        raise NanoBraggError(f"{name} has no unit cell, space group or atoms; give a model of a crystal")
+    structure = _structure(os.fspath(path))
     structure.setup_entities()
     density = gemmi.DensityCalculatorX()
     density.d_min = d_min
@@ -61,6 +63,14 @@ def from_model(
     at_zero = float(np.abs(F[~kept][0])) if F000 else None
     group = structure.find_spacegroup()
     return from_arrays(hkl[kept], np.abs(F[kept]), default_F, F000=at_zero, space_group=group, friedel=True)
+
+
+def _structure(name):
+    with plain_file(name, ".cif" if ".cif" in name.lower() else ".pdb") as plain, in_one_sentence(name, plain):
+        structure = gemmi_module().read_structure(plain)
+    if not structure.cell.is_crystal() or structure.find_spacegroup() is None or not len(structure):
+        raise NanoBraggError(f"{name} has no unit cell, space group or atoms; give a model of a crystal")
+    return structure
 
 
 def _in_sphere(transform, d_min, blur):

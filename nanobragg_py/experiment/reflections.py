@@ -17,7 +17,8 @@ from ..files.mtz import read_mtz
 from ..files.reflections import LARGEST_INDEX, Reflections, content
 from ..files.refln_cif import read_cif
 from ..files.xds_ascii import STARTS, read_xds_ascii
-from .structure_factors import expand, from_arrays, symmetry_rotations
+from ..orientation import b_matrix
+from .structure_factors import amplitudes, expand, from_arrays, symmetry_rotations
 
 #: what reads the kinds of file that are more than a table, and which arguments mean something there
 READERS = {
@@ -29,6 +30,8 @@ READERS = {
 _NAMES = {"mtz": "an MTZ", "mmcif": "a CIF", "xds": "an XDS_ASCII", "hkl": "a text", "dump": "a dump"}
 #: more than the equivalents of an index may differ by: those of hexagonal groups have sums of two
 _SPAN = 4 * LARGEST_INDEX + 3
+#: bins of a curve, at most
+_BINS = 1_000_000
 
 
 def warn(sentence: str) -> None:
@@ -58,14 +61,86 @@ def read(
     """
     name = os.fspath(path)
     kind = kind_of(name)
+    if kind == "dump":
+        _arguments(name, kind, {**how, "F000": F000})
+        return hkl_files.read_dump(name, default_F)
+    reflections, hkl, F = _merged_file(name, kind, complain, inform, how)
+    group = reflections.group
+    if not how.get("anomalous"):
+        return from_arrays(hkl, F, default_F, F000=F000, space_group=group, friedel=group is not None, name=name)
+    indices, values = expand(hkl, F, group, False)
+    # a mate that was not observed takes the other's amplitude
+    return from_arrays(np.concatenate((-indices, indices)), np.tile(values, 2), default_F, F000=F000, name=name)
+
+
+def radial(
+    path: str | os.PathLike,
+    width: float,
+    cell: tuple[float, ...] | None = None,
+    *,
+    complain: Callable[[str], Any] = warn,
+    inform: Callable[[str], Any] = lambda sentence: None,
+    **how: Any,
+) -> tuple[np.ndarray, np.ndarray]:
+    """The root mean square of |F| over bins of sin(theta)/lambda: (their centres, 1/Angstrom, amplitudes).
+
+    width: of the bins, which are centred on its multiples, 1/Angstrom. cell: lengths in Angstrom and angles in degrees;
+    None: the file's. Every index counts that symmetry and Friedel's law make of the file's, except 0 0 0, so that
+    reflections enter with their multiplicity; bins without any are left out, and so are, in a file without symmetry,
+    amplitudes of 0, which stand for absences. The rest as `read`.
+    """
+    name = os.fspath(path)
+    kind = kind_of(name)
+    if kind == "dump":
+        _arguments(name, kind, how)
+        hkl, F = amplitudes(hkl_files.read_dump(name))
+        hkl, F = hkl[F != 0.0], F[F != 0.0]
+    else:
+        reflections, hkl, F = _merged_file(name, kind, complain, inform, how)
+        cell = cell or reflections.cell
+        if reflections.group is not None:
+            hkl, F = expand(hkl, F, reflections.group, not how.get("anomalous"))
+            hkl, first = np.unique(hkl, axis=0, return_index=True)
+            F = F[first]
+        else:
+            hkl, F = hkl[F != 0.0], F[F != 0.0]
+    if cell is None:
+        raise NanoBraggError(f"{name} does not say what its cell is; give it with --cell")
+    return radial_average(hkl, F, cell, width)
+
+
+def radial_average(
+    hkl: np.ndarray, F: np.ndarray, cell: tuple[float, ...], width: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """What `radial` does to rows in P1. hkl: (N, 3). F: (N,)."""
+    if not np.isfinite(cell).all():
+        raise FieldError("the cell has a number that is not finite")
+    B = b_matrix(*cell)
+    counted = np.any(hkl != 0, axis=1)
+    stol = np.linalg.norm(hkl[counted] @ B.T, axis=1) / 2.0
+    if not len(stol):
+        raise NanoBraggError("there is no reflection besides 0 0 0, and so nothing to average")
+    if not stol.max() < _BINS * width:
+        raise NanoBraggError(f"bins of {width:g} 1/A are too narrow for reflections that reach {stol.max():.3g} 1/A")
+    number = np.rint(stol / width).astype(np.int64)
+    count = np.bincount(number)
+    total = np.bincount(number, F[counted] ** 2)
+    there = np.flatnonzero(count)
+    return there * width, np.sqrt(total[there] / count[there])
+
+
+def _arguments(name, kind, how):
+    """Those of the arguments that were given; FieldError for one that the kind of file has no use for."""
     given = {key: value for key, value in how.items() if value not in (None, False)}
     for key in given:
         if key not in READERS.get(kind, (None, ()))[1]:
             raise FieldError(f"{key} has no meaning for {name}, which is {_NAMES[kind]} file")
-    if kind == "dump":
-        if F000 is not None:
-            raise FieldError(f"F000 has no meaning for {name}, which is a dump file")
-        return hkl_files.read_dump(name, default_F)
+    return given
+
+
+def _merged_file(name, kind, complain, inform, how):
+    """The Reflections of a file, and what merging makes of them: indices and amplitudes."""
+    given = _arguments(name, kind, how)
     anomalous = bool(given.get("anomalous"))
     if kind == "xds":
         given = {}
@@ -77,12 +152,7 @@ def read(
         inform(f"{name}: {sentence}")
     for sentence in (*reflections.warnings, *repeats):
         (inform if reflections.unmerged else complain)(f"{name}: {sentence}")
-    group = reflections.group
-    if not anomalous:
-        return from_arrays(hkl, F, default_F, F000=F000, space_group=group, friedel=group is not None, name=name)
-    indices, values = expand(hkl, F, group, False)
-    # a mate that was not observed takes the other's amplitude
-    return from_arrays(np.concatenate((-indices, indices)), np.tile(values, 2), default_F, F000=F000, name=name)
+    return reflections, hkl, F
 
 
 def merged(reflections: Reflections, anomalous: bool) -> tuple[np.ndarray, np.ndarray, list[str], list[str]]:
