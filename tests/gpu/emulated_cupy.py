@@ -5,6 +5,7 @@ after every launch, and host arrays are not taken for device arrays.
 """
 
 import ctypes
+import fcntl
 import hashlib
 import os
 import re
@@ -146,12 +147,19 @@ def build(code, options):
     path = os.path.join(BUILD, f"{key}.so")
     if not os.path.exists(path):
         os.makedirs(BUILD, exist_ok=True)
-        partial = f"{path}.{os.getpid()}"
-        done = subprocess.run([*command, "-x", "c++", "-", "-o", partial], input=text, capture_output=True, text=True)
-        if done.returncode:
-            raise CompileException(done.stderr)
-        os.replace(partial, path)
+        with open(f"{path}.lock", "w") as lock:  # tests that run side by side want the same kernels
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not os.path.exists(path):
+                compile_to(path, command, text)
     return path
+
+
+def compile_to(path, command, text):
+    partial = f"{path}.{os.getpid()}"
+    done = subprocess.run([*command, "-x", "c++", "-", "-o", partial], input=text, capture_output=True, text=True)
+    if done.returncode:
+        raise CompileException(done.stderr)
+    os.replace(partial, path)
 
 
 class RawKernel:

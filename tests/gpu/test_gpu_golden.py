@@ -1,6 +1,10 @@
-"""Every golden case through `-backend gpu` on the emulated device, with the gates of the CPU."""
+"""Every golden case through `-backend gpu` on the emulated device, with the gates of the CPU.
+
+A case for every variant of the kernels and for every flag is always run; the others with ``-m gpu_golden_full``.
+"""
 
 import json
+import re
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -43,7 +47,36 @@ def results(request):
         }
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case["id"])
+def variant_words(line):
+    """What decides which kernel a line takes: shape, cells of a square one, table, interpolation, curvature."""
+    cells = {int(number) for number in re.findall(r" -N[abc]? (\d+)", line)}
+    square = "555" if cells == {5} else "small" if max(cells, default=1) <= 6 else "general"
+    named = r" (-(?:\w+_xtal|\w+_spots|interpolate|nointerpolate|hkl|curved_det|precision))(?= |$)"
+    return (square, *sorted({*re.findall(named, line)}))
+
+
+def representatives():
+    """Ids of cases that between them have every flag, mode and variant of the whole set, the longest lines first."""
+    chosen, seen = set(), set()
+    for case in sorted(CASES, key=lambda case: -len(case["args"])):
+        words = case["args"].split()
+        shown = {word for word in words if re.match(r"-[A-Za-z]", word)} | {case["mode"], variant_words(case["args"])}
+        if not shown <= seen:
+            chosen.add(case["id"])
+            seen |= shown
+    return chosen
+
+
+REPRESENTATIVES = representatives()
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        pytest.param(case, id=case["id"], marks=() if case["id"] in REPRESENTATIVES else pytest.mark.gpu_golden_full)
+        for case in CASES
+    ],
+)
 def test_golden(case, results):
     check(case, results[case["id"]].result())
 
