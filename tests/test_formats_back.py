@@ -161,6 +161,50 @@ def test_what_batch_writes(tmp_path, name, noise):
     assert tool("convert", image.name, "--out", tmp_path / "a.npy")[0] == 0
 
 
+SWEEP = """
+sweep = {{ images = 5, start = "10 deg", step = "0.5 deg" }}
+experiment.flags = "{}"
+"""
+
+
+def nexus_run(folder, flags):
+    job = folder / "job.toml"
+    job.write_text(SWEEP.format(" ".join(flags)))
+    words = ["batch", job, "--out", folder / "out", "--format", "nexus", "--per-file", 2, "--workers", 1]
+    return tool(*words)
+
+
+def test_nexus_of_batch(tmp_path):
+    """One master file that shows the files' images, each with its angle; the same whoever made it."""
+    from nanobragg_py.batch import iter_images
+
+    flags = [word for word in FLAGS if word != "-nopgm"]
+    known = geometry("-phi", "10", "-osc", "0.5")
+    assert nexus_run(tmp_path, flags)[0] == 0
+    master = tmp_path / "out" / "images.h5"
+    for number, pixels in enumerate(iter_images(str(tmp_path / "job.toml"))):
+        image = read_image(f"{master}#{number}")
+        assert (image.count, image.saturated) == (5, 65535) and np.array_equal(image.pixels, pixels)
+        assert places(image_geometry(image)) == pytest.approx(places(known.next(number)))
+    assert tool("batch", "--verify", tmp_path / "out")[0] == 0
+    assert tool("convert", master, "--out", tmp_path / "s.cbf")[0] == 0
+    assert places(image_geometry(read_image(tmp_path / "s_00005.cbf"))) == pytest.approx(
+        places(known.next(4)), abs=1e-4
+    )
+    content = master.read_bytes()
+    (tmp_path / "second").mkdir()
+    assert nexus_run(tmp_path / "second", flags)[0] == 0
+    assert (tmp_path / "second" / "out" / "images.h5").read_bytes() == content
+
+
+def test_nexus_has_one_geometry(tmp_path):
+    job = tmp_path / "job.toml"
+    job.write_text(JOB + '"detector.distance" = { uniform = ["80 mm", "90 mm"] }\n')
+    words = ["batch", job, "--out", tmp_path / "out", "--format", "nexus", "--workers", 1]
+    status, _, said = tool(*words)
+    assert status == 2 and "image 1 has another beam or detector than those before it, and NXmx holds one" in said
+
+
 @pytest.mark.parametrize("wrap", [gzip, bz2, lzma])
 @pytest.mark.parametrize("name", ["image.img", "a_1.cbf", "a.h5", "a.npy", "a.tif", "image.bin"])
 def test_compressed_files(tmp_path, name, wrap):

@@ -88,6 +88,20 @@ def test_a_series_is_one_sweep(tmp_path, name):
         assert np.array_equal(np.load(place / f"0_{index}.npy"), read_image(path).pixels)
 
 
+def test_nexus_of_batch_is_one_sweep(tmp_path):
+    """The master file over files of two images each."""
+    from test_formats_back import nexus_run
+
+    assert nexus_run(tmp_path, [word for word in FLAGS if word != "-nopgm"])[0] == 0
+    (found,), place = read(tmp_path, tmp_path / "out" / "images.h5")
+    agrees(found, geometry())
+    assert found["images"] == 5 and found["oscillation"] == pytest.approx((10, 0.5))
+    for number in range(5):
+        assert np.array_equal(
+            np.load(place / f"0_{number}.npy"), read_image(f"{tmp_path}/out/images.h5#{number}").pixels
+        )
+
+
 def test_smv(tmp_path):
     """dxtbx takes BEAM_CENTER for ADXV's, whatever the convention, so only the rest can agree."""
     images = sweep(tmp_path, 3)

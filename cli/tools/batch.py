@@ -131,7 +131,7 @@ def tell_estimate(job, output):
     from ...batch.local import estimate
 
     told = estimate(job, output)
-    many = f" of {min(output.per_file, told['images'])} images" if output.format == "hdf5" else ""
+    many = f" of {min(output.per_file, told['images'])} images" if output.many else ""
     print(f"images  {told['images']} of {told['fast']} x {told['slow']} pixels, {told['dtype']}")
     print(f"files   {told['files']} {output.found.title}{many}, about {size_text(told['bytes'])} together")
     print(

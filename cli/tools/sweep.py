@@ -19,7 +19,7 @@ example:
       -distance 100 -detpixels 1024 -phisteps 5 -mosaic 0.2 -mosaic_domains 10 -seed 1
 """
 #: what the programs that process images read
-READERS = {"cbf": ("DIALS", "XDS"), "smv": ("DIALS", "XDS")}
+READERS = {"cbf": ("DIALS", "XDS"), "smv": ("DIALS", "XDS"), "nexus": ("DIALS",)}
 
 
 def add_arguments(parser):
@@ -67,7 +67,7 @@ def check(args):
         raise NanoBraggError("--osc takes degrees, more than 0 and at most 360, and --start a number of degrees")
     if args.name in ("", ".", "..") or "/" in args.name or "?" in args.name:
         raise NanoBraggError(f"--name is {args.name!r}; it must be a file name without / and ?")
-    if args.xds and args.format not in READERS:
+    if args.xds and "XDS" not in READERS.get(args.format, ()):
         raise NanoBraggError(f"XDS does not read {args.format} files; use --format cbf or smv")
     if "-phi" in args.flags or "-osc" in args.flags:
         raise NanoBraggError("-phi and -osc follow from --start and --osc; take them out of nanoBragg's flags")
@@ -100,10 +100,14 @@ def beside(args, job, output):
 
 def told(args, job, output):
     """What was made, and what to type next."""
+    from ...batch.store import ALL_IMAGES
+
     names = [output.file_name(job, unit) for unit in (0, output.units(job) - 1)]
     lines = [f"{len(job)} images in {args.out}: {names[0]}" + (f" to {names[1]}" if names[1] != names[0] else "")]
     if args.format in READERS:
         files = shlex.quote(os.path.join(args.out, args.name)) + "_*" + os.path.splitext(names[0])[1]
+        if output.many:
+            files = shlex.quote(os.path.join(args.out, ALL_IMAGES))
         phil = f" {shlex.quote(os.path.join(args.out, 'dials.phil'))}" if args.dials else ""
         lines.append(f"dials.import {files} && dials.find_spots imported.expt && \\")
         lines.append(f"    dials.index imported.expt strong.refl{phil} && dials.integrate indexed.expt indexed.refl")

@@ -28,15 +28,20 @@ PER_FILE = 100
 #: of Rice coding; images that have fewer pixels are not compressed
 SZIP_BLOCK = 32
 DATASET = "images"
+#: the format with an NXmx master file
+NEXUS = "nexus"
 #: a pixel of a noise image that has this value is an overload
 SATURATION = 65535
 
 
 def output_formats() -> dict[str, Any]:
-    """{name: ImageFormat} of what a job's images can be written as: what holds counts and can be read back alone."""
-    return {
-        name: found for name, found in written_formats().items() if not found.picture and found.magic is not None
-    }
+    """{name: ImageFormat} of what a job's images can be written as: what holds counts and can be read back alone.
+
+    Two are HDF5: "hdf5" has the images alone, "nexus" has an NXmx file that shows them all, with beam and detector.
+    """
+    written = written_formats()
+    found = {name: each for name, each in written.items() if not each.picture and each.magic is not None}
+    return dict(sorted([*found.items(), (NEXUS, written["hdf5"])]))
 
 
 @dataclass(frozen=True)
@@ -62,16 +67,21 @@ class Output:
                 raise FieldError(f"{name} is {getattr(self, name)!r}; it must be one of {', '.join(allowed)}")
         if isinstance(self.per_file, bool) or not isinstance(self.per_file, int) or self.per_file < 1:
             raise FieldError(f"per_file is {self.per_file!r}; it must be a whole number of 1 or more")
-        if self.format != "hdf5":
+        if not self.many:
             object.__setattr__(self, "per_file", 1)
 
     def require(self) -> None:
         """Raise NanoBraggError where a package that the format needs is missing."""
-        if self.format == "hdf5":
+        if self.many:
             need("h5py", "batch", "HDF5 files")
             compression_options(self.compression)
         elif self.found.needs is not None:
             need(*self.found.needs)
+
+    @property
+    def many(self) -> bool:
+        """Whether a file holds many images."""
+        return self.format in ("hdf5", NEXUS)
 
     @property
     def found(self) -> Any:
@@ -80,7 +90,7 @@ class Output:
 
     def lost(self, maker: Maker) -> list[str]:
         """Sentences about what the files have no room for."""
-        if self.format == "hdf5" or self.found.loses is nothing_lost:
+        if self.many or self.found.loses is nothing_lost:
             return []
         scene = scene_of(maker.experiment(0)[0], None)
         return [f"{self.found.title} files have no room for {clause}" for clause in self.found.loses(scene)]
@@ -102,7 +112,7 @@ class Output:
     def file_name(self, job: Job, unit: int) -> str:
         """The name of a unit's file. The images of a sweep are numbered from 1, as programs import them."""
         ending = self.found.suffixes[0]
-        if self.format == "hdf5":
+        if self.many:
             return f"{DATASET}_{unit:06d}{ending}"
         if self.stem is not None:
             return f"{self.stem}_{unit + 1:05d}{ending}"
@@ -134,8 +144,9 @@ def write_unit(
                 progress()
 
     try:
-        if output.format == "hdf5":
-            write_hdf5(path, images(), len(output.indices(maker.job, unit)), output.compression)
+        if output.many:
+            count = len(output.indices(maker.job, unit))
+            write_hdf5(path, images(), count, output.compression, angles=output.format == NEXUS)
         else:
             for made in images():
                 write_single(output.format, path, made)
@@ -185,11 +196,14 @@ def compression_options(compression: str) -> dict[str, Any]:
     return {}
 
 
-def write_hdf5(path, images, count, compression):
-    """Images as /images, (count, slow, fast), one chunk each, and their numbers as /index. No times are stored."""
+def write_hdf5(path, images, count, compression, angles=False):
+    """Images as /images, (count, slow, fast), one chunk each, and their numbers as /index. No times are stored.
+
+    angles: with the spindle's, degrees, as /phi, for images that have all else of their geometry in common.
+    """
     h5py = need("h5py", "batch", "HDF5 files")
     with h5py.File(path, "w", libver="v108") as file:
-        data, numbers = None, []
+        data, numbers, geometries = None, [], []
         for place, made in enumerate(images):
             if data is None:
                 shape = made.pixels.shape
@@ -208,7 +222,24 @@ def write_hdf5(path, images, count, compression):
                 )
             data[place] = made.pixels
             numbers.append(made.index)
+            if angles:
+                geometries.append(scene_of(made.experiment, None).geometry)
+                check_same(geometries[0], geometries[-1], made.index)
         file.create_dataset("index", data=np.array(numbers, np.int64), track_times=False)
+        if angles:
+            phi = np.degrees([geometry.phi0 for geometry in geometries])
+            file.create_dataset("phi", data=phi, track_times=False)
+
+
+def check_same(first, geometry, index):
+    """Raise NanoBraggError unless NXmx can hold two geometries together: the same but for the spindle's angle."""
+    if geometry.curved:
+        raise NanoBraggError("NXmx cannot tell of a curved detector; use --format hdf5")
+    if geometry.replace(phi0=first.phi0) != first:
+        raise NanoBraggError(
+            f"image {index} has another beam or detector than those before it, and NXmx holds one for all; use "
+            "--format hdf5, or one of a file an image"
+        )
 
 
 def scene_of(experiment: Any, pixels: np.ndarray | None) -> Scene:
@@ -233,16 +264,33 @@ def write_virtual(path: str, names: list[str], counts: list[int], shape: tuple[i
     """An HDF5 file whose /images shows those of all the files beside it as one data set, and /index likewise."""
     h5py = need("h5py", "batch", "HDF5 files")
     with h5py.File(path, "w", libver="v110") as file:
-        for dataset, row, kind in ((DATASET, shape, np.dtype(dtype)), ("index", (), np.dtype(np.int64))):
-            # not by h5py's VirtualLayout, which stores the time
-            properties = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
-            properties.set_obj_track_times(False)
-            whole = h5py.h5s.create_simple((sum(counts), *row))
-            start = 0
-            for name, count in zip(names, counts, strict=True):
-                whole.select_hyperslab((start, *(0 for _ in row)), (count, *row))
-                part = h5py.h5s.create_simple((count, *row))
-                properties.set_virtual(whole, os.fsencode(name), dataset.encode(), part)
-                start += count
-            whole.select_all()
-            h5py.h5d.create(file.id, dataset.encode(), h5py.h5t.py_create(kind), whole, properties)
+        _show(h5py, file, DATASET, DATASET, names, counts, shape, dtype)
+        _show(h5py, file, "index", "index", names, counts, (), np.int64)
+
+
+def write_master(path, names, counts, shape, dtype, geometries):
+    """An NXmx file that shows the images of all the files beside it, with the Geometry of each; /index as there."""
+    from ..files.nexus import DETECTOR, nexus_structure
+
+    h5py = need("h5py", "batch", "HDF5 files")
+    with h5py.File(path, "w", libver="v110") as file:
+        data = nexus_structure(file, geometries, SATURATION if np.dtype(dtype) == np.uint16 else None)
+        _show(h5py, data, "data", DATASET, names, counts, shape, dtype)
+        file[f"{DETECTOR}/data"] = data["data"]
+        _show(h5py, file, "index", "index", names, counts, (), np.int64)
+
+
+def _show(h5py, group, name, dataset, names, counts, row, dtype):
+    """A data set of a group that shows those called `dataset` of several files, one after the other."""
+    # not by h5py's VirtualLayout, which stores the time
+    properties = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+    properties.set_obj_track_times(False)
+    whole = h5py.h5s.create_simple((sum(counts), *row))
+    start = 0
+    for file, count in zip(names, counts, strict=True):
+        whole.select_hyperslab((start, *(0 for _ in row)), (count, *row))
+        part = h5py.h5s.create_simple((count, *row))
+        properties.set_virtual(whole, os.fsencode(file), dataset.encode(), part)
+        start += count
+    whole.select_all()
+    h5py.h5d.create(group.id, name.encode(), h5py.h5t.py_create(np.dtype(dtype)), whole, properties)

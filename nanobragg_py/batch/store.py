@@ -22,13 +22,15 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import Any
 
+import numpy as np
+
 from .. import __version__
 from ..errors import NanoBraggError
 from ..files.atomic import cannot_write, write_file
 from ..files.reading import cannot_read
 from .images import Maker
 from .notes import JOB, MANIFEST, Damaged, entry_of, fits, note_of
-from .output import DATASET, Output, write_unit, write_virtual
+from .output import DATASET, NEXUS, Output, check_same, scene_of, write_master, write_unit, write_virtual
 from .readback import opened, read_text
 
 ALL_IMAGES, WORK, JOURNAL = "images.h5", ".work", "journal.jsonl"
@@ -214,7 +216,7 @@ class Store:
             with open(temporary, "w", encoding="utf-8") as file:
                 for unit in range(units):
                     file.writelines(lines_of(*done[unit]))
-            if self.output.format == "hdf5":
+            if self.output.many:
                 self._write_virtual(writer.path(ALL_IMAGES), units)
                 os.replace(writer.path(ALL_IMAGES), self.path(ALL_IMAGES))
             os.replace(temporary, self.path(MANIFEST))
@@ -234,7 +236,21 @@ class Store:
                 shapes[name] = file[DATASET].shape[1:], file[DATASET].dtype
         if len(set(shapes.values())) > 1:
             raise NanoBraggError(f"{names[0]} and {names[-1]} have images of different sizes; use --format smv or cbf")
-        write_virtual(path, names, counts, *shapes[names[0]])
+        if self.output.format == NEXUS:
+            write_master(path, names, counts, *shapes[names[0]], self._geometries(names))
+        else:
+            write_virtual(path, names, counts, *shapes[names[0]])
+
+    def _geometries(self, names):
+        """The Geometry of every image: that of a file's first image, and the angles that the files tell."""
+        found = []
+        for unit, name in enumerate(names):
+            index = self.output.indices(self.job, unit)[0]
+            first = scene_of(self.maker.experiment(index)[0], None).geometry
+            check_same(found[0] if found else first, first, index)
+            with opened(self.path(name)) as file:
+                found += [first.replace(phi0=float(phi)) for phi in np.radians(file["phi"][()])]
+        return found
 
     def _tidy(self):
         shutil.rmtree(self.path(WORK), ignore_errors=True)

@@ -42,7 +42,7 @@ def write_nexus(path, images, geometries, dtype, saturation=None, compression="g
     options = compression_options(compression)
     shape = (first.spixels, first.fpixels)
     with written_beside(path) as temporary, h5py.File(temporary, "w") as file:
-        data = _structure(h5py, file, geometries, saturation).create_dataset(
+        data = nexus_structure(file, geometries, saturation).create_dataset(
             "data", (len(geometries), *shape), dtype, chunks=(1, *shape), **options
         )
         for index, image in enumerate(images):
@@ -73,8 +73,8 @@ def _axis(group, name, values, unit, kind, vector, depends_on):
     )
 
 
-def _structure(h5py, file, geometries, saturation):
-    """Everything but the pixels; returns the group that they belong in."""
+def nexus_structure(file, geometries, saturation):
+    """Write all of an NXmx file but the pixels; returns the group that they belong in, under the name data."""
     first = geometries[0]
     rotation = first.frame("mcstas")
     fast, slow, spindle = (rotation @ np.asarray(v) for v in (first.fast, first.slow, first.spindle))
