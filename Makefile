@@ -58,6 +58,7 @@ bench: setup
 
 docs: setup
 	$(BIN)/python -P -m nanobragg_py.flags.page $(shell grep -l '^<!-- flags of ' docs/*.md)
+	$(BIN)/python -P -m nanobragg_py.experiment.reference docs/fields.md
 	$(BIN)/python tests/test_help.py
 
 site: setup

@@ -4,6 +4,7 @@ import json
 import os
 
 from ...errors import NanoBraggError
+from ...experiment.parts import FIELDS
 from ...flags.options import DEFAULTS
 from ...inspect.explain import explain
 
@@ -19,21 +20,11 @@ exit status: 0; 2 if no experiment follows from the command line (the tokens are
 example:
   nanobragg-py explain -- -cell 40 50 60 90 90 90 -default_F 100 -xds -pivot beam
 """
-#: units in which nanobragg_py.flags.options keeps its values
-UNITS = {
-    "m": "pixel_size distance close_distance detsize_f detsize_s Xbeam Ybeam Xclose Yclose detector_thick dmin water "
-    "detector_thickstep wavelength beamsize sample_x sample_y sample_z",
-    "rad": "detector_rotx detector_roty detector_rotz twotheta hdivrange hdivstep vdivrange vdivstep cell_angles "
-    "misset mosaic_spread phi0 osc phistep",
-    "A": "cell_lengths",
-    "1/m": "detector_mu",
-    "photons/m^2": "fluence",
-    "photons/s": "flux",
-    "s": "exposure",
-    "g/m^3": "density",
-    "g/mol": "molecular_weight",
+#: units in which nanobragg_py.flags.options keeps its numbers: those of the fields, and of what is no field
+OPTION_UNITS = {
+    **{name: row.unit for row in FIELDS for name in row.options if row.unit and not name.endswith("_file")},
+    **{"detector_thickstep": "m", "density": "g/m^3", "molecular_weight": "g/mol"},
 }
-OPTION_UNITS = {name: unit for unit, names in UNITS.items() for name in names.split()}
 DIGITS = 12
 
 

@@ -82,7 +82,11 @@ class Part:
             value = getattr(self, row.name)
             if value is None and row.default is None:
                 continue
-            object.__setattr__(self, row.name, row.check(row.full_name, value))
+            try:
+                object.__setattr__(self, row.name, row.check(row.full_name, value))
+            except FieldError as error:
+                error.fields = (row.full_name,)
+                raise
 
     def replace(self, **changes: Any) -> Self:
         """A copy with some fields changed; raises FieldError for a name that is no field."""

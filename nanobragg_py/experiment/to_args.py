@@ -31,7 +31,10 @@ _NAMED = {"MOSFLM": "-mosflm", "XDS": "-xds", "ADXV": "-adxv", "DENZO": "-denzo"
 
 
 def inverse(forward, value, guess):
-    """The float whose `forward` is `value`, or comes next to it, looked for about `guess`."""
+    """The float whose `forward` is `value`, or comes next to it, looked for about `guess`; short if that will do."""
+    short = float(f"{guess:.14g}")
+    if forward(short) == value:
+        return short
     below = above = guess
     best = guess
     for _ in range(4):

@@ -3,7 +3,6 @@ from typing import Any, ClassVar
 
 Event = tuple[int, str, "Rule", tuple[str, ...], list[tuple[str, Any]] | None]
 
-RTD: float
 UNITS: dict[str, tuple[float, float]]
 METAVARS: dict[str | None, str]
 MAX_COUNT: int

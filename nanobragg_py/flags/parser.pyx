@@ -15,7 +15,9 @@ rule did not fire because too few tokens follow.
 from libc.stdlib cimport free, malloc, strtoll
 from libc.string cimport memset, strcmp, strlen, strstr
 
+from nanobragg_py.constants import EV_ANGSTROM
 from nanobragg_py.errors import NanoBraggError
+from nanobragg_py.vectors import DEGREES_PER_RADIAN
 
 cdef extern from "Python.h":
     bytes PyUnicode_EncodeFSDefault(object)
@@ -99,11 +101,17 @@ cdef int truncated(double number) noexcept:
     return <int> min(max(number, -2147483648.0), 2147483647.0)
 
 
-cdef own_value(rule, token, word):
+cdef own_value(rule, token, word, bytes text):
     """A value of one of our own flags; unlike the reference's, a bad one is an error."""
+    cdef double number
+    cdef char *end = NULL
     if rule.convert == "choice":
         if word in rule.choices:
             return word
+    elif rule.convert in UNITS:
+        number = nb_strtod(text, &end)
+        if end != <char *> text and end[0] == 0 and number - number == 0.0:
+            return in_units(rule.convert, number)
     elif word.isascii() and word.isdigit() and int(word) <= MAX_COUNT:
         return int(word)
     raise NanoBraggError(f"{token} does not take {word!r}; {allowed(rule)}")
@@ -112,6 +120,8 @@ cdef own_value(rule, token, word):
 cdef str allowed(rule):
     if rule.convert == "choice":
         return f"give it {' or '.join(rule.choices)}"
+    if rule.convert in UNITS:
+        return f"give it {'a finite number' if rule.values == 1 else f'{rule.values} finite numbers'} ({rule.metavar})"
     if rule.values > 1:
         return f"give it {rule.values} whole numbers from 0 to {MAX_COUNT} ({rule.metavar})"
     return f"give it a whole number from 0 to {MAX_COUNT}"
@@ -122,6 +132,8 @@ cdef converted(rule, token, word, bytes text):
     convert = rule.convert
     if convert == "word":
         return word
+    if rule.match == "own":
+        return own_value(rule, token, word, text)
     if convert == "int":
         return atoi(text)
     if convert == "cells":
@@ -133,11 +145,14 @@ cdef converted(rule, token, word, bytes text):
     if convert == "truncated":
         return truncated(atof(text))
     if convert == "eV":
-        return (12398.42 / atof(text)) / 1.0e10
-    if rule.match == "own":
-        return own_value(rule, token, word)
+        return (<double> EV_ANGSTROM / atof(text)) / 1.0e10
+    return in_units(convert, atof(text))
+
+
+cdef double in_units(convert, double number) except? -1.0:
+    """A number in the units it is kept in, of one in those of a conversion."""
     factor, divisor = UNITS[convert]
-    return atof(text) * <double> factor / <double> divisor
+    return number * <double> factor / <double> divisor
 
 
 cdef list cell_changes(list raw, int position, int last, options):
@@ -145,7 +160,7 @@ cdef list cell_changes(list raw, int position, int last, options):
     cdef list cell = [*options.cell_lengths, *options.cell_angles]
     cdef int i
     for i in range(last - position):
-        cell[i] = atof(raw[position + 1 + i]) if i < 3 else atof(raw[position + 1 + i]) / <double> RTD
+        cell[i] = atof(raw[position + 1 + i]) if i < 3 else atof(raw[position + 1 + i]) / <double> DEGREES_PER_RADIAN
     return [("user_cell", True), ("cell_lengths", tuple(cell[:3])), ("cell_angles", tuple(cell[3:]))]
 
 

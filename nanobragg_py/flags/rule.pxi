@@ -1,13 +1,10 @@
 """What flag tables are made of: rules, the conversions of their values, and the options that they set."""
 
-#: degrees per radian, from the digits of the reference's 180*M_1_PI
-RTD = 180.0 * 0.31830988618379067154
-
 #: Conversions by a constant: the value kept is ``number * factor / divisor``, and one of the two is 1. The reference
 #: divides by 1000 here and multiplies by 1e-6 there, and the last bit of the result depends on which.
 UNITS = {
     "number": (1.0, 1.0),
-    "deg": (1.0, RTD),
+    "deg": (1.0, DEGREES_PER_RADIAN),
     "mm": (1.0, 1000.0),
     "mrad": (1.0, 1000.0),
     "percent": (1.0, 100.0),
@@ -122,7 +119,11 @@ def switch(group, names, sets, help, **more):
 
 
 def own(name, convert, dest, help, metavar=None):
-    """A flag of our own: exact, and strict about its values."""
+    """A flag of our own: exact, and strict about its values.
+
+    convert: None for a switch, which sets dest to True; "choice", with the words in metavar (``a|b``); "count"; "word"
+    (a file's name); or a key of `UNITS`, for a finite number. metavar: a word a value, where there are several.
+    """
     if convert is None:
         return switch(OWN, name, ((dest, True),), help, match="own")
     choices = tuple(metavar.split("|")) if convert == "choice" else ()

@@ -4,6 +4,7 @@ from math import degrees
 
 import numpy as np
 
+from ..constants import EV_ANGSTROM
 from ..errors import NanoBraggError
 from ..experiment.header_geometry import header_geometry
 
@@ -83,7 +84,7 @@ def geometry_items(geometry):
     tilt = degrees(float(np.arccos(np.clip(np.dot(geometry.beam, normal), -1.0, 1.0))))
     rows = [
         ("wavelength", geometry.wavelength * 1e10, "A"),
-        ("energy", 12398.42 / (geometry.wavelength * 1e10), "eV"),
+        ("energy", EV_ANGSTROM / (geometry.wavelength * 1e10), "eV"),
         ("distance", geometry.distance * 1e3, "mm"),
         ("close distance", geometry.close_distance * 1e3, "mm"),
         ("tilt of the detector", tilt, "deg"),

@@ -2,6 +2,10 @@
 
 from math import isnan
 
+from ..experiment.parts import FIELDS
+from ..flags.names import rule_of
+from ..flags.nanobragg import RULES
+from ..flags.parser import OWN
 from ..records import REQUIRED, Record
 
 SECTIONS = ("beam", "detector", "crystal", "structure factors", "sampling", "output")
@@ -85,7 +89,17 @@ def quantities(loaded, origin_of):
     for section, describe in zip(SECTIONS, (_beam, _detector, _crystal, _factors, _sampling, _output), strict=True):
         ledger.section = section
         describe(ledger, loaded, loaded.options, loaded.experiment)
+        _own_fields(ledger)
     return ledger.found
+
+
+def _own_fields(ledger):
+    """The fields of the section that flags of our own set, which none of the reference's numbers stands for."""
+    part = ledger.section.replace(" ", "_")
+    for row in FIELDS:
+        rule = rule_of(RULES, row.options)
+        if row.part == part and rule is not None and rule.group == OWN:
+            ledger.add(row.name.replace("_", " "), row.from_options(ledger.options), row.unit, row.options)
 
 
 def _frame(ledger, name, value, option):
@@ -347,3 +361,8 @@ def _output(ledger, loaded, options, experiment):
         "threads", options.threads, "", "threads", note="as many as may be used" if options.threads == 0 else None
     )
     ledger.direct("backend", options.backend)
+    if options.backend != "cpu":
+        ledger.direct("device", options.device)
+    ledger.direct("precision", options.precision)
+    if options.write_noise:
+        ledger.direct("random numbers of the noise", options.noise_rng, "", "noise_rng")

@@ -26,12 +26,12 @@ def detector_size(options):
     detsize_f = pixel * options.fpixels if options.fpixels else options.detsize_f
     detsize_s = pixel * options.spixels if options.spixels else options.detsize_s
     in_pixels = (detsize_f / pixel, detsize_s / pixel)
-    shape = f"{detsize_f * 1000:g} x {detsize_s * 1000:g} mm in pixels of {pixel * 1000:g} mm"
+    extent = f"{detsize_f * 1000:g} x {detsize_s * 1000:g} mm in pixels of {pixel * 1000:g} mm"
     if in_pixels[0] * in_pixels[1] > INT_MAX or max(in_pixels) > INT_MAX:
-        raise OptionError(f"a detector of {{shape}} has more than {INT_MAX} pixels; change {SIZE}", shape=shape)
+        raise OptionError(f"a detector of {{extent}} has more than {INT_MAX} pixels; change {SIZE}", extent=extent)
     fpixels, spixels = (ceil_to_int(count - 0.5) for count in in_pixels)
     if fpixels < 1 or spixels < 1:
-        raise OptionError(f"a detector of {{shape}} has no pixels; change {SIZE}", shape=shape)
+        raise OptionError(f"a detector of {{extent}} has no pixels; change {SIZE}", extent=extent)
     return detsize_f, detsize_s, fpixels, spixels
 
 

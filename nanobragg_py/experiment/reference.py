@@ -1,0 +1,44 @@
+"""docs/fields.md, made from the table of fields: ``python -m nanobragg_py.experiment.reference docs/fields.md``."""
+
+import sys
+
+from ..flags.nanobragg import RULES
+from .parts import FIELDS
+
+HEAD = """\
+# Fields of an experiment
+
+What `Beam`, `Detector`, `Crystal`, `Sampling` and `StructureFactors` take, made by `make docs` from the table in
+nanobragg_py/experiment/parts.py. The same names are the keys of TOML and JSON files, where a number in m may be given
+as `"0.1 mm"` (m, mm, um, nm, A), an angle as `"0.3 deg"` (rad, mrad, deg), and the wavelength as `"12 keV"` (eV, keV).
+`None` means "not given". Flags are those that set the same; [flags.md](flags.md) describes them.
+"""
+
+
+def page():
+    """The text of the page."""
+    parts = [HEAD]
+    for part in dict.fromkeys(row.part for row in FIELDS if row.part != "structure_factors"):
+        parts.append(_table(part))
+    return "".join([*parts, _table("structure_factors")])
+
+
+def _table(part):
+    head = f"\n## {part}\n\n| field | default | unit | flags | meaning |\n|---|---|---|---|---|\n"
+    return head + "".join(_row(row) for row in FIELDS if row.part == part)
+
+
+def _row(row):
+    flags = dict.fromkeys(
+        rule.name for rule in RULES if set(row.options) & ({*rule.dests} or {name for name, _ in rule.sets})
+    )
+    name = f"`{row.name}`" if row.name else "(the table)"
+    cells = (name, f"`{row.default!r}`", row.unit, ", ".join(f"`{flag}`" for flag in flags), row.meaning)
+    return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |\n"
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 2:
+        sys.exit("usage: python -m nanobragg_py.experiment.reference docs/fields.md")
+    with open(sys.argv[1], "w", encoding="utf-8") as file:
+        file.write(page())
