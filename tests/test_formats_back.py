@@ -205,6 +205,19 @@ def test_nexus_has_one_geometry(tmp_path):
     assert status == 2 and "image 1 has another beam or detector than those before it, and NXmx holds one" in said
 
 
+@pytest.mark.parametrize("name", ["npy", "tiff"])
+def test_floats_that_were_changed_are_found(tmp_path, name):
+    job = tmp_path / "job.toml"
+    job.write_text("noise = false\n" + JOB)
+    assert tool("batch", job, "--out", tmp_path / "out", "--format", name, "--workers", 1)[0] == 0
+    path = tmp_path / "out" / f"image_000002{written_formats()[name].suffixes[0]}"
+    content = bytearray(path.read_bytes())
+    content[content.index(read_image(path).pixels[5].tobytes()) + 9] ^= 1
+    path.write_bytes(content)
+    status, _, said = tool("batch", "--verify", tmp_path / "out")
+    assert status == 2 and "the pixels of image 1 are not those" in said
+
+
 @pytest.mark.parametrize("wrap", [gzip, bz2, lzma])
 @pytest.mark.parametrize("name", ["image.img", "a_1.cbf", "a.h5", "a.npy", "a.tif", "image.bin"])
 def test_compressed_files(tmp_path, name, wrap):

@@ -121,7 +121,9 @@ class Images:
         path = os.path.join(self.folder, entry["file"])
         if not entry["file"].endswith(".h5"):
             pixels = read_image(path).pixels
-            return digest(pixels.astype(np.uint16)) if "noise_seed" in entry["parameters"] else None
+            if "noise_seed" in entry["parameters"]:
+                return digest(pixels.astype(np.uint16))
+            return digest(pixels) if pixels.dtype == np.float32 else None  # whole numbers were floats, and are rounded
         if entry["file"] != self.name:
             self.__exit__(None, None, None)
             self.name, self.file = None, None
