@@ -340,8 +340,15 @@ def test_unmerged_cif(tmp_path, told):
     cif(tmp_path / "a.cif", items, "_diffrn_refln.", hkl=hkl)
     status, rows, err = told("a.cif", "--intensities")
     assert status == 0 and f"{len(hkl)} rows, {len(HKL)} of them unique" in err
+    apart = told("a.cif", "--intensities", "--anomalous")[1]
     factor = ((0.9 + 1.0 / 4 + 1.3 / 16) / (1 + 1 / 4 + 1 / 16)) ** 0.5
     assert {i: v for i, v in rows.items() if v} == pytest.approx(expanded(HKL, F * factor), rel=1e-5)
+    # rows of h k l and -h -k l on one side, those of h -k -l, which is their equivalent, too: no mates were observed
+    assert apart == pytest.approx({index: F for index, F in rows.items() if F})
+    index = next(index for index in HKL.tolist() if all(index))
+    cif(tmp_path / "b.cif", {"intensity_net": [100, 400]}, "_diffrn_refln.", hkl=np.array([index, [-x for x in index]]))
+    apart = told("b.cif", "--intensities", "--anomalous")[1]
+    assert (apart[tuple(index)], apart[tuple(-x for x in index)]) == (10.0, 20.0)
 
 
 CORE = (

@@ -178,6 +178,8 @@ def _chosen(name, table, label, intensities, anomalous):
         return item, None
     if _DIFFERENCE in table.items and not intensities:
         return item, _DIFFERENCE
+    if table.prefix == "_diffrn_refln.":
+        return item, None  # mates have rows of their own
     raise NanoBraggError(f"{name} has no mates of {item}; name an item with plus, or leave out --anomalous")
 
 
