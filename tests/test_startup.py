@@ -83,6 +83,18 @@ def test_imports(run, program, installed, tmp_path):
         assert sorted(name for name in own if name.rpartition(".")[2] in NOT_NEEDED) == []
 
 
+@pytest.mark.parametrize("flags", ["-psf gauss -readout_noise 1", "-nonoise", "-help"])
+def test_imports_of_noisify(flags, noisify, installed, tmp_path):
+    (tmp_path / "in.bin").write_bytes(bytes(400))
+    before, _ = imported(["-c", ""], tmp_path, installed)
+    names, done = imported([*noisify, "-floatfile", "in.bin", *shlex.split(flags)], tmp_path, installed)
+    assert done.returncode == 0, done.stderr
+    own = {name for name in names if name.partition(".")[0] == "nanobragg_py"}
+    assert sorted(names - before - own - ALLOWED) == []
+    not_needed = {*NOT_NEEDED, "nanobragg", "report", "response", "fourier"} - {"usage" if flags == "-help" else ""}
+    assert sorted(name for name in own if name.rpartition(".")[2] in not_needed) == []
+
+
 @pytest.mark.parametrize("run", ["help", "version", "mistake"])
 def test_no_kernels_before_there_is_something_to_render(run, program, installed, tmp_path):
     names, _ = imported([*program, *shlex.split(RUNS[run])], tmp_path, installed)

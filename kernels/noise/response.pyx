@@ -8,10 +8,8 @@ on what the one before it drew, and they are drawn one by one.
 To be compiled without fused multiply-adds: every quantity is the reference's, bit for bit.
 """
 
-from libc.math cimport exp, floorf, log, sqrt, tan
 from libc.stdint cimport int32_t, int64_t, uint16_t, uint32_t
 from libc.stdlib cimport free, malloc
-from libc.string cimport memset
 
 from nanobragg_py.kernels.formulas.formulas cimport nb_in, nb_inf, nb_out
 from nanobragg_py.kernels.memory.buffers cimport Borrowed, Buffer
@@ -26,189 +24,25 @@ cdef extern from *:
     ctypedef uint16_t *nb_outh
     ctypedef uint32_t *nb_outw
 
-cdef enum:
-    PHOTONS = 0      # the seed of everything but calibration
-    CALIBRATION = 1
+cdef extern from "nb_draws.h" nogil:
+    enum:
+        NB_PHOTONS
+    ctypedef struct nb_numbers:
+        pass
+    ctypedef struct nb_draws:
+        nb_ran1 shared
+        nb_numbers stream[2]
+        bint spare_ready
+        float spare
+    void nb_begin_draws(nb_draws *d, int64_t seed, int64_t calib_seed)
+    int64_t nb_current_seed(const nb_numbers *s)
+    double nb_count(nb_draws *d, long n, float *photons, double flicker, double calibration)
 
 #: adu above which a 32-bit and a 16-bit pixel is an overload
 cdef double TOP_32 = 2147483647.0, TOP_16 = 65535.0
 
 
-cdef struct Numbers:
-    # one stream of the congruential generator, LANES numbers ahead
-    uint32_t lane[LANES]
-    uint32_t stride
-    uint32_t number[LANES]
-    uint8_t entry[LANES]
-    int place       # of the next number; LANES: none left
-    bint begun      # lane holds what follows number
-    int64_t seed    # the seed variable, while no numbers are ahead
-
-
-cdef struct Draws:
-    nb_ran1 shared
-    Numbers stream[2]
-    bint slow            # a seed leaves the range that numbers ahead are made for
-    bint spare_ready
-    float spare
-    float old_mean       # poidev's memory
-    float width
-    float log_mean
-    float norm
-    Poidev *poidev       # its table of ln Gamma
-
-
-# ---- uniform deviates ----------------------------------------------------------------------------------------------
-
-cdef float refill_uniform(Draws *d, int which) noexcept nogil:
-    """A deviate of a stream that has no numbers ahead, and new ones if its seed is loaded."""
-    cdef Numbers *s = &d.stream[which]
-    cdef int i
-    cdef int64_t x
-    cdef uint64_t stride = 1
-    if d.slow or d.shared.last == 0 or not 0 < s.seed < NB_RAN1_MODULUS:
-        return nb_ran1_next(&d.shared, &s.seed)
-    if not s.begun:
-        x = s.seed
-        for i in range(LANES):
-            x = nb_ran1_step(x)
-            s.lane[i] = <uint32_t>x
-            stride = stride * 16807 % NB_RAN1_MODULUS
-        s.stride = <uint32_t>stride
-        s.begun = True
-    congruential(s.lane, s.stride, s.number, s.entry)
-    s.place = 0
-    return uniform(d, which)
-
-
-cdef inline float uniform(Draws *d, int which) noexcept nogil:
-    cdef Numbers *s = &d.stream[which]
-    cdef int64_t drawn
-    cdef size_t j
-    if s.place == LANES:
-        return refill_uniform(d, which)
-    j = <size_t>(d.shared.last >> 26)
-    drawn = d.shared.table[j]
-    d.shared.table[j] = s.number[s.place]
-    d.shared.last = drawn
-    s.place += 1
-    if s.place == LANES:
-        s.seed = s.number[LANES - 1]
-    return nb_ran1_deviate(<int32_t>drawn)
-
-
-cdef int64_t current_seed(const Numbers *s) noexcept nogil:
-    return s.seed if s.place in (0, LANES) else s.number[s.place - 1]
-
-
-# ---- normal and Poisson deviates -----------------------------------------------------------------------------------
-
-cdef inline float gaussian(Draws *d, int which) noexcept nogil:
-    """`gaussdev`: by the polar method, one of two kept for the next call, whatever stream that names."""
-    cdef float v1, v2, square, high
-    cdef double factor
-    if d.spare_ready:
-        d.spare_ready = False
-        return d.spare
-    while True:
-        v1 = <float>(2.0 * uniform(d, which) - 1.0)
-        v2 = <float>(2.0 * uniform(d, which) - 1.0)
-        square = v1 * v1 + v2 * v2
-        if square < <float>1.0 and square != <float>0.0:
-            break
-    factor = sqrt(-2.0 * nb_log(square) / square)
-    high = <float>(factor + factor * DOUBT)
-    if high != <float>(factor - factor * DOUBT):
-        high = <float>sqrt(-2.0 * log(square) / square)
-    d.spare = v1 * high
-    d.spare_ready = True
-    return v2 * high
-
-
-cdef inline void new_mean(Draws *d, float mean) noexcept nogil:
-    """What `poidev` keeps of a mean."""
-    cdef double l, x
-    cdef float high
-    d.old_mean = mean
-    if mean < <float>12.0:
-        if mean > <float>-700.0:
-            l = nb_exp(-<double>mean)
-            d.norm = <float>(l + l * DOUBT)
-            if d.norm == <float>(l - l * DOUBT):
-                return
-        d.norm = <float>exp(-<double>mean)
-        return
-    d.width = <float>sqrt(2.0 * mean)
-    l = nb_log(mean)
-    d.log_mean = <float>(l + l * DOUBT)
-    if d.log_mean != <float>(l - l * DOUBT):
-        d.log_mean = <float>log(mean)
-    x = <float>(mean + 1.0)
-    l = stirling(x, nb_log(x), 1.0 / x)
-    high = <float>(l + (l * DOUBT + DOUBT_GAMMA))
-    if high != <float>(l - (l * DOUBT + DOUBT_GAMMA)):
-        high = nb_gammln(<float>x)
-    d.norm = mean * d.log_mean - high
-
-
-cdef inline float rejection(Draws *d, float mean) noexcept nogil:
-    cdef float y, k, u, exponent
-    cdef double t, weight
-    while True:
-        while True:
-            u = uniform(d, PHOTONS)
-            t = nb_tan_pi(u)
-            y = <float>(t + t * DOUBT)
-            if y != <float>(t - t * DOUBT):
-                y = <float>tan(M_PI * u)
-            k = d.width * y + mean
-            if not k < <float>0.0:
-                break
-        u = uniform(d, PHOTONS)
-        if k < <float>16777216.0:
-            k = <int>k
-            exponent = k * d.log_mean - log_factorial(d.poidev, k) - d.norm
-            if exponent > <float>-600.0:
-                weight = 0.9 * (1.0 + <double>(y * y)) * nb_exp(exponent)
-                if u < weight - 1e-6 * weight:
-                    return k
-                if u > weight + 1e-6 * weight:
-                    continue
-        else:
-            k = floorf(k)
-        if not u > nb_acceptance(k, y, d.log_mean, d.norm):
-            return k
-
-
-cdef inline float poisson(Draws *d, float mean) noexcept nogil:
-    cdef float product = 1.0
-    cdef int k = 0
-    if mean > <float>1.0e6:
-        return <float>(mean + sqrt(<double>mean) * gaussian(d, PHOTONS))
-    if mean != d.old_mean:
-        new_mean(d, mean)
-    if not mean < <float>12.0:
-        return rejection(d, mean)
-    while True:
-        product *= uniform(d, PHOTONS)
-        if not product > d.norm:
-            return k
-        k += 1
-
-
-cdef double count_one_by_one(Draws *d, Py_ssize_t n, float *photons, double flicker, double calibration) noexcept nogil:
-    cdef Py_ssize_t i
-    cdef double mean, sum = 0.0
-    for i in range(n):
-        mean = photons[i]
-        if flicker > 0.0:
-            mean = mean * (1.0 + flicker * gaussian(d, PHOTONS))
-        if calibration > 0.0:
-            mean = mean * (1.0 + calibration * gaussian(d, CALIBRATION))
-        photons[i] = poisson(d, <float>mean)
-        sum += photons[i]
-    return sum
-
+# ---- normal deviates -----------------------------------------------------------------------------------------------
 
 cdef void normal_deviates(Poidev *s, int n, float *out) noexcept nogil:
     """n normal deviates, the one that is left over first."""
@@ -357,7 +191,7 @@ cdef class DetectorNoise:
     were clipped so far. negative: pixels so far that were below 0, or no numbers.
     """
 
-    cdef Draws draws
+    cdef nb_draws *draws
     cdef Poidev *poidev
     cdef bint counted
     cdef readonly double photons
@@ -365,19 +199,14 @@ cdef class DetectorNoise:
     cdef readonly long negative
 
     def __cinit__(self, seed, calib_seed):
-        cdef int i
+        self.draws = <nb_draws *>malloc(sizeof(nb_draws))
         self.poidev = <Poidev *>malloc(sizeof(Poidev))
-        if self.poidev == NULL:
+        if self.draws == NULL or self.poidev == NULL:
             raise MemoryError("no memory for the noise generator")
-        memset(&self.draws, 0, sizeof(Draws))
-        for i, given in enumerate((seed, calib_seed)):
-            self.draws.stream[i].seed = seed_variable(given)
-            self.draws.stream[i].place = LANES
-            self.draws.slow = self.draws.slow or abs(given) == NB_RAN1_MODULUS
-        self.draws.old_mean = -1.0
-        self.draws.poidev = self.poidev
+        nb_begin_draws(self.draws, seed_variable(seed), seed_variable(calib_seed))
 
     def __dealloc__(self):
+        free(self.draws)
         free(self.poidev)
 
     def count(self, image, double flicker, double calibration):
@@ -392,13 +221,13 @@ cdef class DetectorNoise:
         cdef int n, i
         self.counted = True
         with nogil:
-            begin_poidev(self.poidev, self.draws.shared, self.draws.stream[PHOTONS].seed)
             if flicker > 0.0 or calibration > 0.0:
-                sum = count_one_by_one(&self.draws, source.count, photons, flicker, calibration)
-                begin_poidev(self.poidev, self.draws.shared, current_seed(&self.draws.stream[PHOTONS]))
+                sum = nb_count(self.draws, source.count, photons, flicker, calibration)
+                begin_poidev(self.poidev, self.draws.shared, nb_current_seed(&self.draws.stream[NB_PHOTONS]))
                 self.poidev.spare_ready = self.draws.spare_ready
                 self.poidev.spare = self.draws.spare
             else:
+                begin_poidev(self.poidev, self.draws.shared, nb_current_seed(&self.draws.stream[NB_PHOTONS]))
                 while at < source.count:
                     n = <int>min(<Py_ssize_t>BLOCK, source.count - at)
                     draw(self.poidev, n, photons + at)

@@ -1,0 +1,238 @@
+/* The reference's random numbers where two seeds take turns, one deviate at a time.
+ *
+ * What a pixel draws hangs on what the one before it drew, so this is serial code: it keeps the last word of the
+ * generator and the places in its streams in registers, has the congruential numbers made ahead (they hang on nothing
+ * but their seed), and calls the C library, whose functions have shorter dependent chains than those of
+ * nb_elementary.h. Every quantity is the reference's. Build without contraction.
+ */
+#ifndef NB_DRAWS_H
+#define NB_DRAWS_H
+
+#include "nb_elementary.h"
+#include "nb_random.h"
+#include <math.h>
+#include <string.h>
+
+#define NB_AHEAD 128            /* congruential numbers made at a time */
+#define NB_FACTORIALS 4096      /* ln k! is looked up below this */
+#define NB_GAMMA_DOUBT 4e-10    /* Lanczos's formula and Stirling's series differ by 1.6e-10 from 13 on */
+#define NB_RELATIVE_DOUBT 1e-12 /* of the series, relative */
+
+#define NB_ALWAYS static inline __attribute__((always_inline))
+
+enum { NB_PHOTONS = 0, NB_CALIBRATION = 1 };
+
+typedef struct {
+    unsigned int lane[NB_AHEAD], number[NB_AHEAD], stride;
+    int begun;    /* lane holds what follows number */
+    int place;    /* of the next number; NB_AHEAD: none left */
+    int64_t seed; /* the seed variable, while no numbers are ahead */
+} nb_numbers;
+
+typedef struct {
+    nb_ran1 shared;
+    nb_numbers stream[2];
+    int slow; /* a seed leaves the range that numbers are made ahead in */
+    int spare_ready;
+    float spare;
+    float old_mean; /* what poidev keeps: of this mean */
+    float width, log_mean, norm;
+    float factorial[NB_FACTORIALS]; /* ln k!, nan where nobody has asked yet */
+} nb_draws;
+
+/* What changes with every deviate. */
+typedef struct {
+    int64_t last;
+    int place[2];
+    int spare_ready;
+    float spare;
+} nb_turn;
+
+static void nb_begin_draws(nb_draws *d, int64_t seed, int64_t calib_seed)
+{
+    int i;
+    int64_t seeds[2] = {seed, calib_seed};
+    memset(d, 0, sizeof *d);
+    for (i = 0; i < 2; i++) {
+        d->stream[i].seed = seeds[i];
+        d->stream[i].place = NB_AHEAD;
+        d->slow |= seeds[i] == NB_RAN1_MODULUS || seeds[i] == -NB_RAN1_MODULUS;
+    }
+    d->old_mean = -1.0f;
+    for (i = 0; i < NB_FACTORIALS; i++) d->factorial[i] = NAN;
+}
+
+static void nb_make_ahead(nb_numbers *s)
+{
+    int i;
+    int64_t x = s->seed;
+    unsigned long long stride = 1;
+    if (!s->begun) {
+        for (i = 0; i < NB_AHEAD; i++) {
+            s->lane[i] = (unsigned int)(x = nb_ran1_step(x));
+            stride = stride * 16807 % NB_RAN1_MODULUS;
+        }
+        s->stride = (unsigned int)stride;
+        s->begun = 1;
+    }
+    for (i = 0; i < NB_AHEAD; i++) {
+        unsigned long long product = (unsigned long long)s->lane[i] * s->stride;
+        unsigned int folded = (unsigned int)(product & NB_RAN1_MODULUS) + (unsigned int)(product >> 31);
+        s->number[i] = s->lane[i];
+        s->lane[i] = (folded & NB_RAN1_MODULUS) + (folded >> 31);
+    }
+    s->place = 0;
+}
+
+/* The seed variable of a stream. */
+static int64_t nb_current_seed(const nb_numbers *s)
+{
+    return s->begun ? (int64_t)s->number[s->place - 1] : s->seed;
+}
+
+/* A deviate of a stream that has no numbers ahead, which it has afterwards if its seed is loaded. */
+static __attribute__((noinline)) float nb_draw_unready(nb_draws *d, int which)
+{
+    nb_numbers *s = &d->stream[which];
+    int64_t j, drawn;
+    if (s->begun) s->seed = s->number[NB_AHEAD - 1]; /* loaded, and stays so: no output is ever 0 */
+    if (d->slow || d->shared.last == 0 || s->seed <= 0) return nb_ran1_next(&d->shared, &s->seed);
+    nb_make_ahead(s);
+    j = d->shared.last >> 26;
+    drawn = d->shared.table[j];
+    d->shared.table[j] = s->number[s->place++];
+    d->shared.last = drawn;
+    return nb_ran1_deviate((int32_t)drawn);
+}
+
+NB_ALWAYS float nb_draw(nb_draws *d, nb_turn *t, int which)
+{
+    int64_t j = t->last >> 26, drawn;
+    if (__builtin_expect(t->place[which] == NB_AHEAD, 0)) {
+        float u;
+        d->shared.last = t->last;
+        u = nb_draw_unready(d, which);
+        t->last = d->shared.last;
+        t->place[which] = d->stream[which].place;
+        return u;
+    }
+    drawn = d->shared.table[j];
+    d->shared.table[j] = d->stream[which].number[t->place[which]++];
+    t->last = drawn;
+    return nb_ran1_deviate((int32_t)drawn);
+}
+
+/* `gaussdev`: by the polar method, one of two kept for the next call, whatever stream that names. */
+NB_ALWAYS float nb_normal(nb_draws *d, nb_turn *t, int which)
+{
+    float v, w, square, factor;
+    if (t->spare_ready) {
+        t->spare_ready = 0;
+        return t->spare;
+    }
+    do {
+        v = (float)(2.0 * nb_draw(d, t, which) - 1.0);
+        w = (float)(2.0 * nb_draw(d, t, which) - 1.0);
+        square = v * v + w * w;
+    } while (square >= 1.0f || square == 0.0f);
+    factor = (float)sqrt(-2.0 * log(square) / square);
+    t->spare = v * factor;
+    t->spare_ready = 1;
+    return w * factor;
+}
+
+/* float32 ln Gamma(x) as nb_gammln has it, for x >= 13 by Stirling's series where that leaves no doubt. */
+NB_ALWAYS float nb_gammln_large(float x)
+{
+    double inverse = 1.0 / x, w = inverse * inverse, v, doubt;
+    float high;
+    w = inverse * (1.0 / 12.0 - w * (1.0 / 360.0 - w * (1.0 / 1260.0)));
+    v = (x - 0.5) * log(x) - x + (0.91893853320467274 + w);
+    doubt = v * NB_RELATIVE_DOUBT + NB_GAMMA_DOUBT;
+    high = (float)(v + doubt);
+    return __builtin_expect(high == (float)(v - doubt), 1) ? high : nb_gammln(x);
+}
+
+NB_ALWAYS float nb_log_factorial(nb_draws *d, float k)
+{
+    float *kept;
+    if (!(k < (float)NB_FACTORIALS)) return k < 1e9f ? nb_gammln_large((float)(k + 1.0)) : nb_gammln((float)(k + 1.0));
+    kept = &d->factorial[(int)k];
+    if (__builtin_expect(*kept != *kept, 0)) *kept = nb_gammln((float)(k + 1.0));
+    return *kept;
+}
+
+/* `poidev`. */
+NB_ALWAYS float nb_poidev(nb_draws *d, nb_turn *t, float mean)
+{
+    float k = 0.0f, product = 1.0f, y, weight, u;
+    if (mean > 1e6f) return (float)(mean + sqrt((double)mean) * nb_normal(d, t, NB_PHOTONS));
+    if (mean < 12.0f) {
+        if (mean != d->old_mean) {
+            d->old_mean = mean;
+            d->norm = (float)exp(-(double)mean);
+        }
+        for (;;) {
+            product *= nb_draw(d, t, NB_PHOTONS);
+            if (!(product > d->norm)) return k;
+            k += 1.0f;
+        }
+    }
+    if (mean != d->old_mean) {
+        d->old_mean = mean;
+        d->width = (float)sqrt(2.0 * mean);
+        d->log_mean = (float)log(mean);
+        d->norm = mean * d->log_mean - nb_gammln_large((float)(mean + 1.0));
+    }
+    do {
+        do {
+            double r;
+            u = nb_draw(d, t, NB_PHOTONS);
+            r = nb_tan_pi(u);
+            y = (float)(r + r * NB_RELATIVE_DOUBT);
+            if (__builtin_expect(y != (float)(r - r * NB_RELATIVE_DOUBT), 0)) y = (float)tan(NB_PI * u);
+            k = d->width * y + mean;
+        } while (k < 0.0f);
+        if (k < 16777216.0f) k = (float)(int)k; /* beyond, it is whole */
+        weight = k * d->log_mean - nb_log_factorial(d, k) - d->norm;
+        weight = (float)(0.9 * (1.0 + y * y) * exp(weight));
+        u = nb_draw(d, t, NB_PHOTONS);
+    } while (u > weight);
+    return k;
+}
+
+NB_ALWAYS double nb_count_some(nb_draws *d, long n, float *photons, double flicker, double calibration, int flickers,
+                              int calibrates)
+{
+    nb_turn t;
+    double sum = 0.0, mean;
+    long i;
+    t.last = d->shared.last;
+    t.place[0] = d->stream[0].place;
+    t.place[1] = d->stream[1].place;
+    t.spare_ready = d->spare_ready;
+    t.spare = d->spare;
+    for (i = 0; i < n; i++) {
+        mean = photons[i];
+        if (flickers) mean *= 1.0 + flicker * nb_normal(d, &t, NB_PHOTONS);
+        if (calibrates) mean *= 1.0 + calibration * nb_normal(d, &t, NB_CALIBRATION);
+        photons[i] = nb_poidev(d, &t, (float)mean);
+        sum += photons[i];
+    }
+    d->shared.last = t.last;
+    d->stream[0].place = t.place[0];
+    d->stream[1].place = t.place[1];
+    d->spare_ready = t.spare_ready;
+    d->spare = t.spare;
+    return sum;
+}
+
+/* Mean counts to counts, in place; returns their sum. flicker, calibration: relative errors, none if 0 or less. */
+static double nb_count(nb_draws *d, long n, float *photons, double flicker, double calibration)
+{
+    if (flicker > 0.0 && calibration > 0.0) return nb_count_some(d, n, photons, flicker, calibration, 1, 1);
+    if (flicker > 0.0) return nb_count_some(d, n, photons, flicker, calibration, 1, 0);
+    return nb_count_some(d, n, photons, flicker, calibration, 0, 1);
+}
+
+#endif
