@@ -6,8 +6,9 @@ import sys
 from ...errors import NanoBraggError
 
 DESCRIPTION = """\
-Draws an image, dark spots on a light ground, with resolution rings and the beam centre, and with
---spots a circle where each spot of the crystal that the flags after -- describe should be.
+Draws an image, dark spots on a light ground, with resolution rings, the beam centre, pixel numbers
+and the scale of its greys, and with --spots a circle where each spot of the crystal that the flags
+after -- describe should be.
 Writes a PNG, or shows it in a terminal that speaks the picture protocol of kitty or iTerm2, or
 sixels. Large images are made smaller by taking the strongest of neighbouring pixels.
 """
@@ -19,6 +20,8 @@ examples:
   nanobragg-py view noiseimage.img --rings 4 3 2.5 --show
   nanobragg-py view floatimage.bin --spots --out spots.png -- -cell 71 84 97 -N 20 -default_F 1 -distance 100
 """
+#: pixels that a picture has at least
+SMALLEST = 16
 PROTOCOLS = ("kitty", "iterm", "sixel")
 
 
@@ -34,6 +37,7 @@ def add_arguments(parser):
     parser.add_argument("--header", metavar="FILE", help="image whose header describes this one")
     parser.add_argument("--rings", nargs="+", type=float, metavar="D", help="spacings of the rings, A (default: some)")
     parser.add_argument("--no-rings", action="store_true", help="draw no rings")
+    parser.add_argument("--no-axes", action="store_true", help="no pixel numbers and no scale of the greys around it")
     parser.add_argument("--no-centre", action="store_true", help="do not mark the beam centre")
     parser.add_argument("--spots", action="store_true", help="circle where the crystal's spots should be")
     parser.add_argument("--dmin", type=float, default=0.0, metavar="D", help="no spots of finer spacing, A")
@@ -43,7 +47,7 @@ def add_arguments(parser):
         metavar="X",
         help="pixel value drawn black, on a linear scale (default: arsinh up to the strong spots)",
     )
-    parser.add_argument("--size", type=int, default=1000, metavar="N", help="pixels of the picture (default: 1000)")
+    parser.add_argument("--size", type=int, default=1000, metavar="N", help="pixels of its longer side (default: 1000)")
 
 
 def run(args):
@@ -81,14 +85,16 @@ def protocol_of(args):
 def picture_of(args):
     from ...experiment.from_flags import flags_experiment, flags_geometry
     from ...files.geometry import experiment_geometry
+    from ...files.grey import grey_scale_of
     from ...files.image import read_image
     from ...inspect.describe import image_geometry
+    from ...inspect.frame import framed, inner_size
     from ...inspect.picture import draw
     from ...inspect.rings import round_spacings
     from .convert import read_header, wanted_shape
 
-    if args.size < 16:
-        raise NanoBraggError(f"--size does not take {args.size}; give at least 16 pixels")
+    if args.size < SMALLEST:
+        raise NanoBraggError(f"--size does not take {args.size}; give at least {SMALLEST} pixels")
     if args.spots and not args.flags:
         raise NanoBraggError("--spots needs to know the crystal; give nanoBragg's flags after --")
     experiment = geometry = None
@@ -123,4 +129,8 @@ def picture_of(args):
     spacings = ()
     if geometry is not None and not args.no_rings:
         spacings = args.rings or round_spacings(geometry)
-    return draw(image, args.size, args.white, geometry, spacings, not args.no_centre, spots)
+    size = args.size if args.no_axes else inner_size(image.shape, args.size)
+    if size < SMALLEST:
+        raise NanoBraggError(f"--size {args.size} leaves no room for axes; give a larger one, or --no-axes")
+    picture = draw(image, size, args.white, geometry, spacings, not args.no_centre, spots)
+    return picture if args.no_axes else framed(picture, image.shape, grey_scale_of(image.pixels, args.white), args.size)

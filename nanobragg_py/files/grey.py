@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from ..records import Record
+
 
 def reduce_to(grey, size):
     """A grey picture made smaller by a whole number, so that neither side exceeds `size`: (picture, factor).
@@ -18,8 +20,28 @@ def reduce_to(grey, size):
     return ((cells.mean(axis=(1, 3)) + cells.min(axis=(1, 3))) / 2.0).astype(np.uint8), factor
 
 
-def greyscale(pixels, white=None):
-    """An image as uint8, dark spots on a light ground.
+class GreyScale(Record):
+    """How values become grey: `low` is white, low + `black` is black, and between them arsinh of what is above low.
+
+    near: up to where above low the scale is linear, about; None for a scale that is linear all the way.
+    """
+
+    _fields = {"low": 0.0, "black": 1.0, "near": None}
+
+    def part(self, values):
+        """Where values are on the scale, 0 for white and 1 for black, not clipped; what is no number is white."""
+        above = np.nan_to_num(np.asarray(values, float), nan=self.low, posinf=np.inf, neginf=self.low) - self.low
+        if self.near is None:
+            return above / self.black
+        return np.arcsinh(above / self.near) / np.arcsinh(self.black / self.near)
+
+    def grey(self, values):
+        """Values as uint8, dark on light."""
+        return (255.0 - 255.0 * np.clip(self.part(values), 0.0, 1.0) + 0.5).astype(np.uint8)
+
+
+def grey_scale_of(pixels, white=None):
+    """The GreyScale of an image.
 
     white: the value that is drawn black, on a linear scale from the background (the median). Without it the scale is
     the inverse hyperbolic sine, linear near the background and logarithmic for strong spots. Of the pixels above the
@@ -30,11 +52,14 @@ def greyscale(pixels, white=None):
     finite = values[np.isfinite(values)]
     low = float(np.median(finite)) if finite.size else 0.0
     above = finite[finite > low] - low
-    part = np.nan_to_num(values, nan=low, posinf=np.inf, neginf=low) - low
     if white is not None:
-        part = part / (white - low if white > low else 1.0)
-    elif above.size:
-        median, strong, strongest = (float(x) for x in np.percentile(above, (50.0, 99.8, 100.0)))
-        near = 5.0 * median
-        part = np.arcsinh(part / near) / np.arcsinh(np.cbrt(strong * strong * strongest) / near)
-    return (255.0 - 255.0 * np.clip(part, 0.0, 1.0) + 0.5).astype(np.uint8)
+        return GreyScale(low=low, black=white - low if white > low else 1.0)
+    if not above.size:
+        return GreyScale(low=low)
+    median, strong, strongest = (float(x) for x in np.percentile(above, (50.0, 99.8, 100.0)))
+    return GreyScale(low=low, black=float(np.cbrt(strong * strong * strongest)), near=5.0 * median)
+
+
+def greyscale(pixels, white=None):
+    """An image as uint8, dark spots on a light ground, on the scale of `grey_scale_of`."""
+    return grey_scale_of(pixels, white).grey(pixels)

@@ -17,7 +17,7 @@ CIRCLE = 5
 
 
 def draw(image, size, white=None, geometry=None, spacings=(), centre=False, spots=None):
-    """A pillow picture of an Image, at most about `size` pixels wide and high.
+    """A pillow picture of an Image, whose longer side has `size` pixels.
 
     white: the pixel value drawn black; see `greyscale`. geometry: a Geometry for rings and centre.
     spacings: of the rings, Angstrom. spots: (fast, slow) in pixels, or None.
@@ -25,10 +25,12 @@ def draw(image, size, white=None, geometry=None, spacings=(), centre=False, spot
     pillow = need("PIL.Image", "images", "pictures")
     drawing = need("PIL.ImageDraw", "images", "pictures")
     grey, factor = reduce_to(greyscale(image.pixels, white), size)
-    zoom = max(1, size // max(grey.shape))
-    grey = grey.repeat(zoom, axis=0).repeat(zoom, axis=1)
+    pixels_each = max(image.shape) / size
+    wanted = tuple(max(1, round(count / pixels_each)) for count in (image.shape[1], image.shape[0]))
+    # pixels of the image stay squares where they are enlarged, and cells of several are smoothed
+    how = pillow.Resampling.NEAREST if factor == 1 else pillow.Resampling.BILINEAR
+    grey = np.asarray(pillow.fromarray(grey).resize(wanted, how))
     colours = np.repeat(grey[:, :, None], 3, axis=2)
-    pixels_each = factor / zoom
     labels = []
     if geometry is not None and len(spacings):
         spacing = spacing_map(geometry, grey.shape, pixels_each)
@@ -47,8 +49,12 @@ def draw(image, size, white=None, geometry=None, spacings=(), centre=False, spot
         _, _, right, bottom = pen.textbbox((x, y), text, font=font)
         x, y = x + min(0, grey.shape[1] - 4 - right), y + min(0, grey.shape[0] - 4 - bottom)
         left, top, right, bottom = pen.textbbox((x, y), text, font=font)
-        pen.rectangle((left - 2, top - 2, right + 2, bottom + 2), fill=PAPER)
+        ring = max(1, (bottom - top) // 6)
+        pen.rectangle((left - 2, top - 2 * ring - 3, right + 2, bottom + 2), fill=PAPER)
         pen.text((x, y), text, fill=RING, font=font)
+        # the font has no Angstrom sign: an A and its ring
+        middle = right - pen.textlength("A", font=font) / 2.0
+        pen.ellipse((middle - ring, top - 2 * ring - 1, middle + ring, top - 1), outline=RING)
     if centre and geometry is not None:
         x, y = (value / geometry.pixel_size / pixels_each for value in geometry.beam_centre)
         pen.line((x - CROSS, y, x + CROSS, y), fill=CENTRE, width=2)
