@@ -70,7 +70,7 @@ def module(name, *flags, source=None):
         f"nanobragg_py.{name}",
         [source or source_of(name)],
         extra_compile_args=list(flags),
-        include_dirs=["kernels/formulas", "kernels/loops", "kernels/noise"],
+        include_dirs=["kernels/files", "kernels/formulas", "kernels/loops", "kernels/noise"],
     )
 
 
@@ -80,6 +80,9 @@ EXTENSIONS = [
     module("kernels.memory.buffers", *GLUE),
     module("kernels.loops.job", *FAST),
     module("kernels.loops.sequential", *FAST, *EXACT),
+    module("kernels.loops.amorphous", *FAST),
+    module("kernels.loops.walk", *FAST, *EXACT),
+    module("kernels.files.columns", *GLUE),
     module("kernels.files.hkltext", *FAST),
     module("kernels.files.imagefile", *FAST, *EXACT, *CLIPPING, "-fno-trapping-math"),
     module("kernels.noise.random", *FAST, *EXACT),
@@ -97,6 +100,7 @@ BY_LEVEL = [
     )
     for room, name, exact in (
         ("loops", "render", ORDER),
+        ("loops", "background", []),
         ("loops", "spread", EXACT),
         ("noise", "poisson", EXACT),
         ("noise", "response", EXACT + CLIPPING),

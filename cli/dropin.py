@@ -11,11 +11,8 @@ from ..flags.nanobragg import TABLE, parse, prescan, warning_sentences
 from ..flags.options import Options
 from .console import Clock, answer, complain, guard, say, warn, write
 
-#: threads that are started before there is work for them
-EARLY_THREADS = 8
 #: minutes that are announced
 LONG_MINUTES = 1.0
-
 
 def main(argv):
     """Run the program with argv (the name first); returns the exit status."""
@@ -38,6 +35,7 @@ def run(argv):
     from ..experiment.load import load
     from ..files import report
     from ..render.simulate import simulate
+    from .meter import progress_meter
 
     loaded = load(options, opening, mask, say=say, complain=warn, prepare=prepare)
     experiment, table = loaded.experiment, loaded.table
@@ -49,7 +47,7 @@ def run(argv):
         tell_of_time(experiment, options)
     clock.mark("setup")
 
-    meter = progress_meter(options, experiment)
+    meter = progress_meter(options, experiment.detector.roi)
     image, statistics, backend = render(simulate, experiment, table, options, meter)
     clock.mark("render")
     if meter is not None:
@@ -87,23 +85,9 @@ def tell_of_time(experiment, options):
 def prepare(options):
     """What comes before the first file is read that may be large, or written."""
     check_outputs(options)
-    import_loops(options.threads)
+    from .warmup import import_loops
 
-
-def import_loops(threads):
-    """Import the compiled loops, and start threads before there is work for them."""
-    from ..render.backends import cpu_renderer, level_module, thread_count, threads_remark
-
-    if threads == 0 and (remark := threads_remark()) is not None:
-        warn(remark)
-    # OpenMP's threads wait for each other in a busy loop, by default for so long that on a machine with other work the
-    # one that is waited for does not get a processor. The library reads this when it is loaded, with the loops.
-    if "OMP_WAIT_POLICY" not in os.environ:
-        os.environ.setdefault("GOMP_SPINCOUNT", "3000")
-    renderer, _ = cpu_renderer()
-    level_module("noise.poisson")
-    # some of them: on a large machine all would take longer than a small image
-    renderer.start_threads(min(thread_count(threads), EARLY_THREADS))
+    import_loops(options.threads, "loops.render", "noise.poisson")
 
 
 def read_headers(argv, options):
@@ -299,55 +283,3 @@ def experiment_steps(experiment):
     return experiment.sampling.steps * experiment.detector.thicksteps
 
 
-def progress_meter(options, experiment):
-    """The reference's lines when standard output is no terminal, a bar on standard error when it is; None: no meter."""
-    if not options.progress or options.printout:
-        return None
-    if os.isatty(1):
-        return Bar(experiment) if os.isatty(2) else None
-    return Lines(experiment)
-
-
-class Lines:
-    """The reference's progress lines, each printed when its pixel is done."""
-
-    def __init__(self, experiment):
-        from ..files.report import progress_lines
-
-        self.due = progress_lines(experiment.detector.roi)
-        self.next = 0
-
-    def __call__(self, done):
-        first = self.next
-        while self.next < len(self.due) and self.due[self.next][0] < done:
-            self.next += 1
-        say([line for _, line in self.due[first : self.next]])
-
-    def close(self):
-        """Nothing to tidy up."""
-
-
-class Bar:
-    """One line on standard error that grows, and is gone at the end."""
-
-    WIDTH = 40
-
-    def __init__(self, experiment):
-        fast_min, fast_max, slow_min, slow_max = experiment.detector.roi
-        self.pixels = max(1, (fast_max - fast_min + 1) * (slow_max - slow_min + 1))
-        self.begin = perf_counter()
-        self.shown = 0.0
-
-    def __call__(self, done):
-        now = perf_counter()
-        if now - self.shown < 0.1:
-            return
-        self.shown = now
-        part = min(1.0, done / self.pixels)
-        left = (now - self.begin) * (1.0 - part) / part if part else 0.0
-        bar = "=" * int(part * self.WIDTH)
-        write(2, f"\r[{bar:<{self.WIDTH}}] {part:4.0%}  {left:5.1f} s left".encode())
-
-    def close(self):
-        if self.shown:
-            write(2, b"\r" + b" " * (self.WIDTH + 30) + b"\r")

@@ -34,6 +34,12 @@ def noisify():
     return installed_program("noisify")
 
 
+@pytest.fixture(scope="session")
+def nonbragg():
+    """nonBragg, as it is installed."""
+    return installed_program("nonBragg")
+
+
 class Runner:
     """Runs the program in a test's own folder.
 

@@ -142,12 +142,15 @@ def sweep_lines(setup):
 
 def source_lines(experiment):
     """The divergence and wavelength grids, the sources and the number of mosaic domains."""
-    beam = experiment.beam
+    return [*beam_lines(experiment.beam), f"  created a total of {experiment.crystal.mosaic_domains} mosaic domains"]
+
+
+def beam_lines(beam):
+    """The divergence and wavelength grids, and the sources."""
     lines = [f"divergence deviation: {hdiv:g} {vdiv:g}" for hdiv, vdiv in beam.divergence_deviations]
     lines += [f"lambda{i} = {wavelength:.15g}" for i, wavelength in enumerate(beam.wavelength_steps)]
     lines.append(f"  created a total of {len(beam.sources)} sources:")
     lines += [f"{x:g} {y:g} {z:g}   {weight:g} {wavelength:g}" for x, y, z, weight, wavelength in beam.sources]
-    lines.append(f"  created a total of {experiment.crystal.mosaic_domains} mosaic domains")
     return lines
 
 

@@ -50,3 +50,23 @@ def read_table(path, columns):
 def read_sources(path):
     """The rows (X, Y, Z, weight, wavelength) of a source list, m, nan for a missing value; errors as `read_table`."""
     return read_table(path, 5)
+
+
+def read_columns(path, columns, numbers_only=False):
+    """The rows of a text file by all of the reference's rules, those for carriage returns and last lines included.
+
+    numbers_only: leave out rows that do not begin with a number, which the reference takes for rows of zeros. Returns a
+    memoryview of float64 of shape (columns, rows), nan for a missing value. Errors as `read_table`.
+    """
+    from ..kernels.files.columns import read_columns as columns_of
+    from .reading import open_input, read_whole
+
+    try:
+        with open_input(path) as file:
+            text, length = read_whole(file)
+    except (OSError, ValueError) as error:
+        raise cannot_read(path, error) from None
+    table, rows = columns_of(text, length, columns, numbers_only)
+    if not rows:
+        raise NanoBraggError(f"{path} has no row of numbers; it needs rows of {columns}")
+    return memoryview(table)

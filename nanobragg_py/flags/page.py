@@ -6,9 +6,9 @@ A page says where its flags go: what stands between a line ``<!-- flags of PROGR
 
 import sys
 
-from . import nanobragg, noisify
+from . import nanobragg, noisify, nonbragg
 
-TABLES = {table.program: table for table in (nanobragg.TABLE, noisify.TABLE)}
+TABLES = {table.program: table for table in (nanobragg.TABLE, noisify.TABLE, nonbragg.TABLE)}
 BEGIN, BEGIN_END, END = "<!-- flags of ", " -->\n", "<!-- end of flags -->\n"
 
 

@@ -22,30 +22,7 @@ from nanobragg_py.vectors import DEGREES_PER_RADIAN
 cdef extern from "Python.h":
     bytes PyUnicode_EncodeFSDefault(object)
 
-cdef extern from *:
-    """
-    /* strtod of the C locale: a host program may have set one with a decimal comma, which the reference never does */
-    #include <locale.h>
-    #include <stdlib.h>
-    #ifdef __APPLE__
-    #include <xlocale.h>
-    #endif
-    #ifdef _WIN32
-    static double nb_strtod(const char *text, char **end)
-    {
-        static _locale_t c_locale = NULL;
-        if (!c_locale) c_locale = _create_locale(LC_ALL, "C");
-        return _strtod_l(text, end, c_locale);
-    }
-    #else
-    static double nb_strtod(const char *text, char **end)
-    {
-        static locale_t c_locale = (locale_t)0;
-        if (!c_locale) c_locale = newlocale(LC_ALL_MASK, "C", (locale_t)0);
-        return c_locale ? strtod_l(text, end, c_locale) : strtod(text, end);
-    }
-    #endif
-    """
+cdef extern from "nb_strtod.h":
     double nb_strtod(const char *text, char **end) noexcept
 
 include "rule.pxi"
@@ -194,6 +171,9 @@ cdef list changes_of(rule, list argv, list raw, int position, int last, options)
             value = values[0] if len(values) == 1 else tuple(values)
             changes.extend([(dest, value) for dest in rule.dests])
         return changes
+    if action == "append":
+        value = converted(rule, argv[position], argv[last], raw[last])
+        return [(dest, (*getattr(options, dest), value)) for dest in rule.dests]
     if action == "cell":
         return cell_changes(raw, position, last, options)
     if action == "misset_random":

@@ -61,8 +61,9 @@ cdef class Rule:
     match: "has" (the token contains a needle), "is" (it equals one), "own" (it equals one, a second dash in front
     allowed) or "bare" (it contains one, whether or not it begins with a dash; the token itself is the value, and no
     other rule sees it). Where the reference asks for a needle and a length, the length is the needle's, which is "is".
-    action: "set"; "words" (the value is the last of `choices` that the token contains, and stays what it was, or what
-    `sets` says, if it contains none); or the name of the rule where it needs code of its own in the parser.
+    action: "set"; "append" (the value goes to the end of the tuple that the option is); "words" (the value is the last
+    of `choices` that the token contains, and stays what it was, or what `sets` says, if it contains none); or the name
+    of the rule where it needs code of its own in the parser.
     first_pass: tried before the other rules, whatever those stop. stop: once it fired, later rules are not tried.
     """
 

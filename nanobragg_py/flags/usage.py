@@ -23,6 +23,13 @@ read-out noise, gain and offset. Later flags override earlier ones; flags it doe
 ignored with a warning.
 
 """,
+    "nonBragg": """\
+Usage: nonBragg -stol FILE [flag [value ...]] ...
+
+Simulates the scattering of amorphous material, a liquid or a gas, from its curve F(sin(theta)/lambda).
+Later flags override earlier ones; flags it does not know are ignored with a warning.
+
+""",
 }
 
 FOOTS = {
@@ -31,6 +38,9 @@ docs/flags.md of the nanobragg_py sources describes how flags are read, and each
 """,
     "noisify": """\
 docs/noisify.md of the nanobragg_py sources describes each one in detail.
+""",
+    "nonBragg": """\
+docs/nonbragg.md of the nanobragg_py sources describes each one in detail.
 """,
 }
 

@@ -31,7 +31,7 @@ _PRINTED = ("stdout", "progress", "warnings", "exit_code")
 
 _PROGRESS = re.compile(r"\d+% done")
 # What is ours or differs from run to run: the program's name, an address, the wording of complaints.
-_OURS = re.compile(r"[nN]ano[bB]ragg|noisify - |mmap\(|WARNING|ERROR")
+_OURS = re.compile(r"[nN](ano|on)[bB]ragg|noisify - |mmap\(|WARNING|ERROR")
 #: how the reference goes on with a complaint on the next line
 _CONTINUED = re.compile(r" {9}\S")
 _USAGE = re.compile(r"(ERROR:.*)?[uU]sage:")

@@ -20,9 +20,12 @@ FINITE_OR_UNSET = ("close_distance", "Xbeam", "Ybeam", "Xclose", "Yclose", "ORGX
 POSITIVE = ("pixel_size", "wavelength", "distance", "close_distance", "fluence")
 
 
-def check_numbers(options):
-    """Raise for options that are no finite numbers, or are 0 where nothing could be rendered."""
-    for names, may_be_unset in ((FINITE, False), (FINITE_OR_UNSET, True)):
+def check_numbers(options, finite=FINITE):
+    """Raise for options that are no finite numbers, or are 0 where nothing could be rendered.
+
+    finite: the options that have to be.
+    """
+    for names, may_be_unset in ((finite, False), (FINITE_OR_UNSET, True)):
         for name in names:
             value = getattr(options, name)
             for number in value if isinstance(value, tuple) else (value,):

@@ -20,8 +20,11 @@ class Frame:
     __slots__ = ("beam", "fast", "normal", "pivot", "polar", "slow", "spindle", "twotheta_axis")
 
 
-def detector_size(options):
-    """Sizes in m and counts of pixels along fast and slow: (detsize_f, detsize_s, fpixels, spixels)."""
+def detector_size(options, slack=0.5):
+    """Sizes in m and counts of pixels along fast and slow: (detsize_f, detsize_s, fpixels, spixels).
+
+    slack: part of a pixel that may be missing from the last one.
+    """
     pixel = options.pixel_size
     detsize_f = pixel * options.fpixels if options.fpixels else options.detsize_f
     detsize_s = pixel * options.spixels if options.spixels else options.detsize_s
@@ -29,7 +32,7 @@ def detector_size(options):
     extent = f"{detsize_f * 1000:g} x {detsize_s * 1000:g} mm in pixels of {pixel * 1000:g} mm"
     if in_pixels[0] * in_pixels[1] > INT_MAX or max(in_pixels) > INT_MAX:
         raise OptionError(f"a detector of {{extent}} has more than {INT_MAX} pixels; change {SIZE}", extent=extent)
-    fpixels, spixels = (ceil_to_int(count - 0.5) for count in in_pixels)
+    fpixels, spixels = (ceil_to_int(count - slack) for count in in_pixels)
     if fpixels < 1 or spixels < 1:
         raise OptionError(f"a detector of {{extent}} has no pixels; change {SIZE}", extent=extent)
     return detsize_f, detsize_s, fpixels, spixels
@@ -52,22 +55,33 @@ def orient(options, warn):
     else:
         *vectors, frame.pivot = CONVENTIONS[options.convention]
     beam, fast, slow, normal, twotheta_axis, polar, spindle = (tuple(float(x) for x in v) for v in vectors)
-    for option, vector in (("beam_vector", beam), ("fdet_vector", fast), ("sdet_vector", slow)):
-        if length(vector) == 0.0:
-            raise OptionError(f"{{{option}}} does not take 0 0 0; give a direction")
+    check_directions((("beam_vector", beam), ("fdet_vector", fast), ("sdet_vector", slow)))
     frame.beam = unit(beam)
     frame.fast = unit(fast)
     frame.slow = unit(slow)
     frame.normal = unit(normal)
     if length(normal) != 1.0:
         warn("the detector's normal is not a unit vector; the cross product of its fast and slow axes is used instead")
-        frame.normal = unit(cross(frame.fast, frame.slow))
-        if length(frame.normal) == 0.0:
-            raise OptionError("{fdet_vector} and {sdet_vector} are parallel; give two different directions")
+        frame.normal = normal_of(frame.fast, frame.slow)
     frame.twotheta_axis = twotheta_axis  # used as given, whatever its length
     frame.polar = unit(polar)
     frame.spindle = unit(spindle)
     return frame
+
+
+def check_directions(vectors):
+    """Raise for a vector of length 0 among (option, vector) pairs."""
+    for option, vector in vectors:
+        if length(vector) == 0.0:
+            raise OptionError(f"{{{option}}} does not take 0 0 0; give a direction")
+
+
+def normal_of(fast, slow):
+    """The detector's normal from its axes."""
+    normal = unit(cross(fast, slow))
+    if length(normal) == 0.0:
+        raise OptionError("{fdet_vector} and {sdet_vector} are parallel; give two different directions")
+    return normal
 
 
 def _beam_centre(options, detsize_f, detsize_s, Xclose, Yclose):
@@ -90,7 +104,7 @@ def _beam_centre(options, detsize_f, detsize_s, Xclose, Yclose):
     return Xbeam, Ybeam, Xbeam, Ybeam
 
 
-def _region(options, fpixels, spixels):
+def region(options, fpixels, spixels):
     """The inclusive bounds of the region of interest; without -roi they reach one past the end, as the reference's."""
     xmin, xmax, ymin, ymax = options.roi
     return (
@@ -128,7 +142,34 @@ def place_detector(options, frame, thickness, mask, remark):
     Xbeam, Ybeam, Fbeam, Sbeam = _beam_centre(options, detsize_f, detsize_s, Xclose, Yclose)
     if options.convention == "CUSTOM":
         Fclose, Sclose = Xbeam, Ybeam
+    layers, thick, thickstep, mu = thickness
+    return swing_detector(
+        options,
+        frame,
+        (detsize_f, detsize_s, fpixels, spixels),
+        (Fclose, Sclose),
+        (Fbeam, Sbeam),
+        (Xclose, Yclose, Xbeam, Ybeam),
+        thickness=thick,
+        thickstep=thickstep,
+        thicksteps=layers,
+        mu=mu,
+        convention=options.convention,
+        mask=_fit_mask(mask, fpixels * spixels, remark),
+        mask_name=options.mask_file if mask is not None else None,
+    )
 
+
+def swing_detector(options, frame, size, near, spot, centre, signed=False, **more):
+    """A `ResolvedDetector`, from its place before it is swung and rotated.
+
+    frame: a `Frame`. size: what `detector_size` gave. near, spot: along fast and slow, the point nearest the sample, from
+    which pivot sample starts, and the beam spot, from which pivot beam does. centre: Xclose, Yclose, Xbeam, Ybeam as the
+    convention has them. signed: let the distance along the normal have the sign that follows. more: other fields.
+    """
+    (Fclose, Sclose), (Fbeam, Sbeam), (Xclose, Yclose, Xbeam, Ybeam) = near, spot, centre
+    detsize_f, detsize_s, fpixels, spixels = size
+    pixel = options.pixel_size
     beam, fast, slow, normal = frame.beam, frame.fast, frame.slow, frame.normal
     rotations = (options.detector_rotx, options.detector_roty, options.detector_rotz)
     twotheta = options.twotheta
@@ -139,7 +180,7 @@ def place_detector(options, frame, thickness, mask, remark):
         ratio = SMALLEST
     close_distance = options.close_distance
     if isnan(close_distance):
-        close_distance = abs(ratio * options.distance)
+        close_distance = ratio * options.distance if signed else abs(ratio * options.distance)
     if close_distance == 0.0:
         option = "distance" if isnan(options.close_distance) else "close_distance"
         raise OptionError(f"{{{option}}} does not take 0, where the sample is; give a distance in {{{option}.unit}}")
@@ -163,10 +204,8 @@ def place_detector(options, frame, thickness, mask, remark):
     dials_origin = tuple(1000.0 * dot(origin, axis) for axis in ((0.0, 0.0, 1.0), (0.0, 1.0, 0.0), (-1.0, 0.0, 0.0)))
     Fbeam = dot(fast, from_origin)
     Sbeam = dot(slow, from_origin)
-    points = (Fclose, Sclose, Fbeam, Sbeam, Xclose, Yclose, Xbeam, Ybeam)
-    if not all(isfinite(x) for x in (*dials_origin, distance, *from_origin, *points)):
+    if not all(isfinite(x) for x in (*dials_origin, distance, *from_origin, Fclose, Sclose, Fbeam, Sbeam, *centre)):
         given = (options.close_distance, options.distance)
-        centre = (Xbeam, Ybeam, Xclose, Yclose)
         raise out_of_reach(
             (
                 (max(abs(x) for x in given if not isnan(x)), DISTANCES),
@@ -175,7 +214,6 @@ def place_detector(options, frame, thickness, mask, remark):
                 (length(frame.twotheta_axis), DIRECTIONS),
             )
         )
-    layers, thick, thickstep, mu = thickness
     return ResolvedDetector(
         fast=fast,
         slow=slow,
@@ -190,11 +228,6 @@ def place_detector(options, frame, thickness, mask, remark):
         close_distance=close_distance,
         curved=bool(options.curved_det),
         point_pixel=bool(options.point_pixel),
-        thickness=thick,
-        thickstep=thickstep,
-        thicksteps=layers,
-        mu=mu,
-        convention=options.convention,
         pivot=frame.pivot,
         twotheta=twotheta,
         Xbeam=Xbeam,
@@ -209,7 +242,6 @@ def place_detector(options, frame, thickness, mask, remark):
         ORGY=Sclose / pixel + 0.5,
         dials_origin=dials_origin,
         beam_in_detector_frame=(dot(beam, fast), dot(beam, slow), dot(beam, normal)),
-        roi=_region(options, fpixels, spixels),
-        mask=_fit_mask(mask, fpixels * spixels, remark),
-        mask_name=options.mask_file if mask is not None else None,
+        roi=region(options, fpixels, spixels),
+        **more,
     )

@@ -42,7 +42,7 @@ class Setup(Record):
     }
 
 
-def _resolve_fluence(options, warn):
+def resolve_fluence(options, warn):
     """Fluence, flux and the sample's sizes as the beam clips them: (fluence, flux, (x, y, z))."""
     beamsize = options.beamsize
     fluence, flux = options.fluence, options.flux
@@ -65,7 +65,7 @@ def _resolve_fluence(options, warn):
     return fluence, flux, (options.sample_x, sample_y, sample_z)
 
 
-def _resolve_phi(options):
+def resolve_phi(options):
     """Number of phi steps, range and step, radians."""
     phisteps, osc, phistep = fill_phi(options.phisteps, options.osc, options.phistep)
     if phisteps < 1:
@@ -91,7 +91,7 @@ def _resolve_thickness(options, warn):
     return layers, thickness, thickstep, mu
 
 
-def _resolve_grid(options):
+def resolve_grid(options):
     """The grid of sources that divergence and dispersion ask for."""
     return Grid(
         hdiv=fill_steps(options.hdivsteps, options.hdivrange, options.hdivstep),
@@ -147,10 +147,10 @@ def resolve_setup(options, random, matrix=None, mask=None, dump_available=False,
     remark_on_signs(options, remarks.append)
 
     # the order of these decides that of the warnings
-    fluence, flux, samples = _resolve_fluence(options, warn)
+    fluence, flux, samples = resolve_fluence(options, warn)
     frame = orient(options, lambda text: warn("options", text))
-    phisteps, osc, phistep = _resolve_phi(options)
-    grid = _resolve_grid(options)
+    phisteps, osc, phistep = resolve_phi(options)
+    grid = resolve_grid(options)
     thickness = _resolve_thickness(options, warn)
     mosaic = resolve_mosaic(options, lambda text: warn("steps", text))
     check_memory(grid.points, phisteps, mosaic[1], thickness[0])

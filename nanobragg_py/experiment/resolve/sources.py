@@ -61,8 +61,11 @@ def wavelength_steps(grid, wavelength):
     return tuple(wavelength * (1.0 + step * i - span / 2.0) for i in range(steps))
 
 
-def grid_sources(grid, beam):
-    """`beam` (a Beam) with the grid's sources, one a direction and wavelength, wavelengths innermost."""
+def grid_sources(grid, beam, distance=SOURCE_DISTANCE, weight=None):
+    """`beam` (a Beam) with the grid's sources, one a direction and wavelength, wavelengths innermost.
+
+    distance: of the sources, m. weight: of each; None: their share.
+    """
     deviations = divergence_deviations(grid)
     wavelengths = wavelength_steps(grid, beam.wavelength)
     if not deviations:
@@ -75,11 +78,12 @@ def grid_sources(grid, beam):
             "{hdivrange}, {hdivstep}, {vdivrange} or {vdivstep} make infinite angles; give {hdivrange.unit}"
         )
     vertical = unit(cross(beam.direction, beam.polarization_axis))
-    weight = 1.0 / (len(deviations) * len(wavelengths))
+    if weight is None:
+        weight = 1.0 / (len(deviations) * len(wavelengths))
     sources = []
     directions = []
     for hdiv, vdiv in deviations:
-        position = scale(beam.direction, -SOURCE_DISTANCE)
+        position = scale(beam.direction, -distance)
         position = rotate_axis(position, beam.polarization_axis, vdiv)
         position = rotate_axis(position, vertical, hdiv)
         for wavelength in wavelengths:
@@ -94,9 +98,9 @@ def grid_sources(grid, beam):
     )
 
 
-def file_sources(rows, beam):
+def file_sources(rows, beam, distance=SOURCE_DISTANCE):
     """`beam` with the sources of a -sourcefile: rows (X, Y, Z, weight, wavelength), nan where a value is missing."""
-    defaults = (*scale(beam.direction, -SOURCE_DISTANCE), 1.0, beam.wavelength)
+    defaults = (*scale(beam.direction, -distance), 1.0, beam.wavelength)
     sources = []
     directions = []
     for number, row in enumerate(rows, 1):

@@ -1,0 +1,63 @@
+"""The progress meter of the programs that render."""
+
+import os
+from time import perf_counter
+
+from .console import say, write
+
+
+def progress_meter(options, roi):
+    """The reference's lines when standard output is no terminal, a bar on standard error when it is; None: no meter.
+
+    roi: (fast min, fast max, slow min, slow max) as the report gives it.
+    """
+    if not options.progress or options.printout:
+        return None
+    if os.isatty(1):
+        return Bar(roi) if os.isatty(2) else None
+    return Lines(roi)
+
+
+class Lines:
+    """The reference's progress lines, each printed when its pixel is done."""
+
+    def __init__(self, roi):
+        from ..files.report import progress_lines
+
+        self.due = progress_lines(roi)
+        self.next = 0
+
+    def __call__(self, done):
+        first = self.next
+        while self.next < len(self.due) and self.due[self.next][0] < done:
+            self.next += 1
+        say([line for _, line in self.due[first : self.next]])
+
+    def close(self):
+        """Nothing to tidy up."""
+
+
+class Bar:
+    """One line on standard error that grows, and is gone at the end."""
+
+    WIDTH = 40
+
+    def __init__(self, roi):
+        fast_min, fast_max, slow_min, slow_max = roi
+        self.pixels = max(1, (fast_max - fast_min + 1) * (slow_max - slow_min + 1))
+        self.begin = perf_counter()
+        self.shown = 0.0
+
+    def __call__(self, done):
+        now = perf_counter()
+        if now - self.shown < 0.1:
+            return
+        self.shown = now
+        part = min(1.0, done / self.pixels)
+        left = (now - self.begin) * (1.0 - part) / part if part else 0.0
+        bar = "=" * int(part * self.WIDTH)
+        write(2, f"\r[{bar:<{self.WIDTH}}] {part:4.0%}  {left:5.1f} s left".encode())
+
+    def close(self):
+        if self.shown:
+            write(2, b"\r" + b" " * (self.WIDTH + 30) + b"\r")

@@ -1,0 +1,283 @@
+/* The scattering of amorphous material: a tile of pixels along the fast axis.
+ *
+ * Every loop runs over pixels, so that it becomes vectors; what pixels share is worked out before. A pixel's
+ * contributions are added in one order, whatever the length of the vectors and the number of threads.
+ */
+#ifndef NB_BACKGROUND_H
+#define NB_BACKGROUND_H
+
+#include "nb_geometry.h"
+#include "nb_interpolant.h"
+
+#define NB_TILE 256
+
+/* A function in pieces. Piece k holds from node[k] on and is a polynomial in (x - node[k]); the last node is infinite.
+ * cell[] has for every cell of an even grid the piece that its left end lies in; a search by halves from `stride` on
+ * does the rest, one comparison where no cell has more than one node. */
+typedef struct {
+    const double *node;
+    const double *coefficient;  /* `width` a piece */
+    const int *cell;
+    double cells_per, last_cell;
+    int pieces, stride, width;
+} nb_pieces;
+
+/* sources in one direction */
+typedef struct {
+    double incident[3], E[3], B[3];
+    int along;    /* the polarization axis lies along the beam: cos 2 psi is 1 */
+    int spectrum;
+} nb_direction;
+
+/* wavelengths and weights of sources in one direction */
+typedef struct {
+    int first, count;  /* of the wavelengths, where they are summed one by one */
+    int merged;        /* 1: `pieces` is the sum over all of them of w F|F|, as a function of |d - s|/2 */
+    nb_pieces pieces;
+} nb_spectrum;
+
+typedef struct {
+    double fast[3], slow[3], origin[3], beam[3];
+    double pixel, subpixel, distance, close_distance;
+    double kahn, scale;  /* pixel = scale * sum */
+    int fpixels, spixels, fast_min, fast_max, slow_min, slow_max;
+    int oversample, curved, point_pixel, polarized, map;  /* map: pixels are F of the last step */
+    int directions, last_direction;
+    double last_inverse;  /* of the last source's wavelength */
+    const nb_direction *direction;
+    const nb_spectrum *spectrum;
+    const double *inverse;  /* 1/wavelength of the sources, spectrum by spectrum */
+    const double *weight;
+    nb_pieces curve;        /* F(x), x in 1/m */
+} nb_background;
+
+/* one thread's workspace */
+typedef struct {
+    double place[NB_TILE], x[NB_TILE], y[NB_TILE], z[NB_TILE], omega[NB_TILE], u[NB_TILE], polar[NB_TILE];
+    double at[NB_TILE], part[NB_TILE], acc[NB_TILE], sum[NB_TILE], squares[NB_TILE], angle[NB_TILE];
+    int piece[NB_TILE];
+    float top[NB_TILE];
+} nb_tile_work;
+
+/* Unit vectors to the pixels, and their solid angles. */
+static void nb_tile_geometry(const nb_background *p, int n, const double *start, double step, nb_tile_work *w)
+{
+    const double *__restrict place = w->place;
+    double *__restrict x = w->x, *__restrict y = w->y, *__restrict z = w->z;
+    double *__restrict omega = w->omega, *__restrict angle = w->angle;
+    double fx = step * p->fast[0], fy = step * p->fast[1], fz = step * p->fast[2], area = p->pixel * p->pixel;
+    double close_distance = p->close_distance;
+    int point = p->point_pixel, i;
+    for (i = 0; i < n; i++) {
+        x[i] = start[0] + fx * place[i];
+        y[i] = start[1] + fy * place[i];
+        z[i] = start[2] + fz * place[i];
+    }
+    if (p->curved)
+        for (i = 0; i < n; i++) nb_curve(p->beam, p->fast, p->slow, p->distance, &x[i], &y[i], &z[i]);
+    for (i = 0; i < n; i++) {
+        double inverse = 1.0 / sqrt(x[i] * x[i] + y[i] * y[i] + z[i] * z[i]);
+        x[i] *= inverse;
+        y[i] *= inverse;
+        z[i] *= inverse;
+        omega[i] = nb_solid_angle(inverse, area, close_distance, point);
+        angle[i] += omega[i];
+    }
+}
+
+/* u = |d - s|/2 */
+static void nb_tile_half_difference(int n, const double *s, nb_tile_work *w)
+{
+    const double *__restrict x = w->x, *__restrict y = w->y, *__restrict z = w->z;
+    double *__restrict u = w->u;
+    double sx = s[0], sy = s[1], sz = s[2];
+    int i;
+    for (i = 0; i < n; i++) {
+        double dx = x[i] - sx, dy = y[i] - sy, dz = z[i] - sz;
+        u[i] = 0.5 * sqrt(dx * dx + dy * dy + dz * dz);
+    }
+}
+
+/* Kahn's factor times the solid angle. The B and E vectors and the beam are perpendicular unit vectors, so that
+ * cos 2 psi sin^2 2theta is e^2 - b^2, without a quotient that has no value in the direct beam. */
+static void nb_tile_polarization(const nb_background *p, int n, const nb_direction *s, nb_tile_work *w)
+{
+    const double *__restrict x = w->x, *__restrict y = w->y, *__restrict z = w->z, *__restrict omega = w->omega;
+    double *__restrict polar = w->polar;
+    double kahn = p->kahn;
+    int i;
+    if (!p->polarized) {
+        for (i = 0; i < n; i++) polar[i] = omega[i];
+    } else if (kahn == 0.0 || s->along) {
+        for (i = 0; i < n; i++) {
+            double c = s->incident[0] * x[i] + s->incident[1] * y[i] + s->incident[2] * z[i];
+            polar[i] = 0.5 * (1.0 + c * c - kahn * (1.0 - c * c)) * omega[i];
+        }
+    } else {
+        for (i = 0; i < n; i++) {
+            double c = s->incident[0] * x[i] + s->incident[1] * y[i] + s->incident[2] * z[i];
+            double e = s->E[0] * x[i] + s->E[1] * y[i] + s->E[2] * z[i];
+            double b = s->B[0] * x[i] + s->B[1] * y[i] + s->B[2] * z[i];
+            polar[i] = 0.5 * (1.0 + c * c - kahn * (e * e - b * b)) * omega[i];
+        }
+    }
+}
+
+/* at = u*factor, less the node of its piece */
+static void nb_tile_find(const nb_pieces *f, int n, double factor, nb_tile_work *w)
+{
+    const double *__restrict u = w->u, *node = f->node;
+    const int *cell = f->cell;
+    double *__restrict at = w->at;
+    int *__restrict piece = w->piece;
+    double per = factor * f->cells_per, last = f->last_cell;
+    int stride = f->stride, pieces = f->pieces, i;
+    if (stride == 1) {
+        for (i = 0; i < n; i++) {
+            double x = u[i] * factor, c = u[i] * per;
+            int k = cell[(int)(c < last ? c : last)];
+            k += node[k + 1] <= x;
+            piece[i] = k;
+            at[i] = x - node[k];
+        }
+        return;
+    }
+    for (i = 0; i < n; i++) {
+        double c = u[i] * per;
+        piece[i] = cell[(int)(c < last ? c : last)];
+    }
+    for (; stride; stride >>= 1)
+        for (i = 0; i < n; i++) {
+            int k = piece[i] + stride;
+            k = k < pieces ? k : pieces;
+            piece[i] = node[k] <= u[i] * factor ? k : piece[i];
+        }
+    for (i = 0; i < n; i++) at[i] = u[i] * factor - node[piece[i]];
+}
+
+/* part += weight * F|F| for F of the curve */
+static void nb_tile_squares(const nb_pieces *f, int n, double weight, nb_tile_work *w)
+{
+    const double *__restrict at = w->at, *c = f->coefficient;
+    const int *__restrict piece = w->piece;
+    double *__restrict part = w->part;
+    int i;
+    for (i = 0; i < n; i++) {
+        int k = 4 * piece[i];
+        double t = at[i], F = c[k] + t * (c[k + 1] + t * (c[k + 2] + t * c[k + 3]));
+        part[i] += weight * (F * fabs(F));
+    }
+}
+
+/* part = the sum over a spectrum */
+static void nb_tile_sextic(const nb_pieces *f, int n, nb_tile_work *w)
+{
+    const double *__restrict at = w->at, *c = f->coefficient;
+    const int *__restrict piece = w->piece;
+    double *__restrict part = w->part;
+    int i;
+    for (i = 0; i < n; i++) {
+        int k = 8 * piece[i];
+        double t = at[i], high = c[k + 4] + t * (c[k + 5] + t * c[k + 6]);
+        part[i] = c[k] + t * (c[k + 1] + t * (c[k + 2] + t * (c[k + 3] + t * high)));
+    }
+}
+
+/* pixels: F of the last step */
+static void nb_tile_map(const nb_background *p, int n, nb_tile_work *w)
+{
+    const double *__restrict at = w->at, *c = p->curve.coefficient;
+    const int *__restrict piece = w->piece;
+    double *__restrict acc = w->acc;
+    int i;
+    nb_tile_half_difference(n, p->direction[p->last_direction].incident, w);
+    nb_tile_find(&p->curve, n, p->last_inverse, w);
+    for (i = 0; i < n; i++) {
+        int k = 4 * piece[i];
+        double t = at[i];
+        acc[i] = c[k] + t * (c[k + 1] + t * (c[k + 2] + t * c[k + 3]));
+    }
+}
+
+/* One sub-pixel of every pixel of the tile. */
+static void nb_tile_substep(const nb_background *p, int n, nb_tile_work *w)
+{
+    double *__restrict acc = w->acc, *__restrict part = w->part, *__restrict polar = w->polar;
+    int d, s, i;
+    for (d = 0; d < p->directions; d++) {
+        const nb_direction *direction = &p->direction[d];
+        const nb_spectrum *spectrum = &p->spectrum[direction->spectrum];
+        nb_tile_half_difference(n, direction->incident, w);
+        nb_tile_polarization(p, n, direction, w);
+        if (spectrum->merged) {
+            nb_tile_find(&spectrum->pieces, n, 1.0, w);
+            nb_tile_sextic(&spectrum->pieces, n, w);
+        } else {
+            for (i = 0; i < n; i++) part[i] = 0.0;
+            for (s = spectrum->first; s < spectrum->first + spectrum->count; s++) {
+                nb_tile_find(&p->curve, n, p->inverse[s], w);
+                nb_tile_squares(&p->curve, n, p->weight[s], w);
+            }
+        }
+        for (i = 0; i < n; i++) acc[i] += part[i] * polar[i];
+    }
+}
+
+/* n <= NB_TILE pixels of row `slow` from column `fast` on, and their share in the statistics. */
+static void nb_background_tile(const nb_background *p, int slow, int fast, int n, nb_tile_work *w, float *image)
+{
+    double *__restrict acc = w->acc, *__restrict sum = w->sum, *__restrict squares = w->squares;
+    float *__restrict top = w->top, *__restrict out = image;
+    double start[3], f, s, scale = p->map ? 1.0 : p->scale;
+    int sub_slow, sub_fast, i;
+    for (i = 0; i < n; i++) acc[i] = 0.0;
+    for (sub_slow = 0; sub_slow < p->oversample; sub_slow++)
+        for (sub_fast = 0; sub_fast < p->oversample; sub_fast++) {
+            f = p->subpixel * ((double)fast * p->oversample + sub_fast) + p->subpixel / 2.0;
+            s = p->subpixel * ((double)slow * p->oversample + sub_slow) + p->subpixel / 2.0;
+            for (i = 0; i < 3; i++) start[i] = f * p->fast[i] + s * p->slow[i] + p->origin[i];
+            nb_tile_geometry(p, n, start, p->subpixel * p->oversample, w);
+            if (!p->map) nb_tile_substep(p, n, w);
+        }
+    if (p->map) nb_tile_map(p, n, w);
+    for (i = 0; i < n; i++) {
+        float value = (float)(acc[i] * scale);
+        out[i] = value;
+        sum[i] += value;
+        squares[i] += value * value;
+        top[i] = value > top[i] ? value : top[i];
+    }
+}
+
+static double nb_total(const double *values)
+{
+    double sum = 0.0;
+    int i;
+    for (i = 0; i < NB_TILE; i++) sum += values[i];
+    return sum;
+}
+
+/* Rows first to last - 1; statistics: sum, sum of squares, solid angle, largest value. */
+static void nb_background_rows(const nb_background *p, int first, int last, nb_tile_work *w, float *image,
+                               double *statistics)
+{
+    int slow, fast, i;
+    float top = 0.0f;
+    for (i = 0; i < NB_TILE; i++) {
+        w->place[i] = i;
+        w->sum[i] = w->squares[i] = w->angle[i] = 0.0;
+        w->top[i] = 0.0f;
+    }
+    for (slow = first; slow < last; slow++)
+        for (fast = p->fast_min; fast <= p->fast_max; fast += NB_TILE) {
+            int n = p->fast_max + 1 - fast < NB_TILE ? p->fast_max + 1 - fast : NB_TILE;
+            nb_background_tile(p, slow, fast, n, w, image + (long)slow * p->fpixels + fast);
+        }
+    for (i = 0; i < NB_TILE; i++) top = w->top[i] > top ? w->top[i] : top;
+    statistics[0] = nb_total(w->sum);
+    statistics[1] = nb_total(w->squares);
+    statistics[2] = nb_total(w->angle);
+    statistics[3] = top;
+}
+
+#endif

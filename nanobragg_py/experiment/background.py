@@ -1,0 +1,276 @@
+"""What nonBragg renders: from its options to a resolved background, and the curve that scatters.
+
+Most of what follows from options is as in nanoBragg (nanobragg_py/experiment/resolve/); what is not stands here.
+"""
+
+from math import isfinite, isnan
+
+from ..constants import AVOGADRO
+from ..errors import NanoBraggError, UsageError
+from ..kernels.loops.amorphous import Curve
+from ..kernels.memory.buffers import Buffer
+from ..records import REQUIRED, Record
+from ..vectors import unit
+from .resolve.checks import FINITE, check_memory, check_numbers, remark_on_signs
+from .resolve.detector import Frame, check_directions, detector_size, normal_of, swing_detector
+from .resolve.finite import FLUENCES, check_reach
+from .resolve.setup import resolve_fluence, resolve_grid, resolve_phi
+from .resolve.sources import file_sources, grid_sources
+from .resolved import ResolvedBeam
+
+#: a curve that leaves the range of its rows by more than this part of the range is no curve any more
+OVERSHOOT = 1.0
+
+
+class ResolvedBackground(Record):
+    """The scattering of amorphous material on a detector: everything that the kernels need to know, in SI units.
+
+    beam, detector: as in a `ResolvedExperiment`, but the sources' weights count. oversample: sub-pixels a side.
+    steps: sources * oversample^2. curve: a `nanobragg_py.kernels.loops.amorphous.Curve`. molecules: number in the beam.
+    map: pixels are F rather than photons. phi0, osc: radians, for headers.
+    """
+
+    _fields = {
+        "beam": REQUIRED,
+        "detector": REQUIRED,
+        "oversample": 1,
+        "steps": 1,
+        "curve": REQUIRED,
+        "molecules": REQUIRED,
+        "map": False,
+        "phi0": 0.0,
+        "osc": 0.0,
+    }
+
+
+class BackgroundSetup(Record):
+    """What follows from nonBragg's options before its files are read.
+
+    beam: without sources. detector, molecules, oversample, phi0, osc: as in the `ResolvedBackground`. grid: of sources.
+    sample: (x, y, z), m. density: g/m^3. noise_seed: negated. warnings: sentences that belong on standard output.
+    remarks: sentences for standard error.
+    """
+
+    _fields = {
+        "beam": REQUIRED,
+        "detector": REQUIRED,
+        "grid": REQUIRED,
+        "sample": REQUIRED,
+        "density": REQUIRED,
+        "molecules": REQUIRED,
+        "oversample": 1,
+        "phi0": 0.0,
+        "osc": 0.0,
+        "noise_seed": -1,
+        "warnings": (),
+        "remarks": (),
+    }
+
+
+#: nonBragg's options that must be finite numbers, and the flags that set them
+FINITE_HERE = {
+    "density": "-density",
+    "molecular_weight": "-MW",
+    "molecules": "-molecules",
+    "source_distance": "-source_distance",
+    "gain": "-gain",
+    "sample_x": "-sample_x (or -thickness)",
+    "sample_y": "-sample_y",
+    "sample_z": "-sample_z",
+}
+
+
+def resolve_background(options, image=None, now=None):
+    """Beam, detector and sample as far as the options alone decide: a `BackgroundSetup`.
+
+    options: of nanobragg_py/flags/nonbragg.py. image: the SMVImage of -img, or None. now: seconds since 1970, which
+    seed noise without a seed; default the clock. Raises UsageError without a curve, NanoBraggError for options without
+    sense.
+    """
+    if options.stol_file is None:
+        raise UsageError("there is no curve; give one with -stol, -4stol or -Q")
+    defaults = options.defaults
+    check_numbers(
+        options, {name: flag for name, flag in (FINITE | FINITE_HERE).items() if defaults.get(name) is not None}
+    )
+    warnings, remarks = [], []
+    remark_on_signs(options, remarks.append)
+    size = image_size(options, image) if image is not None else detector_size(options, 0.0)
+    fluence, _, sample = resolve_fluence(options, lambda _, text: warnings.append(text))
+    density, molecules = count_molecules(options, sample)
+    frame = orient(options)
+    _, osc, _ = resolve_phi(options)
+    grid = resolve_grid(options)
+    check_memory(grid.points, 1, 1, 1)
+    beam = ResolvedBeam(
+        direction=frame.beam,
+        wavelength=options.wavelength,
+        sources=(),
+        source_directions=(),
+        fluence=fluence,
+        exposure=options.exposure,
+        size=options.beamsize,
+        polarization=options.polarization,
+        polarized=not options.nopolar,
+        polarization_axis=frame.polar,
+        dispersion=grid.dispersion[1],
+        dispersion_steps=grid.dispersion[0],
+        hdivrange=grid.hdiv[1],
+        hdivstep=grid.hdiv[2],
+        vdivrange=grid.vdiv[1],
+        vdivstep=grid.vdiv[2],
+    )
+    seed = options.seed
+    if seed is None:
+        from time import time
+
+        seed = -int(time() if now is None else now)
+    return BackgroundSetup(
+        beam=beam,
+        detector=place(options, frame, size),
+        grid=grid,
+        sample=sample,
+        density=density,
+        molecules=molecules,
+        oversample=max(options.oversample, 1),
+        phi0=options.phi0,
+        osc=osc,
+        noise_seed=seed,
+        warnings=tuple(warnings),
+        remarks=tuple(remarks),
+    )
+
+
+def image_size(options, image):
+    """`detector_size` with an -img file, which has no more pixels than it has (N7)."""
+    fast, slow = options.fpixels, options.spixels
+    if (fast, slow) == (image.width, image.height):
+        return options.pixel_size * fast, options.pixel_size * slow, fast, slow
+    size = detector_size(options, 0.0)
+    if size[2] * size[3] > image.width * image.height:
+        raise NanoBraggError(
+            f"a detector of {size[2]} x {size[3]} pixels is larger than {image.name}, which has {image.width} x "
+            f"{image.height}; leave out -detpixels"
+        )
+    return size
+
+
+def count_molecules(options, sample):
+    """Density, g/m^3, and number of molecules, one of which follows from the other."""
+    x, y, z = sample
+    volume = x * y * z
+    density = options.density
+    if options.molecular_weight == 0.0:
+        raise NanoBraggError("-MW does not take 0; give the molecular weight in g/mol")
+    if options.molecules != 0.0:
+        if volume == 0.0:
+            raise NanoBraggError("-molecules need a sample with a volume; give its edges, or a larger -beamsize")
+        density = options.molecules / volume / AVOGADRO * options.molecular_weight
+    molecules = volume * density * AVOGADRO / options.molecular_weight
+    if not isfinite(molecules):
+        raise NanoBraggError(f"the sample has {molecules:g} molecules; correct its edges, -density, -molecules or -MW")
+    return density, molecules
+
+
+def orient(options):
+    """The `Frame` of the vectors that the flags give."""
+    beam, fast, slow = options.beam_vector, options.fdet_vector, options.sdet_vector
+    check_directions(
+        (
+            ("-beam_vector", beam),
+            ("-fdet_vector", fast),
+            ("-sdet_vector", slow),
+            ("-polar_vector", options.polar_vector),
+        )
+    )
+    frame = Frame()
+    frame.beam, frame.fast, frame.slow, frame.polar = map(unit, (beam, fast, slow, options.polar_vector))
+    frame.normal = normal_of(frame.fast, frame.slow)
+    frame.twotheta_axis = options.twotheta_axis
+    frame.pivot = options.pivot
+    return frame
+
+
+def place(options, frame, size):
+    """The `ResolvedDetector`: all points are counted along fast and slow."""
+    pixel = options.pixel_size
+    Xclose = options.Xclose if isnan(options.ORGX) else options.ORGX * pixel
+    Yclose = options.Yclose if isnan(options.ORGY) else options.ORGY * pixel
+    Xclose = (size[0] - pixel) / 2.0 if isnan(Xclose) else Xclose
+    Yclose = (size[1] + pixel) / 2.0 if isnan(Yclose) else Yclose
+    Xbeam = Xclose if isnan(options.Xbeam) else options.Xbeam
+    Ybeam = Yclose if isnan(options.Ybeam) else options.Ybeam
+    detector = swing_detector(
+        options, frame, size, (Xclose, Yclose), (Xbeam, Ybeam), (Xclose, Yclose, Xbeam, Ybeam), signed=True
+    )
+    check_reach(detector)
+    return detector
+
+
+def with_sources(setup, rows=None, distance=10.0):
+    """The setup's beam with its sources. rows: of a -sourcefile, or None for the grid; distance: of those made up, m."""
+    if rows is None:
+        beam = grid_sources(setup.grid, setup.beam, distance, 1.0)
+    else:
+        beam = file_sources(rows, setup.beam, distance)
+    if any(source[4] == 0.0 or not isfinite(source[4]) for source in beam.sources):
+        raise NanoBraggError("-lambda (or -energy) and -dispersion make a wavelength that is 0 or infinite; give others")
+    if any(direction == (0.0, 0.0, 0.0) for direction in beam.source_directions):
+        raise NanoBraggError("-source_distance does not take 0, where the sample is; give a distance in mm")
+    return beam
+
+
+def complete(setup, beam, curve, map=False):
+    """The `ResolvedBackground` of a setup, its beam with sources, and a curve."""
+    steps = len(beam.sources) * setup.oversample**2
+    if not isfinite(beam.fluence * setup.molecules):
+        raise NanoBraggError(f"{FLUENCES} and the sample make intensities that are not finite; give smaller numbers")
+    return ResolvedBackground(
+        beam=beam,
+        detector=setup.detector,
+        oversample=setup.oversample,
+        steps=steps,
+        curve=curve,
+        molecules=setup.molecules,
+        map=map,
+        phi0=setup.phi0,
+        osc=setup.osc,
+    )
+
+
+def make_curve(x, F, name, factor=1.0, ordered=True):
+    """The `Curve` through rows (x, F), two sequences of floats.
+
+    factor: makes 1/m of the abscissae. ordered: by abscissa, and of equal ones the last row (N2, N3); otherwise as they
+    are. A missing F (nan) is 0. name: of the curve, for messages. Raises NanoBraggError for a curve without any F, and
+    for numbers that are not finite (N9).
+    """
+    rows = [(a * factor, f) for a, f in zip(x, F, strict=True)]
+    for number, (a, f) in enumerate(rows, 1):
+        if not isfinite(a) or f in (float("inf"), float("-inf")):
+            raise NanoBraggError(f"row {number} of {name} is {a / factor:g} {f:g}; correct what is not finite")
+    if ordered and any(one[0] >= other[0] for one, other in zip(rows, rows[1:], strict=False)):
+        rows = sorted(dict(rows).items())
+    present = [f for _, f in rows if f == f]
+    if not present:
+        raise NanoBraggError(f"{name} has no F; it needs rows of sin(theta)/lambda and F")
+    abscissae, values = Buffer(len(rows), "d", zero=False), Buffer(len(rows), "d", zero=False)
+    memoryview(abscissae)[:] = _doubles(a for a, _ in rows)
+    memoryview(values)[:] = _doubles(f if f == f else 0.0 for _, f in rows)
+    return Curve(abscissae, values, present[0], present[-1])
+
+
+def _doubles(numbers):
+    from array import array
+
+    return array("d", numbers)
+
+
+def curve_remark(curve, name):
+    """A sentence about a curve that swings far beyond its rows between them, or None."""
+    if not curve.ascending or not curve.overshoot > OVERSHOOT:
+        return None
+    return (
+        f"between the rows of {name} the curve leaves their range by {curve.overshoot:.3g} times that range; rows at even "
+        "distances would help"
+    )

@@ -1,0 +1,80 @@
+"""From a command line of nonBragg to a resolved background: options, the header of -img, files."""
+
+from ..files import report, report_nonbragg
+from ..records import REQUIRED, Record
+from .background import complete, curve_remark, make_curve, resolve_background, with_sources
+
+
+class LoadedBackground(Record):
+    """What a command line came to.
+
+    options, setup: as in `load`. background: a `ResolvedBackground`. image: the SMVImage of -img, or None.
+    """
+
+    _fields = {"options": REQUIRED, "setup": REQUIRED, "background": REQUIRED, "image": None}
+
+
+def ignore(message):
+    """The listener of those who do not listen."""
+
+
+def read_image(name, options, complain=ignore):
+    """Put the header of the -img file into the options, before any flag: its SMVImage and the lines to print.
+
+    A file that is missing or no SMV image is complained about and left out.
+    """
+    from ..files.smv import NotSMVError, read_smv
+    from ..flags.header import apply_header
+
+    if name is None:
+        return None, []
+    try:
+        image = read_smv(name)
+    except NotSMVError as error:
+        complain(f"{error}; -img is ignored")
+        return None, []
+    apply_header(options, image, "mask")  # its beam centre is counted from the same edges
+    return image, [report.reading_line(name)]
+
+
+def load(options, image=None, opening=(), say=ignore, complain=ignore):
+    """Read the files that the options name and resolve the background: a `LoadedBackground`.
+
+    image, opening: what `read_image` gave. say: called with lists of the reference's lines, in its order. complain:
+    called with sentences it does not say. Raises UsageError without a curve, NanoBraggError for what is wrong.
+    """
+    from .. import __version__
+
+    say(list(opening))
+    setup = resolve_background(options, image)
+    for sentence in setup.remarks:
+        complain(sentence)
+    say([*report_nonbragg.opening_lines(__version__, setup), report.reading_line(options.stol_file)])
+    curve = read_curve(options.stol_file, options.stol_mult, options.compat != "c")
+    beam = with_sources(setup, read_sources(options.source_file), options.source_distance)
+    background = complete(setup, beam, curve, options.map)
+    remark = curve_remark(curve, options.stol_file)
+    if remark is not None:
+        complain(remark)
+    seed = setup.noise_seed if options.write_noise else None
+    lines = report.beam_lines(beam)
+    lines += report_nonbragg.summary_lines(setup, background, options.molecular_weight, seed)
+    say(lines)
+    return LoadedBackground(options=options, setup=setup, background=background, image=image)
+
+
+def read_curve(name, factor=1e10, ordered=True):
+    """The `Curve` of a file. factor: makes 1/m of its abscissae. ordered: see `make_curve`; and leave out prose."""
+    from ..files.table import read_columns
+
+    table = read_columns(name, 2, numbers_only=ordered)
+    return make_curve(*table.tolist(), name, factor, ordered)
+
+
+def read_sources(name):
+    """The rows of a -sourcefile, or None."""
+    if name is None:
+        return None
+    from ..files.table import read_columns
+
+    return list(zip(*read_columns(name, 5).tolist(), strict=True))

@@ -1,0 +1,149 @@
+"""The lines that nonBragg prints and the header of its images, exactly as the reference has them.
+
+See nanobragg_py/files/report.py, whose lines it shares where the two programs say the same.
+"""
+
+from math import atan2, pi, sin, sqrt
+from sys import byteorder
+
+from ..vectors import DEGREES_PER_RADIAN
+from .report import c_format
+
+
+def opening_lines(version, setup):
+    """The first line, which is ours, and what follows from the options alone. setup: a `BackgroundSetup`."""
+    lines = [f"nanobragg_py {version}: scattering of amorphous material, after nonBragg"]
+    lines += [f"WARNING: {text}" for text in setup.warnings]
+    pivot = "sample" if setup.detector.pivot == "sample" else "direct beam spot"
+    lines.append(f"pivoting detector around {pivot}")
+    return lines
+
+
+def summary_lines(setup, background, molecular_weight, noise_seed=None):
+    """The list of what is about to be rendered. noise_seed: None without a noise image."""
+    beam, detector = background.beam, background.detector
+    lines = [
+        f"  {background.curve.rows + 4} initialized F points (will cubic-spline interpolate between them)",
+        c_format("  wave=%g meters +/- %g", beam.wavelength, beam.dispersion * 100)
+        + f"% in {beam.dispersion_steps} steps",
+    ]
+    if beam.polarized:
+        lines.append(c_format("  Kahn polarization factor: %f", beam.polarization))
+    else:
+        lines.append("  polarization effect disabled")
+    if detector.curved:
+        lines.append("  curved detector: all pixels same distance from origin")
+    if detector.point_pixel:
+        lines.append("  pixel obliquity effect disabled")
+    if background.map:
+        lines.append("  Fmap mode: plotting structure factor at every pixel")
+    lines += [
+        c_format("  incident fluence: %g photons/m^2", beam.fluence),
+        c_format(
+            "  sample is %g m thick x %g m high x %g m wide, %g g/cm^3 and %g g/mol (%g molecules)",
+            *setup.sample,
+            setup.density / 1e6,
+            molecular_weight,
+            setup.molecules,
+        ),
+        c_format(
+            "  distance=%g detsize=%gx%g  pixel=%g meters (%dx%d pixels)",
+            detector.distance,
+            detector.detsize_f,
+            detector.detsize_s,
+            detector.pixel_size,
+            detector.fpixels,
+            detector.spixels,
+        ),
+        c_format("  Xbeam=%g Ybeam=%g", detector.Fbeam, detector.Sbeam),
+    ]
+    for label, vector in (
+        ("detector origin:", detector.origin),
+        ("DIRECTION_OF_DETECTOR_X-AXIS=", detector.fast),
+        ("DIRECTION_OF_DETECTOR_Y-AXIS=", detector.slow),
+        ("INCIDENT_BEAM_DIRECTION=", beam.direction),
+        ("POLARIZATION_PLANE_NORMAL=", beam.polarization_axis),
+    ):
+        lines.append(c_format(f"  {label} %g %g %g", *vector))
+    lines += [
+        c_format("  roi: %d < x < %d && %d < y < %d", *detector.roi),
+        c_format("  hdivrange=%g hdivstep=%g  radians", beam.hdivrange, beam.hdivstep),
+        c_format("  vdivrange=%g vdivstep=%g  radians", beam.vdivrange, beam.vdivstep),
+        f"  {beam.divergence_steps} divergence steps",
+        f"  {len(beam.sources)} sources",
+        f"  {background.oversample} pixel oversample steps",
+    ]
+    if noise_seed is not None:
+        lines += ["", "  noise image paramters:", f"  seed: {noise_seed}"]
+    return lines
+
+
+def pixel_lines(fast, slow, pixel, wavelength):
+    """What -printout says of one pixel: the values at its last step.
+
+    pixel: a mapping with stol (1/m), position (m), weight (of the last source), steps, polar, omega and value.
+    wavelength: the beam's central one, m.
+    """
+    x, y, z = pixel["position"]
+    central = sin(atan2(sqrt(y * y + z * z), x) / 2.0) / (wavelength * 1e10)
+    return [
+        c_format("%4d %4d : stol = %g or %g", fast, slow, pixel["stol"], central),
+        c_format(" F=%g    I = %g", 0.0, pixel["weight"]),
+        c_format("I/steps %15.10g", pixel["weight"] / pixel["steps"]),
+        c_format("polar   %15.10g", pixel["polar"]),
+        c_format("omega   %15.10g", pixel["omega"]),
+        c_format("pixel   %15.10g", pixel["value"]),
+    ]
+
+
+def solid_angle_line(angle):
+    """angle: sum of the solid angle over pixels and sub-pixels, steradian."""
+    line = c_format("solid angle subtended by detector = %g steradian ( %g", angle, 100 * angle / 4 / pi)
+    return f"{line}% sphere)"
+
+
+def stol_line(abscissa, mean, deviation, pixels):
+    """One row of the curve that an image stands for; its fourth and fifth columns were never in use."""
+    return c_format("%g %g %g   %g %g  %d", abscissa, mean, deviation, 0.0, 0.0, pixels)
+
+
+def few_pixels_line(abscissa, pixels):
+    """A row of the curve has too few pixels near it."""
+    return f"WARNING: no F at {abscissa:g}: {pixels} pixels are too few, it takes more than 100"
+
+
+def wrote_line(name, lines):
+    """The curve that an image stands for was written."""
+    return f"wrote {name} as {lines} lines of text"
+
+
+def smv_header(background):
+    """The 512-byte header of the integer image and of the noise image, as bytes."""
+    detector = background.detector
+    pixel = detector.pixel_size
+    fields = (
+        ("PIXEL_SIZE", pixel * 1000.0),
+        ("DISTANCE", detector.distance * 1000.0),
+        ("WAVELENGTH", background.beam.wavelength * 1e10),
+        ("BEAM_CENTER_X", detector.Fbeam * 1000.0),
+        ("BEAM_CENTER_Y", (detector.detsize_s - detector.Sbeam) * 1000),
+        ("ORGX", detector.Fclose / pixel),
+        ("ORGY", detector.Sclose / pixel),
+        ("CLOSE_DISTANCE", detector.close_distance * 1000.0),
+        ("PHI", background.phi0 * DEGREES_PER_RADIAN),
+        ("OSC_START", background.phi0 * DEGREES_PER_RADIAN),
+        ("OSC_RANGE", background.osc * DEGREES_PER_RADIAN),
+        ("TWOTHETA", detector.twotheta * DEGREES_PER_RADIAN),
+    )
+    lines = [
+        "{",
+        "HEADER_BYTES=512;",
+        "DIM=2;",
+        f"BYTE_ORDER={byteorder}_endian;",
+        "TYPE=unsigned_short;",
+        f"SIZE1={detector.fpixels};",
+        f"SIZE2={detector.spixels};",
+    ]
+    lines += [c_format(f"{key}=%g;", value) for key, value in fields]
+    lines += ["DETECTOR_SN=000;", "BEAMLINE=fake;", "}\f"]
+    return "\n".join(lines).encode("ascii").ljust(512)

@@ -1,0 +1,77 @@
+"""Amorphous scattering: from a resolved background to the float image, with its statistics."""
+
+from math import sqrt
+
+from ..kernels.loops.amorphous import BackgroundJob
+from ..records import REQUIRED, Record
+from .backends import level_module, thread_count
+from .simulate import Statistics, new_image
+
+
+class Rendered(Record):
+    """A rendered background: the BackgroundJob, the image, and the sums that statistics are made of."""
+
+    _fields = {"job": REQUIRED, "image": REQUIRED, "sums": REQUIRED}
+
+
+def render_background(background, out=None, threads=0, progress=None):
+    """Render a `ResolvedBackground`: a `Rendered`.
+
+    out: a zeroed C-contiguous float32 buffer (slow, fast) to render into; None makes one. threads: 0 lets
+    `thread_count` decide; the result does not depend on it. progress: called now and then with the number of pixels
+    that are done. A curve whose rows do not ascend is walked through as the reference does, in image order.
+    """
+    job = BackgroundJob(background)
+    if out is None:
+        out = new_image(job.shape)
+    if background.curve.ascending:
+        sums = level_module("loops.background")[0].render(job, out, thread_count(threads), progress)
+    else:
+        from ..kernels.loops import walk
+
+        sums = walk.render(walk.Walk(background, job), out, progress)
+    return Rendered(job=job, image=out, sums=sums)
+
+
+def structure_factors(background, job, pixels, ignored, adc, gain, outside):
+    """F that the pixels of an image stand for: (mean, rms deviation, pixels) of each row of the curve.
+
+    pixels: buffer of uint16 in the detector's order. ignored: values that are left out. adc, gain: pixel value of zero
+    photons, and per photon. outside: let the pixels outside the region of interest spill into the bins (N5).
+    """
+    from ..kernels.loops import walk
+
+    follow = not background.curve.ascending
+    skipped = {value % 65536 for value in ignored}
+    return walk.structure_factors(walk.Walk(background, job), pixels, skipped, adc, gain, follow, outside)
+
+
+def statistics(background, rendered, pixels=None):
+    """`Statistics` of a `Rendered`; `rmsd` is the reference's, which is shifted by one pixel.
+
+    pixels: the number to divide by, if it is not that of the pixels.
+    """
+    from ..kernels.loops.walk import shifted_deviations
+
+    total, squares, count, maximum, where, angle, seconds = rendered.sums
+    counted = count if pixels is None else pixels
+    mean = total / (counted if counted > 0 else 1)
+    deviations, in_region = shifted_deviations(rendered.job, rendered.image, mean)
+    subpixel = background.detector.pixel_size / background.oversample
+    at = (0.0, 0.0)
+    if where is not None:
+        at = tuple(
+            subpixel * (pixel * background.oversample + background.oversample - 1) + subpixel / 2.0
+            for pixel in (where[1], where[0])
+        )
+    return Statistics(
+        pixels=count,
+        mean=mean,
+        rms=sqrt(squares / ((counted if counted > 1 else 2) - 1)),
+        rmsd=sqrt(deviations / (max(in_region, 2) - 1)),
+        maximum=maximum,
+        maximum_pixel=where,
+        maximum_at=at,
+        solid_angle=angle,
+        seconds=seconds,
+    )
