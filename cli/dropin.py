@@ -4,15 +4,13 @@ Everything is done elsewhere; this is the order in which it is done. Nothing her
 their like: on a small image the interpreter's start is most of the run time (a test keeps the list).
 """
 
-import os
-from time import perf_counter
-
 from ..flags.nanobragg import TABLE, parse, prescan, warning_sentences
 from ..flags.options import Options
-from .console import Clock, answer, complain, guard, say, warn, write
+from .console import Clock, answer, complain, guard, say, warn
 
 #: minutes that are announced
 LONG_MINUTES = 1.0
+
 
 def main(argv):
     """Run the program with argv (the name first); returns the exit status."""
@@ -281,5 +279,3 @@ def trace_lines(experiment, table, options, image, argv):
 def experiment_steps(experiment):
     """Contributions summed for one pixel."""
     return experiment.sampling.steps * experiment.detector.thicksteps
-
-

@@ -63,7 +63,7 @@ def run(argv):
 
 
 def write_curve(background, options, job, image):
-    """The curve that the -img file stands for; returns the number that the reference then divides the image's sums by."""
+    """The curve that the -img file stands for; returns what the reference then divides the image's sums by."""
     from ..files import report_nonbragg as report
     from ..files.atomic import OutputFile
     from ..render.background import structure_factors

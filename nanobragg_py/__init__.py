@@ -11,6 +11,7 @@ __version__ = "0.1.0"
 
 #: public names and the modules they come from
 _PUBLIC = {
+    "Background": "render.amorphous",
     "Beam": "experiment.parts",
     "Crystal": "experiment.parts",
     "Detector": "experiment.parts",
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
     from .orientation import random_rotations as random_rotations
     from .orientation import rotation_to_missets as rotation_to_missets
     from .orientation import split_UB as split_UB
+    from .render.amorphous import Background as Background
     from .render.images import add_noise as add_noise
     from .render.response import Response as Response
     from .render.simulate import Statistics as Statistics

@@ -210,6 +210,15 @@ class Experiment:
 
         return render(self, backend, threads, out, progress, compat, device, precision, on_device)
 
+    def background(self, curve: Any, threads: int = 0, **more: Any) -> np.ndarray:
+        """What amorphous material scatters: float32 of shape (slow, fast), photons a pixel, to be added to the image.
+
+        curve, more: of a `Background` (density, molecular_weight, thickness, ...). threads: as of `render`.
+        """
+        from .render.amorphous import Background
+
+        return Background(curve, **more).render(self, threads=threads)
+
     def add_noise(
         self, image: ArrayLike, seed: int = 1, stream: str = "ran1", adc: float = 40.0, threads: int = 0
     ) -> np.ndarray:

@@ -764,7 +764,7 @@ def test_usage_shows_every_flag_in_100_columns():
         assert (line in text) == (rule.group != flags.RETIRED), rule
 
 
-@pytest.mark.parametrize("name", ["flags.md", "noisify.md"])
+@pytest.mark.parametrize("name", ["flags.md", "noisify.md", "nonbragg.md"])
 def test_flags_page_is_current(name):
     with open(os.path.join(ROOT, "docs", name), encoding="utf-8") as file:
         text = file.read()

@@ -95,12 +95,12 @@ cdef class Curve:
         """The polynomial of every interval from 0 on, about its left end, cut where it changes its sign."""
         cdef const double *x = <const double *>self.x.data
         cdef const double *F = <const double *>self.F.data
-        cdef int rows = self.rows, i, j, first, count
+        cdef int rows = self.rows, i, j, count
         cdef double points[4]
         cdef double heights[4]
         cdef double c[4]
         cdef double shifted[4]
-        cdef double left, right, low = INFINITY, high = -INFINITY, beyond = 0.0, t, f
+        cdef double left, right, low = INFINITY, high = -INFINITY, beyond = 0.0, f
         cdef Py_ssize_t pieces = 0
         self.nodes = Buffer(4 * (rows + 1) + 1, "d", zero=False)
         self.coefficients = Buffer((4 * (rows + 1), 4), "d", zero=False)
@@ -141,7 +141,7 @@ cdef class Curve:
         self.cells = grid_cells(&self.pieces)
 
     cdef Py_ssize_t _add_pieces(self, Py_ssize_t count, const double *c, double node, double end):
-        """Append an interval's polynomial about `node`, in parts of one sign each; returns how many pieces there are."""
+        """Append an interval's polynomial about `node`, in parts of one sign; returns how many pieces there are."""
         cdef double *nodes = <double *>self.nodes.data
         cdef double *out = <double *>self.coefficients.data
         cdef double *signs = <double *>self.signs.data

@@ -59,7 +59,7 @@ def render(BackgroundJob job, float[:, ::1] image, int threads=1, progress=None)
     """
     cdef const nb_background *p = &job.p
     cdef int width = p.fast_max - p.fast_min + 1, height = p.slow_max - p.slow_min + 1
-    cdef int lines, row, band, row_end, first, t
+    cdef int lines, row, band, row_end, first
     cdef Py_ssize_t item, items, best = -1
     cdef double total = 0.0, squares = 0.0, top = 0.0, angle = 0.0, clock = 0.0, begin, cost
     cdef double *statistics = NULL

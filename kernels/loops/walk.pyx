@@ -1,8 +1,8 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
 """Amorphous scattering one pixel after the other, with the state that the reference carries from step to step.
 
-It is what `-compat c` needs where a curve's abscissae do not ascend (docs/nonbragg.md, N2 and N3), what -printout shows,
-and how -img turns pixels into F. To be compiled without fused multiply-adds.
+It is what `-compat c` needs where a curve's abscissae do not ascend (docs/nonbragg.md, N2 and N3), what -printout
+shows, and how -img turns pixels into F. To be compiled without fused multiply-adds.
 """
 
 from cpython.exc cimport PyErr_CheckSignals
@@ -160,7 +160,7 @@ def shifted_deviations(BackgroundJob job, const float[:, ::1] image, double mean
     The value is that of the pixel behind each one in memory, 0 behind the last: so the reference has it.
     """
     cdef const nb_background *p = &job.p
-    cdef Py_ssize_t at, total = <Py_ssize_t>p.spixels * p.fpixels, row
+    cdef Py_ssize_t total = <Py_ssize_t>p.spixels * p.fpixels, row
     cdef int slow, fast, n = p.fast_max - p.fast_min + 1, i
     cdef const float *data = &image[0, 0]
     cdef double sums[8]

@@ -3,6 +3,7 @@
 Most of what follows from options is as in nanoBragg (nanobragg_py/experiment/resolve/); what is not stands here.
 """
 
+from itertools import pairwise
 from math import isfinite, isnan
 
 from ..constants import AVOGADRO
@@ -208,13 +209,15 @@ def place(options, frame, size):
 
 
 def with_sources(setup, rows=None, distance=10.0):
-    """The setup's beam with its sources. rows: of a -sourcefile, or None for the grid; distance: of those made up, m."""
+    """The setup's beam with its sources. rows: of a -sourcefile, or None; distance: of those that are made up, m."""
     if rows is None:
         beam = grid_sources(setup.grid, setup.beam, distance, 1.0)
     else:
         beam = file_sources(rows, setup.beam, distance)
     if any(source[4] == 0.0 or not isfinite(source[4]) for source in beam.sources):
-        raise NanoBraggError("-lambda (or -energy) and -dispersion make a wavelength that is 0 or infinite; give others")
+        raise NanoBraggError(
+            "-lambda (or -energy) and -dispersion make a wavelength that is 0 or infinite; give others"
+        )
     if any(direction == (0.0, 0.0, 0.0) for direction in beam.source_directions):
         raise NanoBraggError("-source_distance does not take 0, where the sample is; give a distance in mm")
     return beam
@@ -249,7 +252,7 @@ def make_curve(x, F, name, factor=1.0, ordered=True):
     for number, (a, f) in enumerate(rows, 1):
         if not isfinite(a) or f in (float("inf"), float("-inf")):
             raise NanoBraggError(f"row {number} of {name} is {a / factor:g} {f:g}; correct what is not finite")
-    if ordered and any(one[0] >= other[0] for one, other in zip(rows, rows[1:], strict=False)):
+    if ordered and any(one[0] >= other[0] for one, other in pairwise(rows)):
         rows = sorted(dict(rows).items())
     present = [f for _, f in rows if f == f]
     if not present:
@@ -271,6 +274,6 @@ def curve_remark(curve, name):
     if not curve.ascending or not curve.overshoot > OVERSHOOT:
         return None
     return (
-        f"between the rows of {name} the curve leaves their range by {curve.overshoot:.3g} times that range; rows at even "
-        "distances would help"
+        f"between the rows of {name} the curve leaves their range by {curve.overshoot:.3g} times that range; rows at "
+        "even distances would help"
     )

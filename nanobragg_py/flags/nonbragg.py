@@ -1,7 +1,7 @@
 """nonBragg's flag table: every rule of its command line, in the order in which the reference tries them.
 
-See nanobragg_py/flags/nanobragg.py, whose machinery this is, and `Rule` for what a row says. Where the two programs mean
-the same, the options have the same names.
+See nanobragg_py/flags/nanobragg.py, whose machinery this is, and `Rule` for what a row says. Where the two programs
+mean the same, the options have the same names.
 """
 
 from math import pi

@@ -163,9 +163,9 @@ def place_detector(options, frame, thickness, mask, remark):
 def swing_detector(options, frame, size, near, spot, centre, signed=False, **more):
     """A `ResolvedDetector`, from its place before it is swung and rotated.
 
-    frame: a `Frame`. size: what `detector_size` gave. near, spot: along fast and slow, the point nearest the sample, from
-    which pivot sample starts, and the beam spot, from which pivot beam does. centre: Xclose, Yclose, Xbeam, Ybeam as the
-    convention has them. signed: let the distance along the normal have the sign that follows. more: other fields.
+    frame: a `Frame`. size: what `detector_size` gave. near, spot: along fast and slow, the point nearest the sample,
+    from which pivot sample starts, and the beam spot, from which pivot beam does. centre: Xclose, Yclose, Xbeam, Ybeam
+    as the convention has them. signed: let the distance along the normal have the sign that follows. more: fields.
     """
     (Fclose, Sclose), (Fbeam, Sbeam), (Xclose, Yclose, Xbeam, Ybeam) = near, spot, centre
     detsize_f, detsize_s, fpixels, spixels = size

@@ -1,0 +1,143 @@
+"""Amorphous material around a crystal, as a value: the background that it adds to an experiment's image."""
+
+from __future__ import annotations
+
+import os
+from math import isfinite, pi
+from typing import TYPE_CHECKING, Any
+
+from ..constants import AVOGADRO
+from ..errors import FieldError, NanoBraggError
+from ..experiment.background import ResolvedBackground, make_curve
+from ..experiment.load_background import read_curve
+from ..records import REQUIRED, Record
+from .background import render_background
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from ..api import Experiment
+
+#: where the curves that come with the package lie
+FOLDER = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "curves")
+#: their names
+SHIPPED = ("air", "unity", "water")
+#: what makes 1/m of each abscissa
+FACTORS = {"stol": 1e10, "4stol": 1e10 / 4, "Q": 1e10 / pi / 4}
+#: points at which a function is sampled
+SAMPLES = 2001
+
+
+class Background(Record):
+    """Amorphous material in the beam. Lengths are in metres.
+
+    curve: F against sin(theta)/lambda in 1/Angstrom, F in electrons a molecule: a file of two columns, by its path; a
+    pair of arrays (x, F); a function of x; or one of the curves that come with the package, "water", "air" or "unity".
+    abscissa: what x is, "stol" (sin(theta)/lambda), "4stol" (four times that) or "Q" (4 pi times that).
+    density: g/cm^3. molecular_weight: g/mol. thickness: along the beam. width: across it, both ways; None: as wide as
+    the beam, which clips what is wider. molecules: their number, instead of what follows from these.
+    oversample: sub-pixels a side; None: as many as the experiment has.
+
+    Raises FieldError for values that make no sense, NanoBraggError for a file that is no curve.
+    """
+
+    _fields = {
+        "curve": REQUIRED,
+        "density": 1.0,
+        "molecular_weight": 18.0,
+        "thickness": 1e-4,
+        "width": None,
+        "molecules": None,
+        "abscissa": "stol",
+        "oversample": None,
+    }
+
+    def _validate(self):
+        if self.abscissa not in FACTORS:
+            raise FieldError(f"abscissa is {self.abscissa!r}; it must be one of {', '.join(FACTORS)}")
+        for name in ("density", "molecular_weight", "thickness", "width", "molecules"):
+            value = getattr(self, name)
+            if value is None and name in ("width", "molecules"):
+                continue
+            try:
+                value = float(value)
+            except (TypeError, ValueError):
+                raise FieldError(f"{name} is {value!r}; it must be a number") from None
+            if not isfinite(value) or value < 0.0 or (value == 0.0 and name == "molecular_weight"):
+                raise FieldError(f"{name} is {value:g}; it must be a number above 0")
+            self._set(name, value)
+        if self.oversample is not None and not (isinstance(self.oversample, int) and self.oversample > 0):
+            raise FieldError(f"oversample is {self.oversample!r}; it must be a whole number above 0")
+
+    def resolved(self, experiment: Experiment) -> ResolvedBackground:
+        """What the kernels render: the experiment's own beam, sources and detector, and this material."""
+        found = experiment.resolved
+        beam = found.beam
+        if beam.divergence_steps >= 0:  # a grid, whose sources count alike
+            beam = beam.replace(sources=tuple((*source[:3], 1.0, source[4]) for source in beam.sources))
+        oversample = self.oversample or found.sampling.oversample
+        detector = found.detector
+        return ResolvedBackground(
+            beam=beam,
+            detector=detector,
+            oversample=oversample,
+            steps=len(beam.sources) * oversample**2,
+            curve=self._kernel_curve(min(abs(source[4]) for source in beam.sources)),
+            molecules=self._count(beam.size),
+            phi0=found.sampling.phi0,
+            osc=found.sampling.osc,
+        )
+
+    def _count(self, beam_size):
+        if self.molecules is not None:
+            return self.molecules
+        width = beam_size if self.width is None else min(self.width, beam_size)
+        volume = self.thickness * width * width
+        return volume * (self.density * 1e6) * AVOGADRO / self.molecular_weight
+
+    def _kernel_curve(self, wavelength):
+        """The curve as the kernels want it; wavelength: the shortest, m, up to whose limit a function is sampled."""
+        factor, curve = FACTORS[self.abscissa], self.curve
+        if isinstance(curve, str) and curve in SHIPPED:
+            if self.abscissa != "stol":
+                raise FieldError(f"the curve {curve!r} is one of sin(theta)/lambda; leave abscissa as it is")
+            return read_curve(os.path.join(FOLDER, f"{curve}.stol"), factor)
+        if isinstance(curve, (str, bytes, os.PathLike)):
+            return read_curve(os.fsdecode(curve), factor)
+        import numpy as np
+
+        if callable(curve):
+            x = np.linspace(0.0, 1.0 / wavelength / factor, SAMPLES)
+            F: Any = [curve(each) for each in x]
+        else:
+            try:
+                x, F = curve
+            except (TypeError, ValueError):
+                raise FieldError(f"curve is {curve!r}; it must be a file, a pair (x, F) or a function") from None
+        try:
+            x, F = (np.asarray(values, dtype=np.float64) for values in (x, F))
+        except (TypeError, ValueError):
+            raise FieldError("curve holds what is no number") from None
+        if x.ndim != 1 or x.shape != F.shape or x.size == 0:
+            raise FieldError(f"curve has {x.shape} abscissae and {F.shape} F; it must have as many of each")
+        return make_curve(x.tolist(), F.tolist(), "curve", factor)
+
+    def render(self, experiment: Experiment, out: Any = None, threads: int = 0) -> np.ndarray:
+        """The background: float32 of the experiment's shape (slow, fast), photons a pixel; 0 outside its region of
+        interest.
+
+        It is for the experiment's own beam, detector and sources; sensor thickness and mask do not enter. out: a
+        writable C-contiguous float32 array of that shape to render into. threads: 0: as of `Experiment.render`.
+        """
+        from .images import caller_image, new_image, team_size
+
+        if threads < 0:
+            raise FieldError(f"threads is {threads}; it cannot be below 0")
+        image = new_image(experiment.shape) if out is None else caller_image(out, experiment.shape)
+        try:
+            render_background(self.resolved(experiment), image, team_size(threads))
+        except FieldError:
+            raise
+        except NanoBraggError as error:
+            raise FieldError(str(error)) from None
+        return image
