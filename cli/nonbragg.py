@@ -3,12 +3,14 @@
 Everything is done elsewhere; this is the order in which it is done. As in cli/dropin.py, what is imported counts.
 """
 
-from ..flags.nonbragg import TABLE, NonBraggOptions
+from ..errors import Sentence
+from ..flags.nonbragg import TABLE, NonBraggOptions, flag_name
 from .console import Clock, answer, complain, guard, say, warn
 
 
 def main(argv):
     """Run the program with argv (the name first); returns the exit status."""
+    Sentence.flag_name = staticmethod(flag_name)
     return guard(run, TABLE, argv)
 
 

@@ -218,6 +218,8 @@ class Maker:
             out = None
         try:
             pixels, statistics = experiment.simulate(self.job.backend, self.threads, out)
+            if self.job.background is not None:
+                pixels += self.job.background.render(experiment, threads=self.threads)
             if noise:
                 pixels = experiment.add_noise(pixels, threads=self.threads, **noise)
         except FieldError as error:

@@ -20,7 +20,7 @@ from ..render.images import STREAMS
 from . import tables
 from .draws import ABOUT_THE_VALUE, ORIENTATION, Draw, read_draw
 
-KEYS = ("seed", "repeat", "noise", "backend", "experiment", "vary", "sweep", "random", "override")
+KEYS = ("seed", "repeat", "noise", "background", "backend", "experiment", "vary", "sweep", "random", "override")
 SWEEP = ("sampling.phi0", "sampling.osc")
 MOST_IMAGES = 10**12
 #: numpy's Philox and the digests take any of these; a signed 64-bit number is what TOML has
@@ -79,6 +79,7 @@ class Job:
         self.seed = self._whole("seed", values.get("seed"), 0, LARGEST_SEED)
         self.repeat = self._whole("repeat", values.get("repeat", 1), 1, tables.LARGEST)
         self.noise = self._read_noise(values.get("noise"))
+        self.background = self._read_background(values.get("background"))
         self.backend = values.get("backend", "cpu")
         if self.backend not in ("cpu", "gpu"):
             raise FieldError(f'backend is {self.backend!r}; it must be "cpu" or "gpu"')
@@ -119,6 +120,23 @@ class Job:
         if "adc" in given:
             finite("noise.adc", given["adc"])
         return dict(given)
+
+    def _read_background(self, given):
+        """The `Background` that is added to every image, or None."""
+        if given is None:
+            return None
+        from ..render.amorphous import SHIPPED, Background
+
+        given = dict(self._table("background", given))
+        curve = given.get("curve")
+        if not isinstance(curve, (str, list)):
+            raise FieldError("background.curve is missing; give a file, water, air or unity, or two lists")
+        if isinstance(curve, str) and curve not in SHIPPED:
+            given["curve"] = os.path.join(self.folder, curve)
+        try:
+            return Background(**given)
+        except (TypeError, FieldError) as error:
+            raise FieldError(f"background: {error}") from None
 
     def _read_experiment(self, given):
         """The base: `tokens` of a command line, or `file`, or `parts`; tokens are empty without an experiment."""

@@ -48,6 +48,10 @@ def identity(maker: Maker, output: Output) -> dict[str, Any]:
         for table in (experiment.structure_factors.values, experiment.detector.mask):
             if table is not None:
                 content.update(memoryview(table).cast("B"))
+    if job.background is not None:
+        curve = job.background.resolved(maker.experiment(0)[0]).curve
+        for column in (curve.x, curve.F):
+            content.update(memoryview(column).cast("B"))
     shape = maker.experiment(0)[0].shape
     return {
         "program": f"nanobragg_py {__version__}",

@@ -7,7 +7,7 @@ from itertools import pairwise
 from math import isfinite, isnan
 
 from ..constants import AVOGADRO
-from ..errors import NanoBraggError, UsageError
+from ..errors import NanoBraggError, OptionError, UsageError
 from ..kernels.loops.amorphous import Curve
 from ..kernels.memory.buffers import Buffer
 from ..records import REQUIRED, Record
@@ -68,17 +68,17 @@ class BackgroundSetup(Record):
     }
 
 
-#: nonBragg's options that must be finite numbers, and the flags that set them
-FINITE_HERE = {
-    "density": "-density",
-    "molecular_weight": "-MW",
-    "molecules": "-molecules",
-    "source_distance": "-source_distance",
-    "gain": "-gain",
-    "sample_x": "-sample_x (or -thickness)",
-    "sample_y": "-sample_y",
-    "sample_z": "-sample_z",
-}
+#: nonBragg's options that must be finite numbers, besides those that are nanoBragg's
+FINITE_HERE = (
+    "density",
+    "molecular_weight",
+    "molecules",
+    "source_distance",
+    "gain",
+    "sample_x",
+    "sample_y",
+    "sample_z",
+)
 
 
 def resolve_background(options, image=None, now=None):
@@ -90,10 +90,7 @@ def resolve_background(options, image=None, now=None):
     """
     if options.stol_file is None:
         raise UsageError("there is no curve; give one with -stol, -4stol or -Q")
-    defaults = options.defaults
-    check_numbers(
-        options, {name: flag for name, flag in (FINITE | FINITE_HERE).items() if defaults.get(name) is not None}
-    )
+    check_numbers(options, [name for name in (*FINITE, *FINITE_HERE) if options.defaults.get(name) is not None])
     warnings, remarks = [], []
     remark_on_signs(options, remarks.append)
     size = image_size(options, image) if image is not None else detector_size(options, 0.0)
@@ -149,9 +146,14 @@ def image_size(options, image):
         return options.pixel_size * fast, options.pixel_size * slow, fast, slow
     size = detector_size(options, 0.0)
     if size[2] * size[3] > image.width * image.height:
-        raise NanoBraggError(
-            f"a detector of {size[2]} x {size[3]} pixels is larger than {image.name}, which has {image.width} x "
-            f"{image.height}; leave out -detpixels"
+        raise OptionError(
+            "a detector of {fast} x {slow} pixels is larger than {name}, which has {width} x {height}; "
+            "leave out {fpixels+spixels}",
+            fast=size[2],
+            slow=size[3],
+            name=image.name,
+            width=image.width,
+            height=image.height,
         )
     return size
 
@@ -162,30 +164,27 @@ def count_molecules(options, sample):
     volume = x * y * z
     density = options.density
     if options.molecular_weight == 0.0:
-        raise NanoBraggError("-MW does not take 0; give the molecular weight in g/mol")
+        raise OptionError("{molecular_weight} does not take 0; give the molecular weight in g/mol")
     if options.molecules != 0.0:
         if volume == 0.0:
-            raise NanoBraggError("-molecules need a sample with a volume; give its edges, or a larger -beamsize")
+            raise OptionError("{molecules} need a sample with a volume; give its edges, or a larger {beamsize}")
         density = options.molecules / volume / AVOGADRO * options.molecular_weight
     molecules = volume * density * AVOGADRO / options.molecular_weight
     if not isfinite(molecules):
-        raise NanoBraggError(f"the sample has {molecules:g} molecules; correct its edges, -density, -molecules or -MW")
+        text = "the sample has {number:g} molecules; correct its edges, {density}, {molecules} or {molecular_weight}"
+        raise OptionError(text, number=molecules)
     return density, molecules
 
 
 def orient(options):
     """The `Frame` of the vectors that the flags give."""
     beam, fast, slow = options.beam_vector, options.fdet_vector, options.sdet_vector
+    polar = options.polar_vector
     check_directions(
-        (
-            ("-beam_vector", beam),
-            ("-fdet_vector", fast),
-            ("-sdet_vector", slow),
-            ("-polar_vector", options.polar_vector),
-        )
+        (("beam_vector", beam), ("fdet_vector", fast), ("sdet_vector", slow), ("polar_vector", polar)),
     )
     frame = Frame()
-    frame.beam, frame.fast, frame.slow, frame.polar = map(unit, (beam, fast, slow, options.polar_vector))
+    frame.beam, frame.fast, frame.slow, frame.polar = map(unit, (beam, fast, slow, polar))
     frame.normal = normal_of(frame.fast, frame.slow)
     frame.twotheta_axis = options.twotheta_axis
     frame.pivot = options.pivot
@@ -215,11 +214,9 @@ def with_sources(setup, rows=None, distance=10.0):
     else:
         beam = file_sources(rows, setup.beam, distance)
     if any(source[4] == 0.0 or not isfinite(source[4]) for source in beam.sources):
-        raise NanoBraggError(
-            "-lambda (or -energy) and -dispersion make a wavelength that is 0 or infinite; give others"
-        )
+        raise OptionError("{wavelength} and {dispersion} make a wavelength that is 0 or infinite; give others")
     if any(direction == (0.0, 0.0, 0.0) for direction in beam.source_directions):
-        raise NanoBraggError("-source_distance does not take 0, where the sample is; give a distance in mm")
+        raise OptionError("{source_distance} does not take 0, where the sample is; give a distance in mm")
     return beam
 
 
@@ -227,7 +224,7 @@ def complete(setup, beam, curve, map=False):
     """The `ResolvedBackground` of a setup, its beam with sources, and a curve."""
     steps = len(beam.sources) * setup.oversample**2
     if not isfinite(beam.fluence * setup.molecules):
-        raise NanoBraggError(f"{FLUENCES} and the sample make intensities that are not finite; give smaller numbers")
+        raise OptionError(f"{FLUENCES} and the sample make intensities that are not finite; give smaller numbers")
     return ResolvedBackground(
         beam=beam,
         detector=setup.detector,

@@ -44,9 +44,12 @@ def _others(rule):
     return bool(rule.convert is None), len(rule.dests), len(rule.sets)
 
 
-def flag_name(rules, options, value=None):
-    """What options, or a value that a switch gives them, are called on the command line, and their unit there."""
+def flag_name(rules, options, value=None, spoken=SPOKEN):
+    """What options, or a value that a switch gives them, are called on the command line, and their unit there.
+
+    spoken: names that go before the rules'.
+    """
     rule = rule_of(rules, options, value)
     if rule is None:
         return ", ".join(rule_of(rules, (option,)).name for option in options), ""
-    return (rule.name if value is not None else SPOKEN.get(options, rule.name)), WORDS.get(rule.convert, "")
+    return (rule.name if value is not None else spoken.get(options, rule.name)), WORDS.get(rule.convert, "")

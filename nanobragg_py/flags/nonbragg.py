@@ -285,4 +285,12 @@ RULES = (
     own("-help", None, "show_help", "print this text and stop"),
 )
 
+
+def flag_name(options, value=None):
+    """What options, or a value that a switch gives them, are called here, and their unit; see `Sentence`."""
+    from .names import flag_name
+
+    return flag_name(RULES, options, value, {("wavelength",): "-lambda (or -energy)"})
+
+
 TABLE = Table("nonBragg", RULES, NonBraggOptions, GROUPS)
