@@ -22,7 +22,7 @@ EPILOG = """\
 exit status: 0; 2 for input that makes no image, and then nothing half-written is left
 
 examples:
-  nanobragg-py simulate lysozyme.toml --background water,thickness=1e-4 --response readout=3 --seed 7 --out image.cbf
+  nanobragg-py simulate cell.toml --background water --response readout=3 --seed 7 --out image.cbf
   nanobragg-py simulate --background water --out sum.npy -- -hkl P1.hkl -mat A.mat -lambda 1 -detpixels 512
 """
 
