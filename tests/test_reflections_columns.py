@@ -124,6 +124,7 @@ def test_pairs(tmp_path, told, kind, labels):
         status, rows, err = told("a.mtz", "--anomalous", *more, *words)
         assert status == 0 and f"from {labels[0]} and {labels[1]}" in err
         assert {i: v for i, v in rows.items() if v} == pytest.approx(expanded(hkl, plus, minus), rel=1e-6)
+    assert f"--anomalous takes its mates from {labels[1]}" in told("a.mtz", *more, "--label", labels[0])[2]
     status, rows, err = told("a.mtz", *more)
     mean = np.sqrt((plus**2 + minus**2) / 2) if squared else (plus + minus) / 2
     assert "--anomalous keeps them apart" in err

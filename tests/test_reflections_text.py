@@ -77,6 +77,13 @@ def test_columns_of_every_kind(converted, kind):
     assert ("left out" in err) == (kind in ("sigma", "seven columns", "comma and blank", "excel"))
 
 
+def test_plain_numbers_are_exactly_rounded(converted):
+    numbers = np.random.default_rng(1)
+    values = (numbers.random(2000) * 10.0 ** numbers.integers(-12, 12, 2000)).tolist()
+    found, err = converted("".join(f"{i} 0 -1 {value!r}\n" for i, value in enumerate(values)))
+    assert found == {(i, 0, -1): value for i, value in enumerate(values)} and err == ""
+
+
 def test_numpy_and_csv_writers(converted, tmp_path):
     np.savetxt(tmp_path / "n.txt", REAL, header="h k l F")
     assert converted((tmp_path / "n.txt").read_bytes())[0] == WANTED
@@ -235,6 +242,25 @@ def test_the_limit_can_be_raised(tmp_path):
     assert (tmp_path / "Fdump.bin").stat().st_size > 402**3 * 8
     wrong = program(tmp_path, "-hkl", "x.hkl", *SMALL, NANOBRAGG_TABLE_LIMIT="much")
     assert wrong.returncode == 9 and "NANOBRAGG_TABLE_LIMIT is 'much'; it takes GiB" in wrong.stderr
+
+
+def test_an_old_xparm_as_matrix_is_spoken_of(tmp_path):
+    numbers = "1 -60.0 0.5 0.999997 0.002362 -0.00021\n0.98 0.0026 -0.0023 1.020408\n1024 1024 0.172 0.172\n"
+    (tmp_path / "XPARM.XDS").write_text(numbers)
+    done = program(tmp_path, "-mat", "XPARM.XDS", "-default_F", "5", *SMALL)
+    assert "begins as an XPARM.XDS file does" in done.stderr and "nanobragg-py matrix XPARM.XDS" in done.stderr
+
+
+def test_batch_says_it_too(tmp_path):
+    from nanobragg_py.batch.images import Maker
+
+    (tmp_path / "x.hkl").write_text(lines(KINDS["floats"]))
+    flags = shlex.join(["-hkl", "x.hkl", *SMALL])
+    (tmp_path / "j.toml").write_text(f'[experiment]\nflags = "{flags}"\n[[vary]]\n"-phi" = [1, 2]\n')
+    maker = Maker(tmp_path / "j.toml")
+    maker.check()
+    said = [sentence for sentence in maker.warnings if "0 structure factors; an index of row 1" in sentence]
+    assert len(said) == 1
 
 
 def test_from_arrays_keeps_the_limit():

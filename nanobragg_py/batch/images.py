@@ -190,7 +190,7 @@ class Maker:
 
         default_F = options.default_F
         if options.hkl_file is not None:
-            name, read = options.hkl_file, hkl.read_hkl
+            name, read = options.hkl_file, self._read_hkl
         elif os.access(options.dump_file, os.R_OK):
             name, read = options.dump_file, hkl.read_dump
         else:
@@ -200,6 +200,14 @@ class Maker:
         if default_F == 0.0:
             raise NanoBraggError(f"{self.job.name}: the flags give no structure factors; give -hkl or -default_F")
         return self._kept((None, default_F), lambda: StructureFactors(default_F=default_F))
+
+    def _read_hkl(self, name, default_F):
+        from ..files.hkl import HklReport, read_hkl
+
+        said = HklReport()
+        table = read_hkl(name, default_F, said)
+        self.warnings += said.sentences(name)
+        return table
 
     def _kept(self, key, read):
         if key not in self._tables:

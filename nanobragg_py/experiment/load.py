@@ -52,7 +52,7 @@ def load(options, opening=(), mask=None, say=ignore, complain=ignore, prepare=ig
             if getattr(options, name) is not None:
                 setattr(options, name, os.path.join(folder, getattr(options, name)))
     random = Ran1()
-    matrix = read_matrix(options)
+    matrix = read_matrix(options, complain)
     dump_available = options.hkl_file is None and os.access(options.dump_file, os.R_OK)
     setup = resolve_setup(options, random, matrix=matrix, mask=mask, dump_available=dump_available)
     for sentence in setup.remarks:
@@ -125,13 +125,13 @@ def load_args(argv, folder=None, write_dump=False, say=ignore, complain=ignore):
     return load(options, opening, mask, say=say, complain=complain, write_dump=write_dump, folder=folder)
 
 
-def read_matrix(options):
+def read_matrix(options, complain=None):
     """The nine numbers of the -mat file; None without one, or when it cannot be read and -cell can stand in."""
     if options.matrix_file is None:
         return None
     from ..files.matrix import read_matrix
 
-    matrix = read_matrix(options.matrix_file)
+    matrix = read_matrix(options.matrix_file, complain)
     if matrix is None and options.cell_lengths[0] == 0.0:
         raise OptionError(
             "cannot read {matrix_file} {file}; give a matrix file that exists, or {cell_lengths+cell_angles}",

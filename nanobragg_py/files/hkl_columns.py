@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import re
+import warnings
 
 import numpy as np
 
@@ -46,18 +47,24 @@ def read_columns(path, label=None, intensities=False):
 
 def _plain_rows(data):
     """The numbers of a text of four plain columns, (N, 4), or None for any other."""
-    if data.translate(None, _PLAIN):
+    if data.translate(None, _PLAIN) or _fixed_fields(data.lstrip(b"\r\n")[:80].split(b"\n")[0].decode()):
         return None
-    lines = [line for line in data.splitlines() if line.strip()]
-    if not lines or any(len(line.split()) != 4 for line in lines) or _fixed_fields(lines[0].decode()):
-        return None
-    words = data.split()
-    if any(b"." in word or b"e" in word or b"E" in word for column in range(3) for word in words[column::4]):
+    text = np.frombuffer(b" " + data.replace(b"\r", b"\n"), np.uint8)
+    blank = np.isin(text, np.frombuffer(b" \t\n", np.uint8))
+    starts = np.flatnonzero(blank[:-1] & ~blank[1:]) + 1
+    # how many numbers there are on the lines that have one, and which number a point or exponent belongs to
+    _, count = np.unique(np.cumsum(text == ord("\n"))[starts], return_counts=True)
+    broken = np.flatnonzero(np.isin(text, np.frombuffer(b".eE", np.uint8)))
+    column = (np.searchsorted(starts, broken, "right") - 1) % 4
+    if not len(count) or (count != 4).any() or (column != 3).any():
         return None
     try:
-        return np.array([float(word) for word in words]).reshape(-1, 4)
-    except ValueError:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            numbers = np.fromstring(data.decode(), sep=" ")
+    except (ValueError, DeprecationWarning):
         return None
+    return numbers.reshape(-1, 4) if len(numbers) == len(starts) else None
 
 
 def _number(word):

@@ -7,12 +7,13 @@ from .reading import BYTE_ORDER_MARK, cannot_read
 from .scan import scan_number
 
 
-def read_matrix(path):
+def read_matrix(path, complain=None):
     """The nine numbers of an orientation matrix, row-major; None when the file cannot be opened.
 
     Rows are laboratory x, y, z; columns are a*, b*, c* times the wavelength in Angstrom (dimensionless). Numbers may
-    touch, as those of fixed-width columns do where one has a sign, and a byte order mark may stand before them. Raises
-    NanoBraggError for a file without nine finite numbers at its beginning.
+    touch, as those of fixed-width columns do where one has a sign, and a byte order mark may stand before them.
+    complain: called with a sentence on a file whose first lines have six and four numbers, as XPARM.XDS had before 2010
+    and no matrix file has. Raises NanoBraggError for a file without nine finite numbers at its beginning.
     """
     try:
         with open(path, "rb") as file:
@@ -33,4 +34,9 @@ def read_matrix(path):
             raise OptionError(text, file=path, value=value)
         values.append(value)
         position = end
+    if complain is not None and [len(line.split()) for line in text.split(b"\n", 2)[:2]] == [6, 4]:
+        complain(
+            f"-mat {path} begins as an XPARM.XDS file does, and its first nine numbers are no orientation matrix; "
+            f"to make one: nanobragg-py matrix {path} --out FIXED.mat"
+        )
     return tuple(values)

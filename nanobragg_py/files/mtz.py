@@ -253,7 +253,8 @@ def _merged(columns, label, intensities, anomalous):
         more["mates"] = (values - half, more["sigma"])
         values = values + half
     else:
-        columns.notes.append(f"{what} from column {column} (type {columns.types[column]})")
+        mates = f"; --anomalous takes its mates from {pairs[column]}" if column in pairs else ""
+        columns.notes.append(f"{what} from column {column} (type {columns.types[column]}){mates}")
     return columns.reflections(values, column, others, **more)
 
 

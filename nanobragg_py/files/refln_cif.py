@@ -123,7 +123,8 @@ def _reflections(name, table, label, intensities, anomalous, notes):
         alike = "" if anomalous else ", merged; --anomalous keeps them apart"
         notes.append(f"{what} from {item} and {mate}{alike}")
     else:
-        notes.append(f"{what} from item {item}")
+        minus = _minus(table, item)
+        notes.append(f"{what} from item {item}" + (f"; --anomalous takes its mates from {minus}" if minus else ""))
     rest = [other for other in table.items if item_kind(other) in ("amplitude", "intensity", "difference")]
     rest = [other for other in rest if other not in (item, mate)]
     if rest:
