@@ -10,13 +10,16 @@ CUDA = $(wildcard kernels/*/*.cu)
 SOURCES := setup.py pyproject.toml MANIFEST.in README.md $(shell find nanobragg_py kernels cli \
     -name '*.py' -o -name '*.pyi' -o -name '*.pxi' -o -name '*.pyx' -o -name '*.pxd' -o -name '*.h' -o -name '*.cu' -o -name nanoBragg -o -name noisify)
 
-.PHONY: help setup example test lint bench docs site clean
+.PHONY: help setup example test lint sanitize fuzz bench docs site clean
 
 help:
 	@echo "make example   set up and render the example image"
 	@echo "make test      set up and run the checks of style and the tests"
 	@echo "make setup     the environment in $(VENV), with the package in it"
 	@echo "make lint      the checks of style"
+	@echo "make lint      ruff and cython-lint"
+	@echo "make sanitize  golden cases and broken inputs under the address and undefined-behaviour sanitizers"
+	@echo "make fuzz      inputs that are meant to break the programs, kept in found/ where they do"
 	@echo "make bench     the benchmarks"
 	@echo "make docs      write the generated pages of docs/ anew"
 	@echo "make site      the documentation as a site, in site/, with every link checked"
@@ -52,6 +55,12 @@ lint: setup
 	! grep -nE '	|[[:space:]]$$|.{121}' $(HEADERS) $(CUDA)
 	for header in $(HEADERS); do $(CC) -x c -fsyntax-only -Wall -Wextra -Wno-unused-parameter -Wno-psabi -Werror \
 	    -Ikernels/formulas -Ikernels/loops -Ikernels/noise $$header || exit 1; done
+
+sanitize: setup
+	PYTHON=$(BIN)/python tests/sanitize.sh
+
+fuzz: setup
+	$(BIN)/python tests/fuzz/run.py --count 1000 --keep found
 
 bench: setup
 	$(BIN)/python benchmarks/run.py --scaling --json benchmarks.json --plot benchmarks.png

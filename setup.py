@@ -42,6 +42,11 @@ if platform.machine().lower() in ("x86_64", "amd64"):
 if "NANOBRAGG_BUILD_LEVELS" in os.environ:
     LEVELS = {level: LEVELS[level] for level in os.environ["NANOBRAGG_BUILD_LEVELS"].split()}
 
+# What gcc and clang check while a program runs: memory that is not the program's, and what C leaves undefined.
+# `make sanitize` builds such a package and runs the golden cases and a corpus of broken inputs with it.
+SANITIZED = ["-fsanitize=address,undefined", "-fno-sanitize-recover=undefined", "-fno-omit-frame-pointer", "-g", "-O1"]
+SANITIZE = bool(os.environ.get("NANOBRAGG_SANITIZE"))
+
 #: the module that holds what Cython would otherwise compile into every other one, its memoryviews above all
 SHARED = "nanobragg_py.kernels.memory.shared"
 #: folders with sources -> packages that they are; kernels/ stands beside nanobragg_py/
@@ -127,6 +132,9 @@ class BuildExtensions(build_ext):
                 continue  # a compiler that does not know the level: the others serve
             extension.extra_compile_args = [flag for flag in flags if accepted[flag]] + ["-fopenmp"] * openmp
             extension.extra_link_args = [*stripped] + ["-fopenmp"] * openmp
+            if SANITIZE:
+                extension.extra_compile_args += SANITIZED
+                extension.extra_link_args = [*SANITIZED, "-fopenmp"]
             kept.append(extension)
         self.extensions[:] = kept
         self.translate()

@@ -1,9 +1,9 @@
 """Running inputs that are meant to break the programs, each in a forked child, and judging what became of it.
 
 An `Input` is a command line with the files it reads. `run` gives it to a program in a child process of its own folder
-and says what it did: ``ok``; ``sentence``, a foreseen error; ``caught``, one that only the tools' last boundary turned
-into a sentence; and the failures ``mute``, ``traceback``, ``signal``, ``hang`` and ``leftover``. Generators of inputs
-register themselves with `kind` (tests/fuzz/inputs_*.py).
+and says what it did: ``ok``; ``long``, a run that said beforehand that it would take minutes; ``sentence``, a foreseen
+error; ``caught``, one that only the tools' last boundary turned into a sentence; and the failures ``mute``,
+``traceback``, ``signal``, ``hang`` and ``leftover``. Generators of inputs register themselves with `kind` (tests/fuzz/inputs_*.py).
 """
 
 import importlib
@@ -19,9 +19,11 @@ import traceback
 from pathlib import Path
 
 FAILURES = ("mute", "traceback", "signal", "hang", "leftover")
-VERDICTS = ("ok", "sentence", "caught", *FAILURES)
+VERDICTS = ("ok", "long", "sentence", "caught", *FAILURES)
 #: exit status of a child in which an exception came through
 ESCAPED = 77
+#: and of one that a sanitizer stopped (tests/sanitize.sh), which counts as a signal
+SANITIZER = 66
 #: bytes of memory that a child may take, seconds that it may run, and bytes that it may write
 MEMORY = 4 * 2**30
 SECONDS = 10.0
@@ -106,7 +108,7 @@ def preload():
 
 
 def run(given, seconds=SECONDS, memory=MEMORY):
-    """Run an Input in a child process and a folder of its own: an `Outcome`."""
+    """Run an Input in a child process and a folder of its own: an `Outcome`. memory: bytes; 0: no limit."""
     with tempfile.TemporaryDirectory(prefix="fuzz-") as folder:
         given.write(folder)
         with tempfile.TemporaryFile() as errors, tempfile.TemporaryFile() as output:
@@ -133,7 +135,8 @@ def _child(given, folder, output, errors, memory):
         os.dup2(output, 1)
         os.dup2(errors, 2)
         sys.stdin, sys.stdout, sys.stderr = open(0), open(1, "w", closefd=False), open(2, "w", closefd=False)  # noqa: SIM115
-        resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
+        if memory:
+            resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
         resource.setrlimit(resource.RLIMIT_FSIZE, (DISK, DISK))
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
         if given.program == "nanoBragg":
@@ -177,8 +180,10 @@ def _wait(child, until):
 
 def _verdict(status, errors, left):
     if status is None:
-        return "hang"
+        return "long" if "are expected to take" in errors else "hang"
     if status < 0:
+        return "signal"
+    if status == SANITIZER or "runtime error: " in errors:
         return "signal"
     if status == ESCAPED or "Traceback (most recent" in errors or "defect of the program" in errors:
         return "traceback"

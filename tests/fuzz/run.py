@@ -30,6 +30,7 @@ def main():
     parser.add_argument("--first", type=int, default=0, help="number of the first input")
     parser.add_argument("--kinds", nargs="+", choices=sorted(kinds), default=sorted(kinds), metavar="KIND")
     parser.add_argument("--seconds", type=float, default=harness.SECONDS, help="one input may take")
+    parser.add_argument("--memory", type=float, default=4.0, help="GiB that one input may take; 0: no limit")
     parser.add_argument("--keep", metavar="DIR", help="folder for inputs that failed")
     parser.add_argument("--caught", action="store_true", help="keep those, too, that only the last boundary caught")
     args = parser.parse_args()
@@ -42,7 +43,7 @@ def main():
         count = -(-args.count // SLOW.get(name, 1))
         for number in range(args.first, args.first + count):
             given = harness.generate(name, args.seed, number)
-            outcome = harness.run(given, args.seconds)
+            outcome = harness.run(given, args.seconds, int(args.memory * 2**30))
             counts[outcome.verdict] += 1
             if outcome.verdict in harness.FAILURES or (args.caught and outcome.verdict == "caught"):
                 print(
