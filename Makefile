@@ -17,7 +17,6 @@ help:
 	@echo "make test      set up and run the checks of style and the tests"
 	@echo "make setup     the environment in $(VENV), with the package in it"
 	@echo "make lint      the checks of style"
-	@echo "make lint      ruff and cython-lint"
 	@echo "make sanitize  golden cases and broken inputs under the address and undefined-behaviour sanitizers"
 	@echo "make fuzz      inputs that are meant to break the programs, kept in found/ where they do"
 	@echo "make bench     the benchmarks"

@@ -3,7 +3,8 @@
 An `Input` is a command line with the files it reads. `run` gives it to a program in a child process of its own folder
 and says what it did: ``ok``; ``long``, a run that said beforehand that it would take minutes; ``sentence``, a foreseen
 error; ``caught``, one that only the tools' last boundary turned into a sentence; and the failures ``mute``,
-``traceback``, ``signal``, ``hang`` and ``leftover``. Generators of inputs register themselves with `kind` (tests/fuzz/inputs_*.py).
+``traceback``, ``signal``, ``hang`` and ``leftover``. Generators of inputs register themselves
+with `kind` (tests/fuzz/inputs_*.py).
 """
 
 import importlib

@@ -2,7 +2,7 @@
 
     python tests/fuzz/kills.py --count 500
 
-After every kill: no image may be cut off (it is that of a whole run, or not there), no temporary file may be left except
+After every kill no image may be cut off (it is that of a whole run, or not there), no temporary file may be left but
 by SIGKILL, and the next run must end with the images of a whole run and nothing beside them.
 """
 
