@@ -232,7 +232,7 @@ def printout_lines(experiment, table, options, image):
     from ..kernels.loops.sequential import Sequential
 
     defects = options.compat == "c"
-    loop = Sequential(Job(experiment, table, stale_phi=defects), defects=defects)
+    loop = Sequential(Job(experiment, table, defects=defects), defects=defects)
     view = memoryview(image)
     fast_min, fast_max, slow_min, slow_max = loop.roi
     lines = []

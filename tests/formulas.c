@@ -128,6 +128,16 @@ int box_element(const double *bounds, double h, double k, double l)
     nb_box b = box(bounds);
     return nb_box_element(&b, h, k, l);
 }
+void map_box_element(int n, const double *bounds, const double *h, const double *k, const double *l, int *out)
+{
+    nb_box b = box(bounds);
+    EACH(n) out[i] = nb_box_element(&b, h[i], k[i], l[i]);
+}
+void map_box_corner(int n, const double *bounds, const double *h, const double *k, const double *l, int *out)
+{
+    nb_box b = box(bounds);
+    EACH(n) out[i] = nb_box_corner(&b, h[i], k[i], l[i]);
+}
 int box_safe(const double *bounds, double h, double k, double l)
 {
     nb_box b = box(bounds);

@@ -9,7 +9,7 @@ import math
 import shlex
 import subprocess
 import sysconfig
-from itertools import pairwise
+from itertools import pairwise, product
 from pathlib import Path
 
 import numpy as np
@@ -520,3 +520,22 @@ def test_interpolation_of_a_cubic_polynomial_is_exact(formulas):
         assert formulas("box_interpolate", bounds, table, *place) == pytest.approx(
             polynomial(*place), rel=1e-12, abs=1e-11
         )
+
+
+ABSURD = (math.nan, -math.nan, math.inf, -math.inf, 1e308, -1e308, 2.0**53, -(2.0**63), 2.0**31, -0.5, 0.0, 3.0, 1e-310)
+
+
+@pytest.mark.parametrize("bounds", [(-3, 4, -2, 2, 0, 5), (0, 0, 0, 0, 0, 0), (-9, -7, 100, 103, -1, 1)])
+def test_no_index_leads_out_of_the_table(formulas, bounds):
+    """Not even one that is no number: the table is followed by nothing, and what lies before it is known."""
+    extents = [high - low + 2 for low, high in zip(bounds[::2], bounds[1::2], strict=True)]
+    pad = extents[1] * extents[2] + extents[2] + 1
+    h, k, l = (np.ascontiguousarray(x) for x in np.array(list(product(ABSURD, repeat=3))).T)
+    element = np.empty(h.size, np.int32)
+    for function in ("map_box_element", "map_box_corner"):
+        formulas(function, h.size, vector(*bounds), h, k, l, element.ctypes.data_as(ctypes.c_void_p))
+        assert -pad <= element.min() and element.max() < math.prod(extents)
+    corners = element[element >= 0]  # the last is a neighbourhood of 4 x 4 x 4
+    assert (corners + 3 * (extents[1] * extents[2] + extents[2] + 1) < math.prod(extents)).all()
+    for place in product((math.nan, math.inf, -1e308), repeat=3):
+        assert not formulas("box_safe", vector(*bounds), *place)

@@ -23,6 +23,7 @@ cdef extern from "shapes/shapes.h" nogil:
     ctypedef struct nb_crystal:
         double cells[3]
         double fudge
+        bint reference
         double a_star[3]
         double b_star[3]
         double c_star[3]

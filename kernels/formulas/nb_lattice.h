@@ -22,6 +22,7 @@
 typedef struct {
     double cells[3]; /* Na, Nb, Nc */
     double fudge;    /* the shape parameter */
+    int reference;   /* -compat c: what the reference's arithmetic gives, its cancellations included */
     double a_star[3], b_star[3], c_star[3]; /* reciprocal vectors of the unrotated cell, 1/Angstrom */
 } nb_crystal;
 

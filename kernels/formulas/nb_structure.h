@@ -18,13 +18,15 @@ typedef struct {
     double safe_high[3];
 } nb_box;
 
+/* x between low and high, and low where x is not a number: a comparison with nan is false, so it must be the one that
+ * lets x through. */
 NB_FN double nb_clamp(double x, double low, double high)
 {
-    x = x < low ? low : x;
-    return x > high ? high : x;
+    x = x > low ? x : low;
+    return x < high ? x : high;
 }
 
-/* Element of the table for whole indices, wherever they lie. */
+/* Element of the table for whole indices, wherever they lie, infinite ones and nan included. */
 NB_FN int nb_box_element(const nb_box *b, double h0, double k0, double l0)
 {
     h0 = nb_clamp(h0, b->low[0], b->high[0]);

@@ -6,6 +6,7 @@ cdef class Job:
     """An experiment as plain arrays."""
     cdef nb_job p
     cdef readonly Buffer sources          # (sources, NB_SOURCE_SIZE)
+    cdef readonly Buffer wavelengths      # of the sources, m
     cdef readonly Buffer orientations     # (9, stride): ax ay az bx ... cz of every phi step and domain
     cdef readonly Buffer first_orientations  # the same for the very first sweep under -compat c, or None
     cdef readonly Py_ssize_t stride       # orientations rounded up to the vector length
@@ -13,6 +14,7 @@ cdef class Job:
     cdef readonly tuple rotation          # cell (9), spindle (3), phi of every step, domains' matrices or None
     cdef readonly object mask             # buffer of uint16, or None
     cdef const double *source_data
+    cdef double *wavelength_data
     cdef const double *orientation_data
     cdef const double *first_data
     cdef const double *table_data
@@ -20,5 +22,5 @@ cdef class Job:
     cdef Borrowed _mask
     cdef _set_mask(self, mask)
     cdef _set_sources(self, beam)
-    cdef _set_orientations(self, crystal, sampling, bint stale_phi)
+    cdef _set_orientations(self, crystal, sampling, bint defects)
     cdef _fill(self, double *out, const double *cell, const double *spindle, list phis, const double *domains)

@@ -7,9 +7,10 @@ TRANSFORMS: tuple[str, ...]
 
 class Job:
     def __init__(
-        self, experiment: Any, table: Buffer | None = None, stale_phi: bool = False, single: bool = False
+        self, experiment: Any, table: Buffer | None = None, defects: bool = False, single: bool = False
     ) -> None: ...
     sources: Buffer
+    wavelengths: Buffer
     orientations: Buffer
     first_orientations: Buffer | None
     stride: int

@@ -4,6 +4,7 @@
 The same arrays serve the CPU loops, the sequential `-compat c` loop, the tracer and the GPU backend.
 """
 
+from libc.limits cimport INT_MAX
 from libc.math cimport sqrt
 from libc.string cimport memset
 
@@ -26,7 +27,7 @@ cdef void set_vector(double *out, values):
     out[0], out[1], out[2] = values
 
 
-cdef int set_lattice(nb_job *p, crystal) except -1:
+cdef int set_lattice(nb_job *p, crystal, bint defects) except -1:
     """Choose the transform and its constants; returns the shape's number."""
     cdef nb_crystal x
     cdef int shape
@@ -35,6 +36,7 @@ cdef int set_lattice(nb_job *p, crystal) except -1:
     shape = list(SHAPES).index(crystal.shape)
     set_vector(x.cells, crystal.cells)
     x.fudge = crystal.fudge
+    x.reference = defects
     set_vector(x.a_star, crystal.a_star)
     set_vector(x.b_star, crystal.b_star)
     set_vector(x.c_star, crystal.c_star)
@@ -96,17 +98,28 @@ cdef void set_box(nb_job *p, bounds):
     b.offset = -(low[0] * b.stride[0] + low[1] * b.stride[1] + low[2])
 
 
+cdef int check_table(const nb_box *b, Buffer table) except -1:
+    """The table must hold every element that the loops may ask for, and what lies one index before it on each axis."""
+    cdef double elements = 1.0
+    cdef int i
+    for i in range(3):
+        elements *= b.high[i] - b.low[i]
+    if not 0.0 < elements < INT_MAX or table.nbytes // 8 < elements or table.pad < b.stride[0] + b.stride[1] + 1.0:
+        raise ValueError(f"a table of {table.nbytes // 8} structure factors, and the bounds ask for {elements:.0f}")
+    return 0
+
+
 cdef class Job:
     """An experiment as plain arrays.
 
     experiment: a resolved Experiment. table: its structure factors in the kernels' layout (see
-    `nanobragg_py.files.hkl.kernel_table`), or None when there is no table. stale_phi: reproduce the reference's
-    phi = 0 defect (D1): such a step keeps the vectors of the step before it. single: the lattice transform in float32,
-    where the shape and the loops have it (flat detectors, no interpolation, indices below 2^19); indices stay in
-    double.
+    `nanobragg_py.files.hkl.kernel_table`), or None when there is no table. defects: reproduce the reference's
+    D1, where a step at phi = 0 keeps the vectors of the step before it, and D6, the centres of round crystals' spots.
+    single: the lattice transform in float32, where the shape and the loops have it (flat detectors, no interpolation,
+    indices below 2^19); indices stay in double.
     """
 
-    def __init__(self, experiment, table=None, bint stale_phi=False, bint single=False):
+    def __init__(self, experiment, table=None, bint defects=False, bint single=False):
         cdef nb_job *p = &self.p
         cdef int shape
         memset(p, 0, sizeof(nb_job))
@@ -144,21 +157,27 @@ cdef class Job:
         p.dmin = sampling.dmin
         p.phisteps = sampling.phisteps
         p.domains = crystal.mosaic_domains
+        if <long long>p.phisteps * p.domains > INT_MAX - VECTOR:
+            raise NanoBraggError(
+                f"{p.phisteps} phi steps of {p.domains} mosaic domains are more orientations than can be counted; use "
+                "fewer with -phisteps or -mosaic_domains"
+            )
         p.orientations = p.phisteps * p.domains
         p.background = experiment.water_background
         p.default_F = factors.default_F
         p.scale = R_E_SQR * beam.fluence / sampling.steps
-        shape = set_lattice(p, crystal)
+        shape = set_lattice(p, crystal, defects)
         if table is None:
             p.structure_kind = NB_CONSTANT
         else:
             p.structure_kind = NB_TRICUBIC if sampling.interpolate else NB_NEAREST
             set_box(p, factors.bounds)
+            check_table(&p.box, table)
         set_reach(p, shape, table)
         self.table = table
         self.table_data = NULL if table is None else <const double *>(<Buffer>table).data
         self._set_sources(beam)
-        self._set_orientations(crystal, sampling, stale_phi)
+        self._set_orientations(crystal, sampling, defects)
         p.single = single and nb_has_single(p.lattice_kind) and largest_index(crystal, beam) < NB_SINGLE_SHIFT / 3.0
         self.mask = detector.mask
         self.mask_data = NULL
@@ -178,20 +197,23 @@ cdef class Job:
         self.p.sources = len(beam.sources)
         self.sources = Buffer((self.p.sources, NB_SOURCE_SIZE), "d")
         self.source_data = <const double *>self.sources.data
+        self.wavelengths = Buffer(self.p.sources, "d")
+        self.wavelength_data = <double *>self.wavelengths.data
         set_vector(axis, beam.polarization_axis)
         for i in range(self.p.sources):
             out = <double *>self.sources.data + i * NB_SOURCE_SIZE
             direction = beam.source_directions[i]
             for j in range(3):
                 out[j] = -<double>direction[j]
-            out[3] = 1.0 / beam.sources[i][4]
+            self.wavelength_data[i] = beam.sources[i][4]
+            out[3] = 1.0 / self.wavelength_data[i]
             # B = unit(axis x s), E = unit(s x B); 0 when the axis lies along the beam
             nb_cross(axis, out, out + 7)
             unit(out + 7)
             nb_cross(out, out + 7, out + 4)
             unit(out + 4)
 
-    cdef _set_orientations(self, crystal, sampling, bint stale_phi):
+    cdef _set_orientations(self, crystal, sampling, bint defects):
         cdef double cell[9]
         cdef double spindle[3]
         cdef Py_ssize_t j
@@ -203,6 +225,8 @@ cdef class Job:
         set_vector(spindle, sampling.spindle)
         if crystal.mosaic_spread > 0.0:
             rotations = Borrowed(crystal.mosaic_rotations, "d")
+            if rotations.count < 9 * <Py_ssize_t>self.p.domains:
+                raise ValueError(f"{rotations.count // 9} mosaic rotations for {self.p.domains} domains")
             domains = <const double *>rotations.data
         self.stride = (self.p.orientations + VECTOR - 1) // VECTOR * VECTOR
         self.orientations = Buffer((9, self.stride), "d")
@@ -211,7 +235,7 @@ cdef class Job:
         self.first_data = NULL
         phis = [sampling.phi0 + sampling.phistep * i for i in range(self.p.phisteps)]
         steps = phis
-        if stale_phi and 0.0 in phis:
+        if defects and 0.0 in phis:
             # Which phi each step really uses: a phi of exactly 0 repeats the one before it. The first sweep starts from
             # the unrotated cell (None), later ones from where the sweep before ended.
             steps = repeat_before_zero(phis, None)

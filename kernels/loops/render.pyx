@@ -222,11 +222,12 @@ cdef void render_tile(const nb_job *p, const double *sources, const double *cell
 
 # ---- the image -----------------------------------------------------------------------------------------------------
 
-def render(Job job, float[:, ::1] image, int threads=1, progress=None, override=None):
+def render(Job job, float[:, ::1] image, int threads=1, progress=None, override=None, exact=None):
     """Render into `image` (slow, fast), float32, which must be zeroed outside the region of interest.
 
     threads: at most this many. progress: called with the number of pixels of the region of interest that are done,
-    now and then. override: (slow, fast, value) of a pixel that was worked out elsewhere (`-compat c`).
+    now and then. override: (slow, fast, value) of a pixel that was worked out elsewhere (`-compat c`). exact: None, or
+    what gives a pixel's value, from its (slow, fast), where these loops give no number.
     Returns (sum, sum of squares, pixels, maximum, its (slow, fast), solid angle sum, steps outside the interpolation
     range, seconds in the loop).
     """
@@ -244,7 +245,7 @@ def render(Job job, float[:, ::1] image, int threads=1, progress=None, override=
     cdef double *memory = NULL
     cdef double *statistics = NULL
     cdef Scratch *scratch = NULL
-    cdef Portion best
+    cdef Portion best, marked
     cdef float *data
     cdef double *st
     if image.shape[0] != p.spixels or image.shape[1] != p.fpixels:
@@ -303,6 +304,9 @@ def render(Job job, float[:, ::1] image, int threads=1, progress=None, override=
             clock += nb_now() - begin
             for item in range(items):
                 st = statistics + item * STATISTICS
+                if exact is not None and st[0] != st[0]:
+                    choose_portion(&marked, p, item, row, row_end, lines, across, length)
+                    replace_marked(&marked, image, exact, st)
                 sum += st[0]
                 squares += st[1]
                 angle += st[2]
@@ -333,6 +337,22 @@ def start_threads(int threads):
     if threads > 1:
         for _thread in prange(threads, nogil=True, num_threads=threads):
             nb_now()
+
+
+cdef int replace_marked(const Portion *item, float[:, ::1] image, exact, double *statistics) except -1:
+    """Have `exact` work out the pixels of a portion that are no numbers, and the portion's statistics anew."""
+    cdef int slow, fast
+    cdef float value
+    statistics[0] = statistics[1] = statistics[3] = 0.0
+    for slow in range(item.slow, item.slow_end):
+        for fast in range(item.fast, item.fast_end):
+            if image[slow, fast] != image[slow, fast]:
+                image[slow, fast] = exact(slow, fast)
+            value = image[slow, fast]
+            statistics[0] += value
+            statistics[1] += value * value
+            statistics[3] = value if value > statistics[3] else statistics[3]
+    return 0
 
 
 cdef tuple find_first(const Portion *item, float[:, ::1] image, float value):

@@ -2,8 +2,9 @@
 """One pixel after the other, in the reference's order and with its state: `-compat c`, `-printout`, and the tracer.
 
 The reference keeps variables from one step to the next where it should not (docs/differences.md, D1, D2, D4), so what
-it gives for a pixel depends on all the pixels before it. This loop carries the same state. It is not fast and need not
-be: for D1 alone, only the first pixel goes through it.
+it gives for a pixel depends on all the pixels before it. This loop carries the same state, and does arithmetic in the
+same order. It is not fast and need not be: for D1 alone, only the first pixel goes through it, and for D6 the pixels at
+the centres of spots.
 """
 
 from cpython.exc cimport PyErr_CheckSignals
@@ -19,7 +20,7 @@ cdef class Sequential:
     """Renders pixels of a job one at a time.
 
     defects: False, every step stands on its own, as in the parallel loops; True, the reference's D1, D2 and D4 (the
-    job must have been made with `stale_phi`).
+    job must have been made with `defects`, too).
 
     recorder: None, or an object that is told of everything on the way to a pixel (see
     `nanobragg_py.inspect.trace.Recorder`): its methods subpixel(layer, sub_slow, sub_fast), source(index, passed) and
@@ -49,6 +50,7 @@ cdef class Sequential:
     def __init__(self, Job job, bint defects=False):
         self.job = job
         self.defects = defects
+        self.source = job.source_data
         self.interpolating = job.p.structure_kind == NB_TRICUBIC
         self.executed = False
 
@@ -68,7 +70,9 @@ cdef class Sequential:
         return self.job.roi
 
     def skipped(self, int slow, int fast):
-        """True for a pixel that the mask leaves out."""
+        """True for a pixel that the mask leaves out, or that is none."""
+        if not (0 <= slow < self.job.p.spixels and 0 <= fast < self.job.p.fpixels):
+            return True
         return self.job.mask_data != NULL and self.job.mask_data[<Py_ssize_t>slow * self.job.p.fpixels + fast] == 0
 
     def catch_up(self, int slow, int fast):
@@ -116,7 +120,7 @@ cdef class Sequential:
                     self.airpath = sqrt(nb_dot(position, position))
                     inv = 1.0 / self.airpath
                     for i in range(3):
-                        direction[i] = position[i] * inv
+                        direction[i] = position[i] / self.airpath
                     if omega == 0.0 or p.weight_omega:
                         omega = nb_solid_angle(inv, p.pixel * p.pixel, p.close_distance, p.point_pixel)
                     self.angle += omega
@@ -129,7 +133,7 @@ cdef class Sequential:
                     for s in range(p.sources):
                         source = self.source = self.job.source_data + s * NB_SOURCE_SIZE
                         for i in range(3):
-                            q[i] = (direction[i] - source[i]) * source[3]
+                            q[i] = (direction[i] - source[i]) / self.job.wavelength_data[s]
                         self.stol = 0.5 * sqrt(nb_dot(q, q))
                         passed = not (p.dmin > 0.0 and self.stol > 0.0 and p.dmin > 0.5 / self.stol)
                         if passed and (polar == 0.0 or p.weight_polar):
@@ -284,16 +288,22 @@ cdef class Sequential:
 
     @property
     def F_latt_sqr(self):
-        """F_latt^2 by the formula that the parallel loops use."""
+        """F_latt^2 by the formula that the parallel loops use, or, where they leave it to this loop, by its own."""
         cdef const nb_job *p = &self.job.p
-        return nb_lattice_sqr(p.lattice_kind, &p.lattice, self.h - nb_rint(self.h), self.k - nb_rint(self.k),
-                              self.l - nb_rint(self.l))
+        cdef double square = nb_lattice_sqr(p.lattice_kind, &p.lattice, self.h - nb_rint(self.h),
+                                            self.k - nb_rint(self.k), self.l - nb_rint(self.l))
+        return square if square == square else self.F_latt * self.F_latt
 
     @property
     def neighbourhood(self):
-        """Of an interpolated step: the weights along h, k, l (3 x 4), and F of the 4 x 4 rows along l, h slowest."""
+        """Of an interpolated step: the weights along h, k, l (3 x 4), and F of the 4 x 4 rows along l, h slowest.
+
+        None of another step.
+        """
         cdef Py_ssize_t d1 = <Py_ssize_t>self.job.p.box.stride[0], d2 = <Py_ssize_t>self.job.p.box.stride[1]
         cdef int i, j, m
+        if not self.interpolated:
+            return None
         weights = [tuple([self.weights[4 * i + j] for j in range(4)]) for i in range(3)]
         rows = [tuple([self.corner[i * d1 + j * d2 + m] for m in range(4)]) for i in range(4) for j in range(4)]
         return weights, rows

@@ -251,7 +251,7 @@ cdef void draw_faint(Scratch *s, int n, nb_inf mean, nb_ini word, uint64_t pixel
                 s.count[i] = <int>nb_poisson_small(s.mean[j], <uint32_t>word[i], pixel + i, low, high)
 
 
-include "ptrs.pxi"
+include "transformed_rejection.pxi"
 
 
 # ---- pixels --------------------------------------------------------------------------------------------------------

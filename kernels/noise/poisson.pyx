@@ -5,8 +5,9 @@ from libc.math cimport floor
 from libc.stdlib cimport free, malloc
 from libc.string cimport memset
 
-from nanobragg_py.kernels.noise.poidev cimport *
 from nanobragg_py.kernels.noise.random cimport Ran1, seed_variable
+
+include "poidev.pxi"
 
 cdef extern from *:
     """

@@ -1,6 +1,6 @@
 from libc.stdint cimport int64_t
 
-from nanobragg_py.kernels.noise.rng cimport nb_ran1
+from nanobragg_py.kernels.noise.nb_random cimport nb_ran1
 
 
 cdef int64_t seed_variable(seed) except? -1

@@ -10,7 +10,7 @@ from libc.math cimport M_PI, cos, sin, sqrt
 from libc.stdint cimport int64_t
 
 from nanobragg_py.kernels.memory.buffers cimport Buffer
-from nanobragg_py.kernels.noise.rng cimport nb_ran1, nb_ran1_next
+from nanobragg_py.kernels.noise.nb_random cimport nb_ran1, nb_ran1_next
 
 from nanobragg_py.errors import NanoBraggError
 

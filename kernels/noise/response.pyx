@@ -13,8 +13,9 @@ from libc.stdlib cimport free, malloc
 
 from nanobragg_py.kernels.formulas.formulas cimport nb_in, nb_inf, nb_out
 from nanobragg_py.kernels.memory.buffers cimport Borrowed, Buffer
-from nanobragg_py.kernels.noise.poidev cimport *
 from nanobragg_py.kernels.noise.random cimport seed_variable
+
+include "poidev.pxi"
 
 cdef extern from *:
     """

@@ -265,7 +265,7 @@ def trace_pixel(experiment, table, slow, fast, compat="spec", image=None):
     """
     check_traceable(experiment, slow, fast)
     defects = compat == "c"
-    job = Job(experiment, table, stale_phi=defects)
+    job = Job(experiment, table, defects=defects)
     loop = Sequential(job, defects=defects)
     loop.catch_up(slow, fast)
     first = not loop.executed and job.first_orientations is not None
@@ -282,7 +282,7 @@ def trace_pixel(experiment, table, slow, fast, compat="spec", image=None):
     elif first or is_sequential(experiment.sampling, compat):
         pixel["I_pixel_image"] = array("f", [value])[0]
     else:
-        pixel["I_pixel_image"] = rendered_pixel(experiment, table, slow, fast, defects)
+        pixel["I_pixel_image"] = rendered_pixel(experiment, table, slow, fast, defects, value)
     trace = Trace(
         slow=slow,
         fast=fast,
@@ -321,13 +321,13 @@ def check_traceable(experiment, slow, fast):
         )
 
 
-def rendered_pixel(experiment, table, slow, fast, defects):
-    """The pixel's value from the parallel loops, float32."""
+def rendered_pixel(experiment, table, slow, fast, defects, value):
+    """The pixel's value from the parallel loops, float32; `value` where with `-compat c` they leave it to this one."""
     detector = experiment.detector.replace(roi=(fast, fast, slow, slow))
-    job = Job(experiment.replace(detector=detector), table, stale_phi=defects)
+    job = Job(experiment.replace(detector=detector), table, defects=defects)
     renderer, _ = cpu_renderer()
     image = new_image(job.shape)
-    renderer.render(job, image)
+    renderer.render(job, image, exact=(lambda *_: value) if defects else None)
     return memoryview(image)[slow, fast]
 
 

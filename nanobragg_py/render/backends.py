@@ -68,6 +68,11 @@ def is_sequential(sampling, compat):
     )
 
 
+def needs_cpu(experiment, compat):
+    """True where only the CPU can do as the reference: in the order of pixels, or for the centres of spots (D6)."""
+    return is_sequential(experiment.sampling, compat) or (compat == "c" and experiment.crystal.shape == "round")
+
+
 def choose_backend(experiment, threads=0, compat="spec", device=0):
     """The backend, "cpu" or "gpu", that is expected to have an experiment done first, and a sentence that says why.
 
@@ -76,6 +81,8 @@ def choose_backend(experiment, threads=0, compat="spec", device=0):
     """
     if is_sequential(experiment.sampling, compat):
         return "cpu", "-backend auto takes the CPU: -compat c makes pixels depend on those before them here"
+    if needs_cpu(experiment, compat):
+        return "cpu", "-backend auto takes the CPU: -compat c has spots' centres worked out one by one here"
     steps, seconds = steps_of(experiment), expected_seconds(experiment, threads)
     expected = f"{steps:.3g} steps are expected to take {seconds:.2g} s on the CPU"
     if seconds < GPU_START:

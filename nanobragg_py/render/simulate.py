@@ -6,7 +6,7 @@ from ..errors import OptionError
 from ..kernels.loops.job import Job
 from ..kernels.memory.buffers import Buffer
 from ..records import REQUIRED, Record
-from .backends import choose_backend, is_sequential, renderer_of, thread_count
+from .backends import choose_backend, is_sequential, needs_cpu, renderer_of, thread_count
 
 
 class Statistics(Record):
@@ -48,8 +48,8 @@ def simulate(
 
     table: the structure factors in the kernels' layout (`nanobragg_py.files.hkl.kernel_table`), or None without a
     table. out: a zeroed C-contiguous float32 buffer (slow, fast) to render into; None makes one. threads: 0 lets
-    `thread_count` decide; the result does not depend on it. compat: "spec", or "c" for the reference's defects D1, D2
-    and D4. progress: called now and then with the number of pixels that are done, masked ones left out. backend:
+    `thread_count` decide; the result does not depend on it. compat: "spec", or "c" for the reference's defects D1, D2,
+    D4 and D6. progress: called now and then with the number of pixels that are done, masked ones left out. backend:
     "cpu", "gpu" (needs CuPy), or "auto" (see `choose_backend`). device: the GPU's number. precision: "double", or
     "single" for the lattice transform in float32.
 
@@ -58,13 +58,14 @@ def simulate(
     sequential = is_sequential(experiment.sampling, compat)
     if backend == "auto":
         backend, _ = choose_backend(experiment, threads, compat, device)
-    if sequential and backend == "gpu":
+    if backend == "gpu" and needs_cpu(experiment, compat):
         raise OptionError(
             "{compat} c makes pixels depend on those before them where structure factors are interpolated or "
-            "{oversample_thick}, _polar or _omega is given, which a GPU cannot do; use {backend} cpu, or no {compat} c"
+            "{oversample_thick}, _polar or _omega is given, and has spots' centres of round crystals worked out one by "
+            "one, which a GPU cannot do; use {backend} cpu, or no {compat} c"
         )
     renderer = renderer_of(backend, device, precision)
-    job = Job(experiment, table, stale_phi=compat == "c", single=precision == "single")
+    job = Job(experiment, table, defects=compat == "c", single=precision == "single")
     if out is None:
         out = new_image(job.shape)
     threads = thread_count(threads)
@@ -73,8 +74,12 @@ def simulate(
 
         sums = render_sequential(Sequential(job, defects=True), out, progress)
     else:
-        override = first_pixel(job) if job.first_orientations is not None else None
-        sums = renderer.render(job, out, threads, progress, override)
+        override, given = None, {}
+        if compat == "c":
+            loop, override = first_pixel(job)
+            if backend == "cpu":
+                given["exact"] = loop.pixel
+        sums = renderer.render(job, out, threads, progress, override, **given)
     return out, statistics(experiment, renderer, job, out, sums)
 
 
@@ -93,19 +98,21 @@ def new_image(shape):
 def first_pixel(job):
     """The first pixel with a contribution, whose first phi sweep starts from the unrotated cell (D1).
 
-    Returns (slow, fast, value), or None without one.
+    Returns a loop that is past that pixel, and (slow, fast, value), or None where no pixel is an exception.
     """
     from ..kernels.loops.sequential import Sequential
 
     loop = Sequential(job, defects=True)
+    if job.first_orientations is None:
+        return loop, None
     fast_min, fast_max, slow_min, slow_max = job.roi
     for slow in range(slow_min, slow_max + 1):
         for fast in range(fast_min, fast_max + 1):
             if not loop.skipped(slow, fast):
                 value = loop.pixel(slow, fast)
                 if loop.executed:
-                    return slow, fast, value
-    return None
+                    return loop, (slow, fast, value)
+    return loop, None
 
 
 def statistics(experiment, renderer, job, image, sums):

@@ -1,5 +1,9 @@
 /* The round crystal: an ellipsoid, whose transform is that of a sphere, 3 (sin x/x - cos x)/x^2 at x = pi r,
  * r^2 = fudge * sum (N d)^2.
+ *
+ * The quotient cancels at small x: below 1e-8 it is 0, and noise a little further out. A series has the right value, 1.
+ * With `-compat c` it is the reference's that is wanted: the loops mark pixels so close to a lattice point with nan
+ * (round_marked), and the amplitude is the quotient, with the reference's operations in the reference's order.
  */
 #ifndef NB_ROUND_H
 #define NB_ROUND_H
@@ -8,6 +12,8 @@
 #include "nb_single.h"
 
 typedef struct {
+    double cells[3], fudge;
+    int reference;    /* as nb_crystal's */
     double radius[3]; /* N^2 * fudge */
     double top;       /* F at a lattice point */
     double height;    /* and its square */
@@ -16,11 +22,16 @@ typedef struct {
 NB_FN int nb_round_constants(const nb_crystal *x, nb_round *c)
 {
     int axis;
-    for (axis = 0; axis < 3; ++axis) c->radius[axis] = x->cells[axis] * x->cells[axis] * x->fudge;
+    for (axis = 0; axis < 3; ++axis) {
+        c->cells[axis] = x->cells[axis];
+        c->radius[axis] = x->cells[axis] * x->cells[axis] * x->fudge;
+    }
+    c->fudge = x->fudge;
+    c->reference = x->reference;
     /* the reference's correction for the volume ratio of sphere and cube */
     c->top = x->cells[0] * x->cells[1] * x->cells[2] * 0.723601254558268;
     c->height = c->top * c->top;
-    return NB_KIND_round;
+    return x->reference ? NB_KIND_round_marked : NB_KIND_round;
 }
 
 NB_FN double nb_round_ends(const nb_round *c, double brightest, double *form)
@@ -28,12 +39,25 @@ NB_FN double nb_round_ends(const nb_round *c, double brightest, double *form)
     return 0.0;
 }
 
+/* r^2 */
+NB_FN double nb_round_radius(const nb_round *c, double h, double k, double l)
+{
+    return c->radius[0] * (h * h) + c->radius[1] * (k * k) + c->radius[2] * (l * l);
+}
+
+/* 3 (sin x/x - cos x)/x^2 for v = r^2 < 0.04, x = pi r. */
+NB_FN double nb_sphere_series(double v)
+{
+    return 1.0 + v * (-0.9869604401088296 + v * (0.34788961080470326 + v * (-0.0635839380644403 +
+           v * 0.007131071578290818)));
+}
+
 /* One reduction serves sine and cosine; below r^2 = 0.01 the difference cancels and a series takes over. Error 2e-12.
  */
 NB_FN double nb_round_sqr(const nb_round *c, double h, double k, double l)
 {
     double v, r, t, u, w, s0, s1, c0, c1, direct, series;
-    v = c->radius[0] * (h * h) + c->radius[1] * (k * k) + c->radius[2] * (l * l);
+    v = nb_round_radius(c, h, k, l);
     r = sqrt(v);
     t = r - nb_rint(r);
     u = t * t;
@@ -51,10 +75,15 @@ NB_FN double nb_round_sqr(const nb_round *c, double h, double k, double l)
     c0 = 0.9999999999999981 + w * c0;
     c1 = -4.934802200543686 + w * c1;
     direct = (t * (s0 + u * s1) - (NB_PI * r) * (c0 + u * c1)) / (v * r * 10.3354255600999399); /* pi^3/3 */
-    series = 1.0 + v * (-0.9869604401088296 + v * (0.34788961080470326 + v * (-0.0635839380644403 +
-             v * 0.007131071578290818)));
+    series = nb_sphere_series(v);
     w = v < 0.01 ? series : direct;
     return c->height * (w * w);
+}
+
+/* The same; nan where the reference's quotient is further than 1e-10 from the truth. */
+NB_FN double nb_round_marked_sqr(const nb_round *c, double h, double k, double l)
+{
+    return nb_round_radius(c, h, k, l) < 1e-6 ? nan("") : nb_round_sqr(c, h, k, l);
 }
 
 /* Transform of a sphere of unit height, 3 (sin x/x - cos x)/x^2. */
@@ -65,9 +94,10 @@ NB_FN double nb_sphere(double x)
 
 NB_FN double nb_round_amplitude(const nb_round *c, double h, double k, double l, double *axis)
 {
+    const double *n = c->cells;
     double dh = h - nb_nearest(h), dk = k - nb_nearest(k), dl = l - nb_nearest(l);
-    double v = c->radius[0] * (dh * dh) + c->radius[1] * (dk * dk) + c->radius[2] * (dl * dl);
-    return c->top * nb_sphere(NB_PI * sqrt(v));
+    double v = (dh * dh * n[0] * n[0] + dk * dk * n[1] * n[1] + dl * dl * n[2] * n[2]) * c->fudge;
+    return c->top * (v < 0.01 && !c->reference ? nb_sphere_series(v) : nb_sphere(NB_PI * sqrt(v)));
 }
 
 NB_FN float nb_round_single(const nb_round *c, float h, float k, float l)

@@ -13,6 +13,8 @@
  *     nb_T_sqr(c, h, k, l)          F_latt^2 by whatever road is quickest, for the rendering loops
  *     nb_T_single(c, h, k, l)       the same in float32, if the list says that there is one
  *
+ * Where nb_T_sqr gives nan, `-compat c` has the pixel worked out from the amplitude, one step after the other.
+ *
  * h, k, l are distances from the nearest lattice point; those of the amplitude are whole indices. Nothing else knows
  * the shapes: enumerations, choices and Python's names (kernels/loops/job.pyx) all come from the lists, and a function
  * that is missing does not compile.
@@ -33,6 +35,7 @@
     X(square_small, square, 1)   \
     X(square_general, square, 1) \
     X(round, round, 1)           \
+    X(round_marked, round, 0)    \
     X(gauss, gauss, 1)           \
     X(tophat, tophat, 1)
 

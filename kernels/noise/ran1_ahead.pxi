@@ -1,17 +1,17 @@
-# cython: boundscheck=False, wraparound=False, cdivision=True
-"""A stream of the reference's uniform deviates, made in blocks.
-
-Three of the four steps from seed to deviate are vector loops: the congruential numbers (every lane jumps LANES numbers
-at once), their conversion to float32, and the logarithms whose sums tell how many deviates a faint pixel takes. The
-shuffle between them is serial: each number says where the next is taken from. It is done in small pieces while older
-deviates are consumed, so that the processor can do both at the same time.
-"""
+# A stream of the reference's uniform deviates, made in blocks.
+#
+# Three of the four steps from seed to deviate are vector loops: the congruential numbers (every lane jumps LANES
+# numbers at once), their conversion to float32, and the logarithms whose sums tell how many deviates a faint pixel
+# takes. The shuffle between them is serial: each number says where the next is taken from. It is done in small pieces
+# while older deviates are consumed, so that the processor can do both at the same time.
+#
+# Part of the modules that draw Poisson deviates, which include it: once in each, so that gcc may inline all of it.
 
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memmove
 
 from nanobragg_py.kernels.formulas.formulas cimport nb_inf, nb_outf
-from nanobragg_py.kernels.noise.rng cimport *
+from nanobragg_py.kernels.noise.nb_random cimport *
 
 cdef extern from *:
     """

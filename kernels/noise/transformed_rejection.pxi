@@ -1,4 +1,5 @@
-# Counts of bright pixels: trials of PTRS (nb_poisson.h) for a list of pixels at a time. Part of philox.pyx.
+# Counts of bright pixels: trials of transformed rejection (PTRS, nb_poisson.h) for a list of pixels at a time.
+# Part of philox.pyx.
 
 cdef void squeeze(int n, nb_in mean, nb_inu x0, nb_inu x1, nb_inu x2, nb_inu x3, nb_out drawn) noexcept nogil:
     """The counts that trials propose, -1 where the squeeze leaves them open."""

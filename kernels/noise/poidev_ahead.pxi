@@ -1,17 +1,18 @@
-# cython: boundscheck=False, wraparound=False, cdivision=True
-"""What Poisson deviates need that can be worked out ahead, in vector loops; `poidev` has the serial rest.
-
-These are the constants of the means of a block of pixels, and whatever depends on the deviates of the stream alone.
-
-Every float32 quantity is the reference's. A vector function is bracketed: where it rounds to the same float32 from a
-little below and from a little above, that is the reference's, too; else the C library decides, as in the reference.
-"""
+# What Poisson deviates need that can be worked out ahead, in vector loops; `poidev` has the serial rest.
+#
+# These are the constants of the means of a block of pixels, and whatever depends on the deviates of the stream alone.
+#
+# Every float32 quantity is the reference's. A vector function is bracketed: where it rounds to the same float32 from a
+# little below and from a little above, that is the reference's, too; else the C library decides, as in the reference.
+#
+# Part of the modules that draw Poisson deviates, as ran1_ahead.pxi, which it includes.
 
 from libc.math cimport M_PI, log, sqrt, tan
 from libc.string cimport memmove, memset
 
-from nanobragg_py.kernels.noise.deviates cimport *
 from nanobragg_py.kernels.formulas.formulas cimport nb_in, nb_inf, nb_ini, nb_out, nb_outf, nb_outi
+
+include "ran1_ahead.pxi"
 
 cdef extern from *:
     """

@@ -1,14 +1,14 @@
-# cython: boundscheck=False, wraparound=False, cdivision=True
-"""The reference's Poisson deviates, byte for byte: `poidev`, and what draws a block of pixels with it.
-
-The reference draws pixel after pixel, and how many deviates a pixel takes hangs on their values. What does not hang on
-that was worked out before (`foresight`). Comparisons are made with bounds first, and again with the reference's own
-arithmetic where they fall between the bounds.
-"""
+# The reference's Poisson deviates, byte for byte: `poidev`, and what draws a block of pixels with it.
+#
+# The reference draws pixel after pixel, and how many deviates a pixel takes hangs on their values. What does not hang
+# on that was worked out before (poidev_ahead.pxi). Comparisons are made with bounds first, and again with the
+# reference's own arithmetic where they fall between the bounds.
+#
+# Part of the modules that draw Poisson deviates, as poidev_ahead.pxi, which it includes.
 
 from libc.math cimport exp, fabsf, floorf, sqrt
 
-from nanobragg_py.kernels.noise.foresight cimport *
+include "poidev_ahead.pxi"
 
 # ---- means below 12 ------------------------------------------------------------------------------------------------
 
