@@ -16,8 +16,9 @@ from nanobragg_py.render.response import Response
 
 ROOT = Path(__file__).parent.parent
 FLAGS = (
-    "-hkl cro_1orc_2A.hkl -cell 34.77 39.17 48.31 90 90 90 -misset 10 20 30 -N 40 -lambda 1 -distance 150 -pixel 0.2 "
-    "-detpixels 768 -oversample 1 -mosaic 0.3 -mosaic_domains 10 -phi 0 -osc 1 -phisteps 20 -polar 0.95 -fluence 3e21"
+    "-hkl cro_1orc_2A.hkl -cell 34.77 39.17 48.31 90 90 90 -misset 10 20 30 -N 40 -lambda 1 -distance 100 -pixel 0.4 "
+    "-detpixels 256 -oversample 1 -mosaic 1 -mosaic_domains 20 -phi 0 -osc 1 -phisteps 8 -polar 0.95 "
+    "-fluence 3e24 -beamsize 0.001"
 )
 
 
@@ -25,9 +26,9 @@ def steps():
     """(title, image) of every step."""
     experiment = Experiment.from_args(FLAGS, folder=ROOT / "golden" / "inputs")
     spots = experiment.render()
-    background = Background("water", thickness=3e-4, molecules=None).render(experiment)
-    background += Background("air", thickness=0.03, density=1.2e-3, molecular_weight=28).render(experiment)
-    detector = Response(psf="fiber", fwhm=150e-6, pixel_size=2e-4, gain=1.0, offset=0.0)
+    background = Background("water", thickness=1e-7).render(experiment)
+    background += Background("air", thickness=1e-4, density=1.2e-3, molecular_weight=28).render(experiment)
+    detector = Response(psf="fiber", fwhm=350e-6, radius=12, pixel_size=4e-4, gain=1.0, offset=0.0)
     spread = detector.apply(spots + background).astype(np.float32)
     noisy = detector.replace(readout=2.0, offset=10.0).apply(spots + background, seed=1)
     yield "nanoBragg: spots", spots
@@ -40,8 +41,8 @@ def steps():
 def main():
     figure, axes = plt.subplots(1, 5, figsize=(15, 3.3), layout="constrained")
     for axis, (title, image) in zip(axes, steps(), strict=True):
-        part = np.asarray(image, np.float64)[380:580, 400:600]
-        axis.imshow(np.sqrt(np.maximum(part, 0.0)), cmap="gray_r", vmin=0.0, vmax=12.0, interpolation="nearest")
+        part = np.asarray(image, np.float64)[130:250, 130:250]
+        axis.imshow(np.sqrt(np.maximum(part, 0.0)), cmap="gray_r", vmin=0.0, vmax=18.0, interpolation="nearest")
         axis.set_title(title, fontsize=10)
         axis.set_axis_off()
     figure.savefig(ROOT / "docs" / "images" / "chain.png", dpi=80)
