@@ -32,7 +32,6 @@ def run(argv):
     # after the options, so that -help and a mistyped flag cost nothing
     from ..experiment.load import load
     from ..files import report
-    from ..render.simulate import simulate
     from .meter import progress_meter
 
     loaded = load(options, opening, mask, say=say, complain=warn, prepare=prepare)
@@ -46,7 +45,7 @@ def run(argv):
     clock.mark("setup")
 
     meter = progress_meter(options, experiment.detector.roi)
-    image, statistics, backend = render(simulate, experiment, table, options, meter)
+    image, statistics, compute = render(experiment, table, options, meter)
     clock.mark("render")
     if meter is not None:
         meter.close()
@@ -59,7 +58,8 @@ def run(argv):
         lines.append("")
     lines.append(report.solid_angle_line(statistics.solid_angle, experiment.sampling.steps))
     say(lines)
-    device = device_of(options, backend)
+    # what still has the image on a GPU
+    device = None if compute.backend == "cpu" else compute.renderer
     write_outputs(experiment, options, image, statistics, loaded.random, loaded.setup.noise_seed, clock, device)
     if options.trace_pixel is not None:
         say(trace_lines(experiment, table, options, image, argv))
@@ -98,34 +98,16 @@ def read_headers(argv, options):
     return read_headers(mask_file, img_file, options, warn)
 
 
-def render(simulate, experiment, table, options, meter):
-    """The image, its statistics, and the backend that rendered: the one that the options name, or "auto" took."""
-    backend = options.backend
-    if backend == "auto":
-        from ..render.backends import choose_backend
+def render(experiment, table, options, meter):
+    """The image, its statistics, and the `Compute` with the backend that rendered, also where "auto" took it."""
+    from ..render.backends import Compute
+    from ..render.simulate import simulate
 
-        backend, sentence = choose_backend(experiment, options.threads, options.compat, options.device)
+    compute, sentence = Compute.of(options).chosen(experiment)
+    if sentence is not None:
         complain(sentence)
-    image, statistics = simulate(
-        experiment,
-        table,
-        threads=options.threads,
-        compat=options.compat,
-        progress=meter,
-        backend=backend,
-        device=options.device,
-        precision=options.precision,
-    )
-    return image, statistics, backend
-
-
-def device_of(options, backend):
-    """What still has the image on a GPU, or None."""
-    if backend == "cpu":
-        return None
-    from ..render.backends import renderer_of
-
-    return renderer_of(backend, options.device, options.precision)
+    image, statistics = simulate(experiment, table, None, compute, meter)
+    return image, statistics, compute
 
 
 def check_outputs(options):
@@ -148,7 +130,7 @@ def write_outputs(experiment, options, image, statistics, random, noise_seed, cl
     from ..files import report
     from ..files.atomic import write_file
     from ..files.pgm import write_pgm
-    from ..files.smv import write_scaled_smv
+    from ..files.smv import integer_scale, write_scaled_smv
     from ..kernels.files.imagefile import smv_pixels
 
     detector = experiment.detector
@@ -159,7 +141,7 @@ def write_outputs(experiment, options, image, statistics, random, noise_seed, cl
 
     scale = options.scale
     if scale <= 0.0:
-        scale = 55000.0 / statistics.maximum if statistics.maximum > 0.0 else 1.0
+        scale = integer_scale(statistics.maximum)
     say(
         [
             report.maximum_line(statistics.maximum, *statistics.maximum_at),

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from .errors import FieldError, NanoBraggError, OptionError
 from .experiment.fields import field_error, in_fields
 from .experiment.options_map import from_options, to_options
-from .experiment.parts import Beam, Crystal, Detector, Sampling
+from .experiment.parts import PARTS, Beam, Crystal, Detector, Sampling
 from .experiment.resolved import StructureFactors
 
 if TYPE_CHECKING:
@@ -25,13 +25,8 @@ if TYPE_CHECKING:
     from .experiment.resolved import ResolvedExperiment
     from .render.simulate import Statistics
 
-PARTS = {
-    "beam": Beam,
-    "detector": Detector,
-    "crystal": Crystal,
-    "sampling": Sampling,
-    "structure_factors": StructureFactors,
-}
+#: what an experiment is made of, by name
+CONTENTS = {**PARTS, "structure_factors": StructureFactors}
 
 
 @dataclasses.dataclass(frozen=True, eq=True)
@@ -54,7 +49,7 @@ class Experiment:
     warnings: tuple[str, ...] = dataclasses.field(init=False, repr=False, compare=False)
 
     def __post_init__(self):
-        for name, cls in PARTS.items():
+        for name, cls in CONTENTS.items():
             if not isinstance(getattr(self, name), cls):
                 raise FieldError(f"{name} is {getattr(self, name)!r}; it must be a nanobragg_py.{cls.__name__}")
         resolved, warnings = self._resolve()
@@ -145,8 +140,8 @@ class Experiment:
         fields: dict[str, dict[str, Any]] = {}
         for name, value in {**(changes or {}), **more}.items():
             part, _, field = name.replace("__", ".", 1).partition(".")
-            if part not in PARTS:
-                raise FieldError(f"an experiment has no field {part!r}; its fields are {', '.join(PARTS)}")
+            if part not in CONTENTS:
+                raise FieldError(f"an experiment has no field {part!r}; its fields are {', '.join(CONTENTS)}")
             if field:
                 fields.setdefault(part, {})[field] = value
             else:
@@ -206,9 +201,11 @@ class Experiment:
         on_device: bool = False,
     ) -> tuple[np.ndarray, Statistics]:
         """The image, as of `render`, and its `Statistics`."""
+        from .render.backends import Compute
         from .render.images import render
 
-        return render(self, backend, threads, out, progress, compat, device, precision, on_device)
+        compute = Compute(backend, device, precision, threads, compat)
+        return render(self, compute, out, progress, on_device)
 
     def background(self, curve: Any, threads: int = 0, **more: Any) -> np.ndarray:
         """What amorphous material scatters: float32 of shape (slow, fast), photons a pixel, to be added to the image.

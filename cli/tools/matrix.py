@@ -2,6 +2,7 @@
 
 import sys
 
+from ...constants import CONVENTIONS
 from ...errors import NanoBraggError
 
 DESCRIPTION = """\
@@ -25,7 +26,6 @@ examples:
 """
 #: degrees by which a spindle may miss the right angle to the beam without a word
 SQUARE = 0.01
-CONVENTIONS = ("MOSFLM", "DENZO", "XDS", "ADXV", "DIALS")
 
 
 def add_arguments(parser):
@@ -43,7 +43,10 @@ def add_arguments(parser):
         "--wavelength", type=float, metavar="A", help="Angstrom, of matrices read and written (default: known, or 1)"
     )
     parser.add_argument(
-        "--convention", choices=CONVENTIONS, default="MOSFLM", help="whose frame -mat files are in (default: MOSFLM)"
+        "--convention",
+        choices=tuple(CONVENTIONS),
+        default="MOSFLM",
+        help="whose frame -mat files are in (default: MOSFLM)",
     )
     formats = tuple(orientation_formats())
     parser.add_argument("--to", choices=formats, default="mat", help="what to write (default: mat, nine numbers)")

@@ -13,7 +13,8 @@ from ..records import REQUIRED, Record
 from .resolve import resolve_experiment, resolve_setup
 from .resolved import StructureFactors
 
-#: options that name files which are read
+#: options that name images whose headers are read before anything else, and other files that are read
+HEADERS = ("mask_file", "img_file")
 INPUTS = ("matrix_file", "hkl_file", "stol_file", "source_file", "dump_file")
 
 

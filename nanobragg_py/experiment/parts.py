@@ -96,7 +96,7 @@ class Part:
     def __eq__(self, other):
         if type(self) is not type(other):
             return NotImplemented
-        return all(same(getattr(self, f.name), getattr(other, f.name)) for f in dataclasses.fields(self))
+        return all(equal(getattr(self, f.name), getattr(other, f.name)) for f in dataclasses.fields(self))
 
     def __hash__(self):
         return hash(tuple(v for f in dataclasses.fields(self) if not hasattr(v := getattr(self, f.name), "shape")))
@@ -111,7 +111,7 @@ def check_names(part, changes):
             raise FieldError(f"{what} has no field {name!r}; its fields are {', '.join(names)}")
 
 
-def same(one, other):
+def equal(one, other):
     """Equality that takes arrays as well."""
     if hasattr(one, "shape") or hasattr(other, "shape"):
         return (
@@ -390,3 +390,9 @@ class Sampling(Part):
         way=SWITCHED,
     )
     water: float = field("water", nonnegative, "m", "background of so much water")
+
+
+#: the parts by the names that experiments, files and messages give them
+PARTS = {"beam": Beam, "detector": Detector, "crystal": Crystal, "sampling": Sampling}
+#: the options of the vectors that count under CUSTOM
+VECTOR_OPTIONS = tuple(row.options[0] for row in FIELDS if row.custom and row.check is vector)

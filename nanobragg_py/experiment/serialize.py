@@ -19,10 +19,9 @@ import numpy as np
 
 from ..errors import FieldError, NanoBraggError
 from .fields import ENERGY, UNITS, energy_wavelength, find
-from .parts import Beam, Crystal, Detector, Sampling
+from .parts import PARTS
 from .resolved import StructureFactors
 
-PARTS = {"beam": Beam, "detector": Detector, "crystal": Crystal, "sampling": Sampling}
 TABLES = ("files", "embed", "omit")
 
 

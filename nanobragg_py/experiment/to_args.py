@@ -15,17 +15,14 @@ from ..flags.names import rule_of
 from ..flags.nanobragg import RULES
 from ..flags.options import DEFAULTS
 from ..flags.parser import UNITS
-from .checks import vector
-from .fields import FIELDS
 from .options_map import to_options
+from .parts import VECTOR_OPTIONS
 
-#: the vectors of CUSTOM
-_VECTORS = tuple(row.options[0] for row in FIELDS if row.custom and row.check is vector)
 #: options that need more than their rule of the table
 _SPECIAL = {
     *("convention", "pivot", "twotheta", "cell_lengths", "cell_angles", "user_cell"),
     *("misset", "misset_mode", "misset_seed", "detector_mu"),
-    *_VECTORS,
+    *VECTOR_OPTIONS,
 }
 _NAMED = {"MOSFLM": "-mosflm", "XDS": "-xds", "ADXV": "-adxv", "DENZO": "-denzo", "DIALS": "-dials"}
 
@@ -122,7 +119,7 @@ def _frame(options):
         args = [] if options.convention == DEFAULTS["convention"] else [_NAMED[options.convention]]
         return args + (["-twotheta", *_degrees([options.twotheta])] if options.twotheta else [])
     args = []
-    for option in _VECTORS:
+    for option in VECTOR_OPTIONS:
         args += [f"-{option}", *(text(x) for x in getattr(options, option))]
     return [*args, "-twotheta", *_degrees([options.twotheta])]
 

@@ -2,6 +2,7 @@
 
 import os
 
+from ..constants import BRIGHTEST
 from ..errors import NanoBraggError
 from ..kernels.files.imagefile import smv_pixels
 from ..kernels.memory.buffers import Buffer
@@ -132,6 +133,11 @@ def write_smv(path, header, image, advice=""):
     advice: a clause for the error message. Raises NanoBraggError when the file cannot be written.
     """
     write_file(path, header, image, advice=advice)
+
+
+def integer_scale(maximum):
+    """The scale that makes an image's largest value `BRIGHTEST`, as the program chooses it; 1 where there is none."""
+    return BRIGHTEST / maximum if maximum > 0.0 else 1.0
 
 
 def write_scaled_smv(path, header, image, scale, adc, roi, advice="", convert=smv_pixels):

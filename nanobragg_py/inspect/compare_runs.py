@@ -9,7 +9,7 @@ import shutil
 from pathlib import Path
 
 from ..errors import NanoBraggError
-from ..experiment.load import read_headers
+from ..experiment.load import HEADERS, INPUTS, read_headers
 from ..experiment.resolve.detector import detector_size
 from ..flags.nanobragg import parse, prescan
 from ..flags.options import Options
@@ -17,8 +17,6 @@ from ..records import REQUIRED, Record
 from . import golden
 from .compare import clipped, floats, image_metrics, shortcomings
 
-#: options that name files which are read
-INPUTS = ("mask_file", "img_file", "matrix_file", "hkl_file", "stol_file", "source_file")
 #: options that name files which are written
 OUTPUTS = ("float_file", "int_file", "pgm_file", "noise_file")
 
@@ -83,7 +81,7 @@ def plan_run(flags, roi=None):
                 f"both programs would write {target}; give a name below the current directory and relative to it"
             )
     remarks = []
-    reads = {*INPUTS}
+    reads = {*HEADERS, *INPUTS} - {"dump_file"}
     if options.hkl_file is None:
         if any(name == "dump_file" for event in events for name, _ in event[4] or ()):
             reads.add("dump_file")

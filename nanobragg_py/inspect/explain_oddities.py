@@ -6,10 +6,7 @@ All of it is reproduced on purpose; here it is said. Every oddity is a pair of a
 from math import degrees, isnan, pi, prod
 
 from ..constants import CONVENTIONS
-
-VECTORS = (
-    "fdet_vector", "sdet_vector", "odet_vector", "beam_vector", "polar_vector", "spindle_axis", "twotheta_axis",
-)  # fmt: skip
+from ..experiment.parts import VECTOR_OPTIONS
 
 #: Of shapes with one width for all axes: (-fudge * (Na Nb Nc)^2 / cell volume in A^3)^(2/3) at which the squared
 #: lattice transform has the integral Na Nb Nc over a cell of reciprocal space, as every crystal's has.
@@ -67,7 +64,7 @@ def _double_firing(history):
 
 
 def _convention(options, last):
-    vectors = by_flag(last, *VECTORS)
+    vectors = by_flag(last, *VECTOR_OPTIONS)
     if options.convention != "CUSTOM":
         said = by_flag(last, "pivot")
         pivot = CONVENTIONS[options.convention][-1]
@@ -84,7 +81,7 @@ def _convention(options, last):
                 f"{flag(last, 'convention')} takes the vectors back that {names} gave; a named convention has its own",
             )
     elif "convention" in last:
-        unset = [f"-{name}" for name in VECTORS if name not in vectors]
+        unset = [f"-{name}" for name in VECTOR_OPTIONS if name not in vectors]
         yield (
             "vector-selects-custom",
             f"{flag(last, 'convention')} leaves the named conventions for CUSTOM, whose beam centre is the near point"

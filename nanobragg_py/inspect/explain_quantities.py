@@ -2,6 +2,7 @@
 
 from math import isnan
 
+from ..constants import BRIGHTEST
 from ..experiment.parts import FIELDS
 from ..flags.names import rule_of
 from ..flags.nanobragg import RULES
@@ -11,7 +12,7 @@ from ..records import REQUIRED, Record
 SECTIONS = ("beam", "detector", "crystal", "structure factors", "sampling", "output")
 
 ROTATIONS = ("detector_rotx", "detector_roty", "detector_rotz", "twotheta")
-VECTORS = ("beam_vector", "fdet_vector", "sdet_vector", "odet_vector")
+AXES = ("beam_vector", "fdet_vector", "sdet_vector", "odet_vector")
 DIVERGENCE = ("hdivsteps", "hdivrange", "hdivstep", "vdivsteps", "vdivrange", "vdivstep", "round_div")
 DISPERSION = ("dispsteps", "dispersion", "dispstep")
 SIZES = ("detsize_f", "detsize_s", "fpixels", "spixels", "pixel_size")
@@ -48,10 +49,10 @@ class Quantity(Record):
         return f"{text}; {self.note}" if self.note else text
 
 
-def same(value, other):
+def nearly_equal(value, other):
     """Equal, or equal but for rounding: what was divided by a cosine and multiplied by it again."""
     if isinstance(value, tuple):
-        return isinstance(other, tuple) and all(same(*pair) for pair in zip(value, other, strict=True))
+        return isinstance(other, tuple) and all(nearly_equal(*pair) for pair in zip(value, other, strict=True))
     if isinstance(value, float):
         return value == other or abs(value - other) <= 1e-12 * abs(other)
     return value == other
@@ -69,7 +70,8 @@ class Ledger:
     def direct(self, name, value, unit="", option=None, note=None):
         """A value that an option may hold as it is; derived from it where it does not."""
         option = option or name
-        self.add(name, value, unit, (option,), None if same(value, getattr(self.options, option)) else "derived", note)
+        given = nearly_equal(value, getattr(self.options, option))
+        self.add(name, value, unit, (option,), None if given else "derived", note)
 
     def derived(self, name, value, unit, *options, note=None):
         """A value that follows from several options."""
@@ -105,7 +107,7 @@ def _own_fields(ledger):
 def _frame(ledger, name, value, option):
     """A vector that the convention gives, or a flag under CUSTOM."""
     if ledger.options.convention == "CUSTOM":
-        given = same(value, tuple(float(x) for x in getattr(ledger.options, option)))
+        given = nearly_equal(value, tuple(float(x) for x in getattr(ledger.options, option)))
         ledger.add(name, value, "", (option, "convention"), None if given else "derived")
     else:
         ledger.add(name, value, "", ("convention",), note=f"convention {ledger.options.convention}")
@@ -116,7 +118,7 @@ def _steps(ledger, what, count, span, step, unit, options):
     for name, value, in_unit, option in zip(
         (f"{what} steps", f"{what} range", f"{what} step"), (count, span, step), ("", unit, unit), options, strict=True
     ):
-        given = same(value, getattr(ledger.options, option))
+        given = nearly_equal(value, getattr(ledger.options, option))
         ledger.add(name, value, in_unit, (option,) if given else options, None if given else "derived")
 
 
@@ -129,7 +131,7 @@ def _beam(ledger, loaded, options, experiment):
         ledger.direct("fluence", beam.fluence, "photons/m^2")
     else:
         ledger.derived("fluence", beam.fluence, "photons/m^2", "flux", "exposure", "beamsize", "fluence")
-    if options.flux != 0.0 and same(beam.flux, options.flux):
+    if options.flux != 0.0 and nearly_equal(beam.flux, options.flux):
         ledger.direct("flux", beam.flux, "photons/s")
     else:
         ledger.derived("flux", beam.flux, "photons/s", "fluence", "flux", "exposure", "beamsize")
@@ -169,7 +171,7 @@ def _detector(ledger, loaded, options, experiment):
     orientation, distances, placed = _placement(options, detector)
     for name in ("distance", "close_distance"):
         value = getattr(detector, name)
-        if same(value, getattr(options, name)):
+        if nearly_equal(value, getattr(options, name)):
             ledger.direct(name.replace("_", " "), value, "m", name)
         else:
             ledger.derived(name.replace("_", " "), value, "m", *distances)
@@ -188,7 +190,7 @@ def _detector(ledger, loaded, options, experiment):
             ledger.direct(name.replace("_", " "), getattr(options, name), "rad", name)
     for name in ("Xbeam", "Ybeam", "Xclose", "Yclose"):
         value = getattr(detector, name)
-        if same(value, getattr(options, name)):
+        if nearly_equal(value, getattr(options, name)):
             ledger.direct(name, value, "m")
         else:
             ledger.derived(name, value, "m", *_default_centre(options, name))
@@ -200,7 +202,7 @@ def _detector(ledger, loaded, options, experiment):
     ledger.direct("point pixel", detector.point_pixel, "", "point_pixel")
     _steps(ledger, "sensor layer", detector.thicksteps, detector.thickness, detector.thickstep, "m",
            ("detector_thicksteps", "detector_thick", "detector_thickstep"))  # fmt: skip
-    if same(detector.mu, options.detector_mu):
+    if nearly_equal(detector.mu, options.detector_mu):
         ledger.direct("attenuation coefficient", detector.mu, "1/m", "detector_mu")
     else:
         ledger.derived("attenuation coefficient", detector.mu, "1/m", "detector_thick")
@@ -215,7 +217,7 @@ def _detector(ledger, loaded, options, experiment):
 def _placement(options, detector):
     """The options that the detector's orientation, its distances, and its place follow from."""
     custom = options.convention == "CUSTOM"
-    orientation = ("convention", *(VECTORS if custom else ()), *ROTATIONS)
+    orientation = ("convention", *(AXES if custom else ()), *ROTATIONS)
     if custom and options.twotheta:
         orientation += ("twotheta_axis",)
     distance = ("distance",) if isnan(options.close_distance) else ("close_distance",)
@@ -258,7 +260,7 @@ def _crystal(ledger, loaded, options, experiment):
         ("lengths", crystal.lengths, "A", "cell_lengths"),
         ("angles", crystal.angles, "rad", "cell_angles"),
     ):
-        given = options.user_cell and same(values, getattr(options, option))
+        given = options.user_cell and nearly_equal(values, getattr(options, option))
         ledger.add(f"cell {name}", values, unit, [option] if given else lattice, None if given else source)
     ledger.add("cell volume", crystal.volume, "A^3", lattice, "derived")
     for name in ("a", "b", "c"):
@@ -285,7 +287,7 @@ def _crystal(ledger, loaded, options, experiment):
         ("mosaic_spread", crystal.mosaic_spread, "rad"),
         ("mosaic_domains", crystal.mosaic_domains, ""),
     ):
-        if same(value, getattr(options, name)):
+        if nearly_equal(value, getattr(options, name)):
             ledger.direct(name.replace("_", " "), value, unit, name)
         else:
             ledger.derived(name.replace("_", " "), value, unit, "mosaic_spread", "mosaic_domains")
@@ -311,7 +313,7 @@ def _sampling(ledger, loaded, options, experiment):
     sampling = experiment.sampling
     automatic = ("Na", "Nb", "Nc", "sample_x", "sample_y", "sample_z", "cell_lengths", "matrix_file", "wavelength",
                  "distance", "close_distance", "pixel_size")  # fmt: skip
-    if options.convention == "CUSTOM" or not same(experiment.detector.distance, options.distance):
+    if options.convention == "CUSTOM" or not nearly_equal(experiment.detector.distance, options.distance):
         automatic += _placement(options, experiment.detector)[1]
     if sampling.auto_oversample:
         note = "automatic: three sub-pixels a peak of the largest crystal edge"
@@ -345,7 +347,7 @@ def _output(ledger, loaded, options, experiment):
     ledger.direct("float image", options.float_file, "", "float_file")
     ledger.direct("integer image", options.int_file, "", "int_file")
     ledger.add("integer scale", options.scale if options.scale > 0 else None, "", ("scale",),
-               note=None if options.scale > 0 else "55000 over the maximum")  # fmt: skip
+               note=None if options.scale > 0 else f"{BRIGHTEST:g} over the maximum")  # fmt: skip
     if options.write_pgm:
         ledger.add("PGM", options.pgm_file, "", ("pgm_file", "write_pgm"))
     else:

@@ -2,7 +2,8 @@
 
 import os
 
-from ..errors import NanoBraggError
+from ..errors import FieldError, NanoBraggError
+from ..records import Record
 
 #: instruction-set levels, least first; the environment variable NANOBRAGG_ISA forces one
 LEVELS = ("base", "v3", "v4")
@@ -14,7 +15,54 @@ GPU_START = 2.0
 #: OpenMP ends the process where the system gives it no more
 MOST_THREADS = 1024
 
+#: the words that a Compute takes
+ALLOWED = {"backend": ("cpu", "gpu", "auto"), "compat": ("spec", "c"), "precision": ("double", "single")}
+
 _gpu_renderers = {}
+
+
+class Compute(Record):
+    """How to compute an image.
+
+    backend: "cpu", "gpu" (needs CuPy), or "auto" (see `choose_backend`). device: the GPU's number. precision:
+    "double", or "single" for the lattice transform in float32. threads: of the CPU; 0 lets `thread_count` decide; the
+    image does not depend on it. compat: "spec", or "c" for the reference's defects D1, D2, D4 and D6.
+
+    Raises FieldError, naming the field, for values that it does not take.
+    """
+
+    _fields = {"backend": "cpu", "device": 0, "precision": "double", "threads": 0, "compat": "spec"}
+
+    def _validate(self):
+        for name, allowed in ALLOWED.items():
+            value = getattr(self, name)
+            if value not in allowed:
+                raise FieldError(f"{name} is {value!r}; it must be one of {', '.join(allowed)}", fields=(name,))
+        for name in ("threads", "device"):
+            value = getattr(self, name)
+            if value < 0:
+                raise FieldError(f"{name} is {value}; it cannot be below 0", fields=(name,))
+
+    @classmethod
+    def of(cls, options):
+        """What the options of the same names say."""
+        return cls(**{name: getattr(options, name) for name in cls._fields})
+
+    @property
+    def renderer(self):
+        """What renders, as of `renderer_of`; the backend has to be chosen."""
+        return renderer_of(self.backend, self.device, self.precision)
+
+    def is_sequential(self, sampling):
+        """True where defects D2 and D4 depend on the order of steps and pixels: no parallel loops then."""
+        return is_sequential(sampling, self.compat)
+
+    def chosen(self, experiment):
+        """The same with the backend that "auto" takes for an experiment, and why it does; else itself and None."""
+        if self.backend != "auto":
+            return self, None
+        backend, sentence = choose_backend(experiment, self)
+        return self.replace(backend=backend), sentence
 
 
 def cpu_renderer(level=None):
@@ -73,22 +121,23 @@ def needs_cpu(experiment, compat):
     return is_sequential(experiment.sampling, compat) or (compat == "c" and experiment.crystal.shape == "round")
 
 
-def choose_backend(experiment, threads=0, compat="spec", device=0):
+def choose_backend(experiment, compute=None, **how):
     """The backend, "cpu" or "gpu", that is expected to have an experiment done first, and a sentence that says why.
 
     A GPU has to make up for the time that CuPy and the driver take to start. Only when the experiment is large enough
-    for that is CuPy imported and a device looked for.
+    for that is CuPy imported and a device looked for. compute: a Compute; None: one of the values in how.
     """
-    if is_sequential(experiment.sampling, compat):
+    compute = Compute(**how) if compute is None else compute
+    if compute.is_sequential(experiment.sampling):
         return "cpu", "-backend auto takes the CPU: -compat c makes pixels depend on those before them here"
-    if needs_cpu(experiment, compat):
+    if needs_cpu(experiment, compute.compat):
         return "cpu", "-backend auto takes the CPU: -compat c has spots' centres worked out one by one here"
-    steps, seconds = steps_of(experiment), expected_seconds(experiment, threads)
+    steps, seconds = steps_of(experiment), expected_seconds(experiment, compute.threads)
     expected = f"{steps:.3g} steps are expected to take {seconds:.2g} s on the CPU"
     if seconds < GPU_START:
         return "cpu", f"-backend auto takes the CPU: {expected}, less than a GPU takes to start"
     try:
-        chosen = renderer_of("gpu", device)
+        chosen = renderer_of("gpu", compute.device)
     except NanoBraggError as error:
         return "cpu", f"-backend auto takes the CPU: {error}"
     return "gpu", f"-backend auto takes the GPU ({chosen.name}): {expected}"

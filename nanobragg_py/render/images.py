@@ -12,16 +12,13 @@ from ..errors import FieldError, NanoBraggError, OptionError
 from ..experiment.fields import in_fields
 from ..files import hkl
 from ..kernels.noise.random import Ran1
-from .backends import choose_backend, renderer_of, thread_count
+from .backends import thread_count
 from .noise import noise_maker
 from .simulate import simulate
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
-BACKENDS = ("cpu", "gpu", "auto")
-COMPATS = ("spec", "c")
-PRECISIONS = ("double", "single")
 STREAMS = ("ran1", "philox")
 
 
@@ -43,41 +40,20 @@ def team_size(wanted):
     return threads if _team_process in (None, os.getpid()) else 1
 
 
-def render(
-    experiment,
-    backend="cpu",
-    threads=0,
-    out=None,
-    progress=None,
-    compat="spec",
-    device=0,
-    precision="double",
-    on_device=False,
-):
-    """(image, Statistics) of an `Experiment`; see its `render` and `simulate`."""
-    for name, value, allowed in (
-        ("backend", backend, BACKENDS),
-        ("compat", compat, COMPATS),
-        ("precision", precision, PRECISIONS),
-    ):
-        if value not in allowed:
-            raise FieldError(f"{name} is {value!r}; it must be one of {', '.join(allowed)}")
-    for name, value in (("threads", threads), ("device", device)):
-        if value < 0:
-            raise FieldError(f"{name} is {value}; it cannot be below 0")
-    if on_device and (backend != "gpu" or out is not None):
+def render(experiment, compute, out=None, progress=None, on_device=False):
+    """(image, Statistics) of an `Experiment`; see its `render` and `simulate`. compute: a `Compute`."""
+    if on_device and (compute.backend != "gpu" or out is not None):
         raise FieldError('on_device needs backend "gpu" and no out; a GPU image is where the GPU has made it')
     resolved, table = experiment.resolved, kernel_table(experiment.structure_factors)
     try:
-        if backend == "auto":
-            backend, _ = choose_backend(resolved, threads, compat, device)
+        compute, _ = compute.chosen(resolved)
         image = new_image(experiment.shape) if out is None else caller_image(out, experiment.shape)
-        if backend == "cpu":
-            return simulate(resolved, table, image, team_size(threads), compat, progress)
+        if compute.backend == "cpu":
+            return simulate(resolved, table, image, compute.replace(threads=team_size(compute.threads)), progress)
         with _GPU_LOCK:
-            image, statistics = simulate(resolved, table, image, threads, compat, progress, "gpu", device, precision)
+            image, statistics = simulate(resolved, table, image, compute, progress)
             if on_device:
-                image = renderer_of("gpu", device, precision).cupy.asarray(image)
+                image = compute.renderer.cupy.asarray(image)
             return image, statistics
     except OptionError as error:
         raise NanoBraggError(in_fields(error.sentence)) from None
@@ -147,7 +123,7 @@ def add_noise(
 def to_smv(experiment, path, image, scale=None, adc=40.0):
     """Write an image of an `Experiment` as SMV; see its `to_smv`."""
     from ..files.report import smv_header
-    from ..files.smv import write_scaled_smv, write_smv
+    from ..files.smv import integer_scale, write_scaled_smv, write_smv
 
     resolved = experiment.resolved
     pixels = np.ascontiguousarray(image)
@@ -158,6 +134,5 @@ def to_smv(experiment, path, image, scale=None, adc=40.0):
         return
     pixels = pixels.astype(np.float32, copy=False)
     if scale is None:
-        top = float(pixels.max())
-        scale = 55000.0 / top if top > 0.0 else 1.0
+        scale = integer_scale(float(pixels.max()))
     write_scaled_smv(os.fspath(path), smv_header(resolved), pixels, scale, adc, resolved.detector.roi)

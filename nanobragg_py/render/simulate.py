@@ -6,7 +6,7 @@ from ..errors import OptionError
 from ..kernels.loops.job import Job
 from ..kernels.memory.buffers import Buffer
 from ..records import REQUIRED, Record
-from .backends import choose_backend, is_sequential, needs_cpu, renderer_of, thread_count
+from .backends import Compute, needs_cpu, thread_count
 
 
 class Statistics(Record):
@@ -33,51 +33,38 @@ class Statistics(Record):
     }
 
 
-def simulate(
-    experiment,
-    table=None,
-    out=None,
-    threads=0,
-    compat="spec",
-    progress=None,
-    backend="cpu",
-    device=0,
-    precision="double",
-):
+def simulate(experiment, table=None, out=None, compute=None, progress=None, **how):
     """Render the image of an experiment.
 
     table: the structure factors in the kernels' layout (`nanobragg_py.files.hkl.kernel_table`), or None without a
-    table. out: a zeroed C-contiguous float32 buffer (slow, fast) to render into; None makes one. threads: 0 lets
-    `thread_count` decide; the result does not depend on it. compat: "spec", or "c" for the reference's defects D1, D2,
-    D4 and D6. progress: called now and then with the number of pixels that are done, masked ones left out. backend:
-    "cpu", "gpu" (needs CuPy), or "auto" (see `choose_backend`). device: the GPU's number. precision: "double", or
-    "single" for the lattice transform in float32.
+    table. out: a zeroed C-contiguous float32 buffer (slow, fast) to render into; None makes one. compute: a `Compute`;
+    None: one of the values in how (``threads=2``). progress: called now and then with the number of pixels that are
+    done, masked ones left out.
 
     Returns (image, Statistics). Raises NanoBraggError when there is no memory for the image, or the GPU cannot be used.
     """
-    sequential = is_sequential(experiment.sampling, compat)
-    if backend == "auto":
-        backend, _ = choose_backend(experiment, threads, compat, device)
-    if backend == "gpu" and needs_cpu(experiment, compat):
+    compute, _ = (Compute(**how) if compute is None else compute).chosen(experiment)
+    sequential = compute.is_sequential(experiment.sampling)
+    if compute.backend == "gpu" and needs_cpu(experiment, compute.compat):
         raise OptionError(
             "{compat} c makes pixels depend on those before them where structure factors are interpolated or "
             "{oversample_thick}, _polar or _omega is given, and has spots' centres of round crystals worked out one by "
             "one, which a GPU cannot do; use {backend} cpu, or no {compat} c"
         )
-    renderer = renderer_of(backend, device, precision)
-    job = Job(experiment, table, defects=compat == "c", single=precision == "single")
+    renderer = compute.renderer
+    job = Job(experiment, table, defects=compute.compat == "c", single=compute.precision == "single")
     if out is None:
         out = new_image(job.shape)
-    threads = thread_count(threads)
+    threads = thread_count(compute.threads)
     if sequential:
         from ..kernels.loops.sequential import Sequential, render_sequential
 
         sums = render_sequential(Sequential(job, defects=True), out, progress)
     else:
         override, given = None, {}
-        if compat == "c":
+        if compute.compat == "c":
             loop, override = first_pixel(job)
-            if backend == "cpu":
+            if compute.backend == "cpu":
                 given["exact"] = loop.pixel
         sums = renderer.render(job, out, threads, progress, override, **given)
     return out, statistics(experiment, renderer, job, out, sums)
