@@ -13,9 +13,12 @@ from nanobragg_py.experiment.fields import field_error, field_name, in_fields
 from nanobragg_py.experiment.parts import FIELDS
 from nanobragg_py.experiment.resolve import checks
 from nanobragg_py.flags.nanobragg import RULES, flag_name
+from nanobragg_py.flags.nonbragg import TABLE as NONBRAGG
 from nanobragg_py.flags.options import DEFAULTS
 
 PACKAGE = Path(nanobragg_py.__file__).parent
+#: what sentences may speak of: the options of both programs
+OPTIONS = {*DEFAULTS, *(name for rule in NONBRAGG.rules for name in rule.dests)}
 KINDS = ("OptionError", "Sentence", "NothingToRender")
 
 
@@ -82,8 +85,8 @@ def test_there_are_sentences():
 def test_braces_are_options_or_values(place, braces, values):
     for brace in braces:
         options = brace.removesuffix(".unit").partition("=")[0].split("+")
-        assert brace in values or set(options) <= set(DEFAULTS), brace
-    assert not set(values) & set(DEFAULTS)
+        assert brace in values or set(options) <= OPTIONS, brace
+    assert not set(values) & OPTIONS
 
 
 @pytest.mark.parametrize("option", [*checks.FINITE, *checks.FINITE_OR_UNSET])

@@ -8,6 +8,7 @@ names in messages, the pages of the documentation. Defaults are those of `nanobr
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Callable
 from math import pi
 from typing import Any
@@ -103,8 +104,9 @@ class Field:
         """The options that state a value, by name."""
         if value is None:
             return dict.fromkeys(self.options, self.unset.value)
-        values = (value,) if len(self.options) == 1 else value
-        return {option: self.way.to_option(x) for option, x in zip(self.options, values, strict=True)}
+        if len(self.options) == 1:
+            return {self.options[0]: self.way.to_option(value)}
+        return {option: self.way.to_option(x) for option, x in zip(self.options, value, strict=True)}
 
 
 class _Defaults:
@@ -145,9 +147,10 @@ def field(options: str, check, unit: str, meaning: str, **more: Any) -> Any:
     return dataclasses.field(default=row.default, metadata={"row": row})
 
 
-def rows_of(cls: type) -> list[Field]:
+@functools.cache
+def rows_of(cls: type) -> tuple[Field, ...]:
     """The rows of a part's class."""
-    return [each.metadata["row"] for each in dataclasses.fields(cls)]
+    return tuple(each.metadata["row"] for each in dataclasses.fields(cls))
 
 
 def find(part: str, name: str) -> Field | None:
