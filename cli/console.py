@@ -6,8 +6,12 @@ from time import perf_counter
 from ..errors import DEBUG, NanoBraggError, UsageError
 from ..process import catch_signals, ignore_signals, open_descriptors, status_of
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
-def guard(run, table, argv):
+
+def guard(run: "Any", table: "Any", argv: "Any") -> "Any":
     """The exit status of `run`, called with the tokens of argv (whose first is the program's name).
 
     What goes wrong becomes a sentence on standard error. table: the program's flags, whose usage text answers a
@@ -46,7 +50,7 @@ def guard(run, table, argv):
         return NanoBraggError.status
 
 
-def answer(options, table):
+def answer(options: "Any", table: "Any") -> bool:
     """Print what -help and -version ask for; True where they did."""
     if options.show_help:
         from ..flags.usage import usage_text
@@ -61,22 +65,22 @@ def answer(options, table):
     return False
 
 
-def say(lines):
+def say(lines: "Any") -> None:
     """Lines on standard output, at once; file names keep the bytes they came with."""
     write(1, os.fsencode("\n".join(lines)) + b"\n" if lines else b"")
 
 
-def warn(sentence):
+def warn(sentence: str) -> None:
     """A warning on standard error."""
     complain(f"WARNING: {sentence}")
 
 
-def complain(line):
+def complain(line: "Any") -> None:
     """A line on standard error."""
     write(2, os.fsencode(line) + b"\n")
 
 
-def write(descriptor, data):
+def write(descriptor: "Any", data: "Any") -> None:
     try:
         while data:
             data = data[os.write(descriptor, data) :]
@@ -87,21 +91,21 @@ def write(descriptor, data):
 class Clock:
     """Where the time goes, for -timing."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.begin = self.last = perf_counter()
-        self.parts = {}
+        self.parts: dict[Any, Any] = {}
 
-    def mark(self, part):
+    def mark(self, part: "Any") -> None:
         """The time since the last mark went into `part`."""
         now = perf_counter()
         self.parts[part] = self.parts.get(part, 0.0) + now - self.last
         self.last = now
 
-    def report(self):
+    def report(self) -> None:
         """Print milliseconds a part."""
         for part, seconds in self.parts.items():
             complain(f"timing: {part} {seconds * 1e3:.3f} ms")
 
-    def report_total(self):
+    def report_total(self) -> None:
         """Print the milliseconds from the first mark to the last."""
         complain(f"timing: total {(self.last - self.begin) * 1e3:.3f} ms after the imports of the program")

@@ -8,16 +8,20 @@ from ..flags.nanobragg import TABLE, parse, prescan, warning_sentences
 from ..flags.options import Options
 from .console import Clock, answer, complain, guard, say, warn
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
 #: minutes that are announced
 LONG_MINUTES = 1.0
 
 
-def main(argv):
+def main(argv: "Any") -> "Any":
     """Run the program with argv (the name first); returns the exit status."""
     return guard(run, TABLE, argv)
 
 
-def run(argv):
+def run(argv: "Any") -> int:
     """Read the command line, render, write; raises NanoBraggError."""
     clock = Clock()
     options = Options()
@@ -68,7 +72,7 @@ def run(argv):
     return 0
 
 
-def tell_of_time(experiment, options):
+def tell_of_time(experiment: "Any", options: "Any") -> None:
     """Say so before long times are spent."""
     from ..render.backends import expected_seconds, steps_of
 
@@ -80,7 +84,7 @@ def tell_of_time(experiment, options):
         )
 
 
-def prepare(options):
+def prepare(options: "Any") -> None:
     """What comes before the first file is read that may be large, or written."""
     check_outputs(options)
     from .warmup import import_loops
@@ -88,7 +92,7 @@ def prepare(options):
     import_loops(options.threads, "loops.render", "noise.poisson")
 
 
-def read_headers(argv, options):
+def read_headers(argv: "Any", options: "Any") -> "Any":
     """The first pass over the command line: the mask's pixels and the lines to print."""
     mask_file, img_file = prescan(argv)
     if mask_file is None and img_file is None:
@@ -98,7 +102,7 @@ def read_headers(argv, options):
     return read_headers(mask_file, img_file, options, warn)
 
 
-def render(experiment, table, options, meter):
+def render(experiment: "Any", table: "Any", options: "Any", meter: "Any") -> "tuple[Any, Any, Any]":
     """The image, its statistics, and the `Compute` with the backend that rendered, also where "auto" took it."""
     from ..render.backends import Compute
     from ..render.simulate import simulate
@@ -110,7 +114,7 @@ def render(experiment, table, options, meter):
     return image, statistics, compute
 
 
-def check_outputs(options):
+def check_outputs(options: "Any") -> None:
     """Find out before the work whether its results can be written."""
     from ..files.atomic import check_writable
 
@@ -125,7 +129,16 @@ def check_outputs(options):
 # ---- writing -------------------------------------------------------------------------------------------------------
 
 
-def write_outputs(experiment, options, image, statistics, random, noise_seed, clock, device):
+def write_outputs(
+    experiment: "Any",
+    options: "Any",
+    image: "Any",
+    statistics: "Any",
+    random: "Any",
+    noise_seed: "Any",
+    clock: "Any",
+    device: "Any",
+) -> None:
     """The four images in the reference's order, each with its lines before it."""
     from ..files import report
     from ..files.atomic import write_file
@@ -165,7 +178,7 @@ def write_outputs(experiment, options, image, statistics, random, noise_seed, cl
         clock.mark("noise image")
 
 
-def write_noise(experiment, options, image, random, seed, device):
+def write_noise(experiment: "Any", options: "Any", image: "Any", random: "Any", seed: "Any", device: "Any") -> None:
     from ..files import report
     from ..files.atomic import OutputFile
     from ..files.blocks import row_blocks
@@ -191,7 +204,7 @@ def write_noise(experiment, options, image, random, seed, device):
 # ---- what is printed -----------------------------------------------------------------------------------------------
 
 
-def report_timing(clock, loop_seconds, steps):
+def report_timing(clock: "Any", loop_seconds: float, steps: int) -> None:
     """Print milliseconds a part, and nanoseconds a step for the loop."""
     clock.report()
     each = loop_seconds / max(1, steps)
@@ -199,7 +212,7 @@ def report_timing(clock, loop_seconds, steps):
     clock.report_total()
 
 
-def interpolation_warnings(statistics):
+def interpolation_warnings(statistics: "Any") -> "list[Any]":
     return [
         f"WARNING: {statistics.not_interpolated} steps lie outside the range in which structure factors can be "
         "interpolated; the nearest index was used there.",
@@ -207,7 +220,7 @@ def interpolation_warnings(statistics):
     ]
 
 
-def printout_lines(experiment, table, options, image):
+def printout_lines(experiment: "Any", table: "Any", options: "Any", image: "Any") -> "list[str]":
     """What -printout says of pixels: the values at each one's last step, in image order."""
     from ..files import report
     from ..kernels.loops.job import Job
@@ -249,7 +262,7 @@ def printout_lines(experiment, table, options, image):
     return lines
 
 
-def trace_lines(experiment, table, options, image, argv):
+def trace_lines(experiment: "Any", table: "Any", options: "Any", image: "Any", argv: "Any") -> "list[str]":
     """What -trace_pixel says, after everything else: the text of `nanobragg-py trace`."""
     from ..inspect.trace import trace_pixel
 
@@ -258,6 +271,6 @@ def trace_lines(experiment, table, options, image, argv):
     return trace_pixel(experiment, table, *options.trace_pixel, options.compat, image).lines(argv)
 
 
-def experiment_steps(experiment):
+def experiment_steps(experiment: "Any") -> "Any":
     """Contributions summed for one pixel."""
     return experiment.sampling.steps * experiment.detector.thicksteps

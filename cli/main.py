@@ -11,6 +11,7 @@ import difflib
 import importlib
 import os
 import sys
+from typing import Any
 
 from .. import __version__
 from ..errors import DEBUG, NanoBraggError, sentence_of
@@ -52,7 +53,7 @@ an error arose.
 """
 
 
-def main(argv=None):
+def main(argv: Any = None) -> Any:
     """Run the program; returns the exit status. argv: None: the process's, whose signals it then takes."""
     if argv is None:
         prepare_process()
@@ -83,7 +84,7 @@ def main(argv=None):
     return status
 
 
-def prepare_process():
+def prepare_process() -> None:
     """What the process needs: open streams, and signals that can be caught."""
     open_descriptors()
     for descriptor, stream in ((0, "stdin"), (1, "stdout"), (2, "stderr")):
@@ -92,7 +93,7 @@ def prepare_process():
     catch_signals()
 
 
-def run_tool(name, own, flags):
+def run_tool(name: str, own: Any, flags: Any) -> Any:
     """Read the words of the tool `name` and run it; returns the exit status."""
     check_words(own, name)
     args, unknown = build_parser(name).parse_known_args(own)
@@ -102,7 +103,7 @@ def run_tool(name, own, flags):
     return args.run(args)
 
 
-def end(name, error, words):
+def end(name: str, error: Any, words: Any) -> Any:
     """Say what went wrong, in a sentence; returns the exit status that goes with it."""
     if isinstance(error, BrokenPipeError):
         # what is still buffered has nowhere to go, and must not fail again when Python ends
@@ -116,7 +117,7 @@ def end(name, error, words):
     return complain(name, error if isinstance(error, NanoBraggError) else sentence_of(error, words))
 
 
-def complain(name, sentence):
+def complain(name: str, sentence: str) -> Any:
     """A sentence on standard error, after the tool's name; returns the exit status that goes with it."""
     with contextlib.suppress(OSError):
         sys.stdout.flush()
@@ -124,7 +125,7 @@ def complain(name, sentence):
     return USAGE_STATUS
 
 
-def check_words(own, name):
+def check_words(own: Any, name: str) -> None:
     """Raise for what argparse would explain badly: an unknown subcommand, and nanoBragg's flags without ``--``."""
     if name is None:
         return
@@ -143,11 +144,11 @@ def check_words(own, name):
 class HelpFormatter(argparse.RawDescriptionHelpFormatter):
     """Keeps the lines of descriptions, and has room for our longest option beside its help."""
 
-    def __init__(self, prog, **options):
+    def __init__(self, prog: str, **options: Any) -> None:
         super().__init__(prog, **{"max_help_position": 28, **options})
 
 
-def build_parser(name):
+def build_parser(name: str) -> Any:
     """The argument parser, with the arguments of the tool `name` (or of none: those modules are not imported)."""
     style = {"formatter_class": HelpFormatter, "allow_abbrev": False}
     parser = argparse.ArgumentParser(prog="nanobragg-py", description=DESCRIPTION, epilog=EPILOG, **style)
@@ -162,7 +163,7 @@ def build_parser(name):
     return parser
 
 
-def compare_main():
+def compare_main() -> Any:
     """``nb-compare``: the compare tool under the name that scripts know."""
     sys.argv[1:1] = ["compare"]
     return main()

@@ -5,8 +5,12 @@ from time import perf_counter
 
 from .console import say, write
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
-def progress_meter(options, roi):
+
+def progress_meter(options: "Any", roi: "Any") -> "Any":
     """The reference's lines when standard output is no terminal, a bar on standard error when it is; None: no meter.
 
     roi: (fast min, fast max, slow min, slow max) as the report gives it.
@@ -21,19 +25,19 @@ def progress_meter(options, roi):
 class Lines:
     """The reference's progress lines, each printed when its pixel is done."""
 
-    def __init__(self, roi):
+    def __init__(self, roi: "Any") -> None:
         from ..files.report import progress_lines
 
-        self.due = progress_lines(roi)
-        self.next = 0
+        self.due: Any = progress_lines(roi)
+        self.next: Any = 0
 
-    def __call__(self, done):
+    def __call__(self, done: "Any") -> None:
         first = self.next
         while self.next < len(self.due) and self.due[self.next][0] < done:
             self.next += 1
         say([line for _, line in self.due[first : self.next]])
 
-    def close(self):
+    def close(self) -> None:
         """Nothing to tidy up."""
 
 
@@ -42,13 +46,13 @@ class Bar:
 
     WIDTH = 40
 
-    def __init__(self, roi):
+    def __init__(self, roi: "Any") -> None:
         fast_min, fast_max, slow_min, slow_max = roi
-        self.pixels = max(1, (fast_max - fast_min + 1) * (slow_max - slow_min + 1))
-        self.begin = perf_counter()
-        self.shown = 0.0
+        self.pixels: Any = max(1, (fast_max - fast_min + 1) * (slow_max - slow_min + 1))
+        self.begin: Any = perf_counter()
+        self.shown: Any = 0.0
 
-    def __call__(self, done):
+    def __call__(self, done: "Any") -> None:
         now = perf_counter()
         if now - self.shown < 0.1:
             return
@@ -58,6 +62,6 @@ class Bar:
         bar = "=" * int(part * self.WIDTH)
         write(2, f"\r[{bar:<{self.WIDTH}}] {part:4.0%}  {left:5.1f} s left".encode())
 
-    def close(self):
+    def close(self) -> None:
         if self.shown:
             write(2, b"\r" + b" " * (self.WIDTH + 30) + b"\r")

@@ -9,16 +9,20 @@ from ..errors import NanoBraggError
 from ..flags.noisify import TABLE, NoisifyOptions
 from .console import Clock, answer, complain, guard, say, warn
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
 #: electrons scatter so many photons a steradian after a fluence of one photon per square metre
 THOMSON = 7.94079248018965e-30
 
 
-def main(argv):
+def main(argv: "Any") -> "Any":
     """Run the program with argv (the name first); returns the exit status."""
     return guard(run, TABLE, argv)
 
 
-def run(argv):
+def run(argv: "Any") -> int:
     """Read the command line and the image, make the detector's image of it, write; raises NanoBraggError."""
     clock = Clock()
     options, events = NoisifyOptions(), []
@@ -57,7 +61,7 @@ def run(argv):
     return 0
 
 
-def photons_of(options, frame):
+def photons_of(options: "Any", frame: "Any") -> "Any":
     """The input on the scale of photons a pixel, in place, with the lines about it."""
     from ..files import report_noisify as report
     from ..render.backends import level_module
@@ -69,17 +73,17 @@ def photons_of(options, frame):
     return frame.image
 
 
-def spreads(options):
+def spreads(options: "Any") -> "Any":
     """Whether there is a point spread."""
     return options.psf is not None and options.psf_fwhm > 0.0
 
 
-def width_of(options, frame):
+def width_of(options: "Any", frame: "Any") -> "Any":
     """The width of the point spread in pixels."""
     return options.psf_fwhm / frame.pixel_size if frame.pixel_size else float("inf")
 
 
-def spread(options, frame, photons):
+def spread(options: "Any", frame: "Any", photons: "Any") -> "Any":
     """The photons after the point spread."""
     from ..files import report_noisify as report
     from ..render.detector import spread_photons
@@ -96,7 +100,7 @@ def spread(options, frame, photons):
     return found.image
 
 
-def write_noiseless(options, frame, photons, clock):
+def write_noiseless(options: "Any", frame: "Any", photons: "Any", clock: "Any") -> "Any":
     """The integer image and the PGM; returns how many pixels were below 0."""
     from ..files import report_noisify as report
     from ..files.atomic import OutputFile
@@ -125,7 +129,7 @@ def write_noiseless(options, frame, photons, clock):
     return pixels.negative
 
 
-def write_noisy(options, frame, photons, clock):
+def write_noisy(options: "Any", frame: "Any", photons: "Any", clock: "Any") -> "Any":
     """The image with noise; returns how many pixels were below 0."""
     from ..files import report_noisify as report
     from ..files.atomic import write_file

@@ -7,14 +7,18 @@ from ..errors import Sentence
 from ..flags.nonbragg import TABLE, NonBraggOptions, flag_name
 from .console import Clock, answer, complain, guard, say, warn
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
-def main(argv):
+
+def main(argv: "Any") -> "Any":
     """Run the program with argv (the name first); returns the exit status."""
     Sentence.flag_name = staticmethod(flag_name)
     return guard(run, TABLE, argv)
 
 
-def run(argv):
+def run(argv: "Any") -> int:
     """Read the command line, render, write; raises NanoBraggError."""
     clock = Clock()
     options, events = NonBraggOptions(), []
@@ -64,7 +68,7 @@ def run(argv):
     return 0
 
 
-def write_curve(background, options, job, image):
+def write_curve(background: "Any", options: "Any", job: "Any", image: "Any") -> "Any":
     """The curve that the -img file stands for; returns what the reference then divides the image's sums by."""
     from ..files import report_nonbragg as report
     from ..files.atomic import OutputFile
@@ -87,7 +91,9 @@ def write_curve(background, options, job, image):
     return found[-1][2]
 
 
-def write_outputs(background, options, image, statistics, noise_seed, clock):
+def write_outputs(
+    background: "Any", options: "Any", image: "Any", statistics: "Any", noise_seed: "Any", clock: "Any"
+) -> None:
     """The four images in the reference's order, each with its lines before it."""
     from ..files import report
     from ..files import report_nonbragg as ours
@@ -127,7 +133,7 @@ def write_outputs(background, options, image, statistics, noise_seed, clock):
         clock.mark("noise image")
 
 
-def write_noise(background, options, image, header, seed):
+def write_noise(background: "Any", options: "Any", image: "Any", header: "Any", seed: "Any") -> None:
     """The image with photon noise."""
     from ..files import report
     from ..files.atomic import OutputFile
@@ -150,7 +156,7 @@ def write_noise(background, options, image, header, seed):
         )
 
 
-def printout_lines(background, options, rendered):
+def printout_lines(background: "Any", options: "Any", rendered: "Any") -> "list[str]":
     """What -printout says of pixels: the values at each one's last step, in image order."""
     from ..files import report_nonbragg as report
     from ..kernels.loops.walk import Walk

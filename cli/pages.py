@@ -6,6 +6,7 @@ that when the package is built. ``nanobragg-py completion SHELL`` prints the scr
 
 import os
 import sys
+from typing import Any
 
 from .. import __version__
 from ..flags.page import TABLES
@@ -38,7 +39,7 @@ class Program(Record):
     }
 
 
-def programs():
+def programs() -> list[Any]:
     """Every program that is installed."""
     found = [drop_in(table) for table in TABLES.values()]
     tools = [tool(name) for name in TOOLS]
@@ -56,7 +57,7 @@ def programs():
     return [*found, compare.replace(name="nb-compare", usage=("nb-compare [OPTION ...] [-- FLAG ...]",))]
 
 
-def drop_in(table):
+def drop_in(table: Any) -> "Program":
     """The Program of a flag table."""
     usage, _, about = HEADS[table.program].strip().partition("\n\n")
     options = [
@@ -70,7 +71,7 @@ def drop_in(table):
     return Program(name=table.program, summary=summary, usage=tuple(lines), about=about.strip(), options=tuple(options))
 
 
-def tool(name):
+def tool(name: str) -> "Program":
     """The Program of a subcommand."""
     parser = build_parser(name)._subparsers._group_actions[0].choices[name]
     usage = " ".join(parser.format_usage().removeprefix("usage: ").split())
@@ -84,7 +85,7 @@ def tool(name):
     )
 
 
-def options_of(parser):
+def options_of(parser: Any) -> Any:
     """The Options of an argparse parser."""
     return tuple(
         Option(
@@ -98,7 +99,7 @@ def options_of(parser):
     )
 
 
-def metavar_of(action):
+def metavar_of(action: Any) -> Any:
     metavar = action.metavar or action.dest.upper()
     return " ".join(metavar) if isinstance(metavar, tuple) else metavar
 
@@ -106,7 +107,7 @@ def metavar_of(action):
 # ---- man pages -----------------------------------------------------------------------------------------------------
 
 
-def man_page(program, command=None):
+def man_page(program: Any, command: Any = None) -> str:
     """The text of a man page of section 1. command: what is typed, where it is more than the name."""
     command = command or program.name
     title = command.replace(" ", "-")
@@ -137,12 +138,12 @@ def man_page(program, command=None):
     return "\n".join(lines) + "\n"
 
 
-def paragraphs(text):
+def paragraphs(text: Any) -> list[Any]:
     """Lines of text, blank lines between them as paragraphs."""
     return [roff(line) if line.strip() else ".PP" for line in text.splitlines()]
 
 
-def roff(text):
+def roff(text: Any) -> Any:
     """Text that troff leaves as it is."""
     text = text.replace("\\", "\\e").replace("-", "\\-").replace("'", "\\(aq")
     return f"\\&{text}" if text.startswith(".") else text
@@ -151,20 +152,20 @@ def roff(text):
 # ---- completion ----------------------------------------------------------------------------------------------------
 
 
-def flags(program):
+def flags(program: Any) -> list[Any]:
     return [name for option in program.options for name in option.names]
 
 
-def with_choices(program):
+def with_choices(program: Any) -> list[Any]:
     """[(name, choices), ...] of the options that take one of some words."""
     return [(name, option.choices) for option in program.options if option.choices for name in option.names]
 
 
-def variable(name):
+def variable(name: str) -> str:
     return "_" + "".join(letter if letter.isalnum() else "_" for letter in name)
 
 
-def bash(program, nested=()):
+def bash(program: Any, nested: Any = ()) -> str:
     """A script for bash. nested: the Program whose flags may follow ``--``."""
     name, function = program.name, variable(program.name)
     lines = [f"# bash completion of {name}", f"{function}()", "{"]
@@ -199,7 +200,7 @@ def bash(program, nested=()):
     return "\n".join(lines) + "\n"
 
 
-def zsh(program, nested=()):
+def zsh(program: Any, nested: Any = ()) -> str:
     """A script for zsh."""
 
     def described(each):
@@ -231,13 +232,13 @@ def zsh(program, nested=()):
     return "\n".join([lines[0], *body, *lines[1:], f'{function} "$@"']) + "\n"
 
 
-def zsh_flags_of(program):
+def zsh_flags_of(program: Any) -> list[Any]:
     """The function that offers the flags of another program."""
     names = " ".join(flags(program))
     return [f"{variable(program.name)}_flags() {{", f"  [[ $PREFIX == -* ]] && compadd -- {names} || _files", "}"]
 
 
-def fish(program, nested=()):
+def fish(program: Any, nested: Any = ()) -> str:
     """A script for fish."""
     lines = [f"# fish completion of {program.name}"]
     condition = "not contains -- -- (commandline -opc)"
@@ -256,7 +257,7 @@ def fish(program, nested=()):
     return "\n".join(lines) + "\n"
 
 
-def fish_options(command, program, condition):
+def fish_options(command: Any, program: Any, condition: Any) -> Any:
     lines = []
     for option in program.options:
         for name in option.names:
@@ -272,7 +273,7 @@ def fish_options(command, program, condition):
     return lines
 
 
-def tcsh(program, nested=()):
+def tcsh(program: Any, nested: Any = ()) -> str:
     """A script for tcsh."""
     words = [f"complete {program.name}"]
     words += [f"'n/{name}/({' '.join(choices)})/'" for name, choices in with_choices(program)]
@@ -288,7 +289,7 @@ def tcsh(program, nested=()):
     return " ".join([*words, "'p/*/f/'"]) + "\n"
 
 
-def quoted(text):
+def quoted(text: Any) -> Any:
     """A word for a shell."""
     return "'" + text.replace("'", "'\\''") + "'"
 
@@ -302,7 +303,7 @@ PLACES = {
 }
 
 
-def completion(shell, program, every):
+def completion(shell: Any, program: Any, every: Any) -> Any:
     """The script of a program for a shell. every: all programs."""
     takes_flags = program.tools or program.name == "nb-compare"
     nested = next(each for each in every if each.name == "nanoBragg") if takes_flags else ()
@@ -310,7 +311,7 @@ def completion(shell, program, every):
     return (bash(nested) + script) if shell == "bash" and nested else script
 
 
-def files():
+def files() -> Any:
     """{path below the prefix: text} of everything."""
     every = programs()
     found = {}
@@ -323,7 +324,7 @@ def files():
     return found
 
 
-def write(folder):
+def write(folder: Any) -> None:
     """Write everything below a folder."""
     for name, text in files().items():
         path = os.path.join(folder, name)

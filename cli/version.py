@@ -7,7 +7,7 @@ from ..errors import NanoBraggError
 from ..render.backends import LEVELS, cpu_renderer, thread_count
 
 
-def version_lines():
+def version_lines() -> "list[str]":
     """The lines: version, instruction-set level, threads, Python with its compiler."""
     renderer, level = cpu_renderer()
     available = [name for name in LEVELS if _usable(name)]

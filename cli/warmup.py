@@ -4,11 +4,15 @@ import os
 
 from .console import warn
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
 #: threads that are started before there is work for them
 EARLY_THREADS = 8
 
 
-def import_loops(threads, loops, *others):
+def import_loops(threads: int, loops: "Any", *others: "Any") -> None:
     """Import compiled modules of the kernels, and start threads of the loops before there is work for them.
 
     threads: how many the user wants; 0: as many as there should be. loops, others: names of modules by level.

@@ -37,6 +37,8 @@ __all__ = ["__version__", *_PUBLIC]
 #: for type checkers, which take it for true, without the cost of the module typing
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from .api import Experiment as Experiment
     from .errors import FieldError as FieldError
     from .errors import NanoBraggError as NanoBraggError
@@ -58,7 +60,7 @@ if TYPE_CHECKING:
     from .render.simulate import Statistics as Statistics
 
 
-def __getattr__(name):
+def __getattr__(name: str) -> "Any":
     if name not in _PUBLIC:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module
@@ -68,7 +70,7 @@ def __getattr__(name):
     return value
 
 
-def __dir__():
+def __dir__() -> "list[str]":
     return sorted({*globals(), *_PUBLIC})
 
 

@@ -48,7 +48,7 @@ class Experiment:
     resolved: ResolvedExperiment = dataclasses.field(init=False, repr=False, compare=False)
     warnings: tuple[str, ...] = dataclasses.field(init=False, repr=False, compare=False)
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for name, cls in CONTENTS.items():
             if not isinstance(getattr(self, name), cls):
                 raise FieldError(f"{name} is {getattr(self, name)!r}; it must be a nanobragg_py.{cls.__name__}")
@@ -95,13 +95,13 @@ class Experiment:
         if self.detector.mask is not None and self.detector.mask.shape != shape:
             raise FieldError(f"detector.mask has the shape {self.detector.mask.shape}; the detector has {shape}")
 
-    def __reduce__(self):
+    def __reduce__(self) -> Any:
         return Experiment, tuple(getattr(self, field.name) for field in dataclasses.fields(self) if field.init)
 
     # ---- making and changing ---------------------------------------------------------------------------------------
 
     @classmethod
-    def from_args(cls, args: str | Sequence[str], folder: str | os.PathLike | None = None) -> Experiment:
+    def from_args(cls, args: str | Sequence[str], folder: str | os.PathLike[str] | None = None) -> Experiment:
         """The experiment of a nanoBragg command line.
 
         args: the tokens behind the program's name, or one string that is split as a shell does. folder: what relative
@@ -224,7 +224,9 @@ class Experiment:
 
         return add_noise(image, seed, stream, adc, self.resolved.detector.roi, threads)
 
-    def to_smv(self, path: str | os.PathLike, image: ArrayLike, scale: float | None = None, adc: float = 40.0) -> None:
+    def to_smv(
+        self, path: str | os.PathLike[str], image: ArrayLike, scale: float | None = None, adc: float = 40.0
+    ) -> None:
         """Write an image of this experiment as SMV (ADSC), with the reference's header.
 
         image: (slow, fast); uint16 (of `add_noise`) is written as it is, float32 as image * scale + adc, rounded and
@@ -237,7 +239,7 @@ class Experiment:
 
     # ---- other forms -----------------------------------------------------------------------------------------------
 
-    def to_args(self, folder: str | os.PathLike | None = None) -> list[str]:
+    def to_args(self, folder: str | os.PathLike[str] | None = None) -> list[str]:
         """The command line, without the program's name, that gives this image in this program and in the reference.
 
         folder: where to write the files that it needs: orientation matrix, structure factors, sources, mask; their
@@ -258,7 +260,7 @@ class Experiment:
         return to_dict(self, tables)
 
     @classmethod
-    def from_dict(cls, values: dict[str, Any], folder: str | os.PathLike | None = None) -> Experiment:
+    def from_dict(cls, values: dict[str, Any], folder: str | os.PathLike[str] | None = None) -> Experiment:
         """The experiment of `to_dict`, or of a table of a TOML or JSON file; see docs/library.md for the keys.
 
         folder: what relative file names in it are relative to. Raises FieldError that names an unknown key.
@@ -267,7 +269,7 @@ class Experiment:
 
         return from_dict(cls, values, folder)
 
-    def write(self, path: str | os.PathLike, tables: str = "files") -> None:
+    def write(self, path: str | os.PathLike[str], tables: str = "files") -> None:
         """Write the experiment as TOML or JSON, by the file's ending.
 
         tables: "files": structure factors and mask go into .npy files beside it, named in it; "embed"; "omit".
@@ -277,7 +279,7 @@ class Experiment:
         write(self, path, tables)
 
     @classmethod
-    def read(cls, path: str | os.PathLike) -> Experiment:
+    def read(cls, path: str | os.PathLike[str]) -> Experiment:
         """The experiment of a TOML or JSON file; NanoBraggError, naming file and key, for what is wrong in it."""
         from .experiment.serialize import read
 

@@ -7,8 +7,12 @@ import importlib.util
 import os
 import sys
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
-def step_aside(package):
+
+def step_aside(package: "Any") -> None:
     """Put an installed nanobragg_py, if there is one, in the place of the incomplete `package`.
 
     An editable install completes the package itself, and nothing is done. Raises ImportError where none is installed.
@@ -22,6 +26,7 @@ def step_aside(package):
             spec = importlib.util.spec_from_file_location(
                 package.__name__, os.path.join(found, "__init__.py"), submodule_search_locations=[found]
             )
+            assert spec is not None and spec.loader is not None
             installed = sys.modules[package.__name__] = importlib.util.module_from_spec(spec)
             spec.loader.exec_module(installed)
             return

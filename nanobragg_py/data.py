@@ -102,28 +102,28 @@ class Images:
 
     def __init__(
         self,
-        job: Job | str | os.PathLike,
+        job: Job | str | os.PathLike[str],
         *,
         dtype: Any = np.float32,
         labels: bool = True,
         spots: bool = False,
         transform: Callable[..., Any] | None = None,
         threads: int = 1,
-    ):
+    ) -> None:
         if spots and not labels:
             raise FieldError("spots is True and labels is False; spots are among the labels")
-        self.job = job if isinstance(job, Job) else read_job(job)
-        self.dtype = np.dtype(dtype)
-        self.labels = labels
-        self.spots = spots
-        self.transform = transform
-        self.threads = threads
+        self.job: Any = job if isinstance(job, Job) else read_job(job)
+        self.dtype: Any = np.dtype(dtype)
+        self.labels: bool = labels
+        self.spots: bool = spots
+        self.transform: Callable[..., Any] | None = transform
+        self.threads: int = threads
         self._made: tuple[int, Maker] | None = None
 
-    def __getstate__(self):
+    def __getstate__(self) -> dict[Any, Any]:
         return {**self.__dict__, "_made": None}
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return f"<Images of {self.job.name}: {len(self)}>"
 
     @property
@@ -171,11 +171,11 @@ class Images:
 class Stream:
     """What `Images.stream` gives. epoch: the number of the next pass; settable."""
 
-    def __init__(self, images: Images, shuffle: bool, seed: int):
-        self.images = images
-        self.shuffle = shuffle
-        self.seed = seed
-        self.epoch = 0
+    def __init__(self, images: Images, shuffle: bool, seed: int) -> None:
+        self.images: Images = images
+        self.shuffle: bool = shuffle
+        self.seed: int = seed
+        self.epoch: Any = 0
 
     def __len__(self) -> int:
         return len(self.images)

@@ -1,5 +1,9 @@
 """The errors that users cause. Each message is one sentence that names the flag or the file and says what to do."""
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
 
 #: an environment variable: errors that no reader has foreseen show where they come from
 DEBUG = "NANOBRAGG_DEBUG"
@@ -25,9 +29,9 @@ class FieldError(NanoBraggError, ValueError):
     fields: the names of the fields in question, such as ``detector.distance``, as far as they are known.
     """
 
-    def __init__(self, message, fields=()):
+    def __init__(self, message: str, fields: "Any" = ()) -> None:
         super().__init__(message)
-        self.fields = tuple(fields)
+        self.fields: Any = tuple(fields)
 
 
 class Sentence(str):
@@ -42,23 +46,25 @@ class Sentence(str):
 
     #: what flags options have: a function from a tuple of options and a value or None to a name and the unit of its
     #: values; the table of flags (nanobragg_py.flags.nanobragg) states it
-    flag_name = None
+    flag_name: "Any" = None
+    template: str
+    values: "Any"
 
-    def __new__(cls, template, **values):
+    def __new__(cls, template: "Any", **values: "Any") -> "Any":
         self = super().__new__(cls, template.format_map(_Names(cls.flag_name, values)))
         self.template = template
         self.values = values
         return self
 
-    def __reduce__(self):
+    def __reduce__(self) -> "Any":
         return _sentence, (self.template, self.values)
 
-    def named(self, name_of):
+    def named(self, name_of: "Any") -> "Any":
         """The text. name_of: from a tuple of options, and a value or None, to what they are called and their unit."""
         return self.template.format_map(_Names(name_of, self.values))
 
     @property
-    def options(self):
+    def options(self) -> "Any":
         """The options that the sentence speaks of."""
         found = []
 
@@ -98,16 +104,16 @@ class _Names(dict):
 class OptionError(NanoBraggError):
     """Options that make no image. Its sentence is a `Sentence`, whose template and values it is raised with."""
 
-    def __init__(self, template, **values):
+    def __init__(self, template: "Any", **values: "Any") -> None:
         super().__init__(template)
-        self.values = values
+        self.values: Any = values
 
     @property
-    def sentence(self):
+    def sentence(self) -> "Any":
         """What is wrong, as a `Sentence`."""
         return Sentence(self.args[0], **self.values)
 
-    def __str__(self):
+    def __str__(self) -> str:
         return str(self.sentence)
 
 
@@ -129,7 +135,7 @@ _SAYINGS = (
 )
 
 
-def sentence_of(error, words):
+def sentence_of(error: "Any", words: "Any") -> str:
     """The sentence for an error that no reader has foreseen: what is wrong and in which file.
 
     words: of the command line; those that are files are named. An error of the system names its own file.

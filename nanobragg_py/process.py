@@ -9,6 +9,10 @@ import _signal
 import _thread
 import os
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
 _ENDING = tuple(getattr(_signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(_signal, name))
 #: signals are handled in this thread alone
 _MAIN = _thread.get_ident()
@@ -19,17 +23,17 @@ _pending = []
 class Stopped(KeyboardInterrupt):
     """A signal asked the program to end. status: the exit status that says so, 128 and the signal's number."""
 
-    def __init__(self, number):
+    def __init__(self, number: "Any") -> None:
         super().__init__(number)
-        self.status = 128 + number
+        self.status: Any = 128 + number
 
 
-def status_of(interrupt):
+def status_of(interrupt: "Any") -> "Any":
     """The exit status for a KeyboardInterrupt, which may be a `Stopped`."""
     return getattr(interrupt, "status", 128 + _signal.SIGINT)
 
 
-def open_descriptors():
+def open_descriptors() -> None:
     """Open what is closed of the descriptors 0 to 2, to the null device.
 
     A file that is opened later would get such a number, and what the program prints would land in it.
@@ -42,14 +46,14 @@ def open_descriptors():
             os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)
 
 
-def catch_signals():
+def catch_signals() -> None:
     """Have SIGINT, SIGTERM and SIGHUP raise `Stopped`, the first of them; those that are ignored stay so (nohup)."""
     for number in _ENDING:
         if _signal.getsignal(number) in (_signal.SIG_DFL, _signal.default_int_handler):
             _signal.signal(number, _stop)
 
 
-def ignore_signals():
+def ignore_signals() -> None:
     """From here on nothing is left to be undone: the program ends by itself."""
     for number in _ENDING:
         if _signal.getsignal(number) is _stop:
@@ -65,13 +69,13 @@ def _stop(number, frame):
         raise Stopped(number)
 
 
-def hold():
+def hold() -> None:
     """Put a signal off until `release`: what is between the two happens as a whole. They nest."""
     if _thread.get_ident() == _MAIN:
         _held[0] += 1
 
 
-def release():
+def release() -> None:
     """The end of what `hold` began; raises `Stopped` if there was a signal meanwhile."""
     if _thread.get_ident() != _MAIN:
         return

@@ -7,6 +7,8 @@ needs of it in thirty lines: fields with defaults, immutability, equality, ``rep
 REQUIRED = object()
 #: for type checkers, which take it for true, without the cost of the module typing
 TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Self
 
 
 class Record:
@@ -20,11 +22,10 @@ class Record:
     _fields = {}
 
     if TYPE_CHECKING:
-        from typing import Any
 
         def __getattr__(self, name: str) -> Any: ...
 
-    def __init__(self, *args, **kwargs):
+    def __init__(self, *args: "Any", **kwargs: "Any") -> None:
         names = list(self._fields)
         if len(args) > len(names):
             raise TypeError(f"{type(self).__name__} takes at most {len(names)} values, got {len(args)}")
@@ -47,17 +48,17 @@ class Record:
         """Store a converted value while validating."""
         object.__setattr__(self, name, value)
 
-    def __setattr__(self, name, value):
+    def __setattr__(self, name: str, value: "Any") -> None:
         raise AttributeError(f"{type(self).__name__} is frozen; use .replace({name}=...)")
 
-    def __delattr__(self, name):
+    def __delattr__(self, name: str) -> None:
         raise AttributeError(f"{type(self).__name__} is frozen")
 
     def _asdict(self):
         """The fields as a dict, nested records included as they are."""
         return {name: getattr(self, name) for name in self._fields}
 
-    def replace(self, **changes):
+    def replace(self, **changes: "Any") -> "Self":
         """A copy with some fields changed; raises TypeError for a name that is not a field."""
         values = self._asdict()
         for name in changes:
@@ -66,16 +67,16 @@ class Record:
         values.update(changes)
         return type(self)(**values)
 
-    def __eq__(self, other):
+    def __eq__(self, other: object) -> bool:
         return type(self) is type(other) and self._asdict() == other._asdict()
 
-    def __hash__(self):
+    def __hash__(self) -> int:
         return hash((type(self), tuple(self._asdict().items())))
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return f"{type(self).__name__}({', '.join(f'{k}={v!r}' for k, v in self._asdict().items())})"
 
-    def __reduce__(self):
+    def __reduce__(self) -> "tuple[Any, ...]":
         return _rebuild, (type(self), self._asdict())
 
 

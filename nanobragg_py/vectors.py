@@ -6,16 +6,20 @@ results are the same to the last bit, the sign of a zero included: that sign sho
 
 from math import cos, sin, sqrt
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
 #: degrees in a radian, from the C library's M_1_PI as the reference has it
 DEGREES_PER_RADIAN = 180.0 * 0.31830988618379067154
 
 
-def dot(u, v):
+def dot(u: "Any", v: "Any") -> "Any":
     """The inner product of two vectors."""
     return u[0] * v[0] + u[1] * v[1] + u[2] * v[2]
 
 
-def cross(u, v):
+def cross(u: "Any", v: "Any") -> "tuple[Any, Any, Any]":
     """The vector product u x v."""
     return (
         u[1] * v[2] - u[2] * v[1],
@@ -24,12 +28,12 @@ def cross(u, v):
     )
 
 
-def length(v):
+def length(v: "Any") -> "Any":
     """The Euclidean length of a vector."""
     return sqrt(v[0] * v[0] + v[1] * v[1] + v[2] * v[2])
 
 
-def unit(v):
+def unit(v: "Any") -> "tuple[Any, Any, Any]":
     """The vector divided by its length (reference: unitize); the zero vector stays zero."""
     size = length(v)
     if size == 0.0:
@@ -37,12 +41,12 @@ def unit(v):
     return (v[0] / size, v[1] / size, v[2] / size)
 
 
-def scale(v, factor):
+def scale(v: "Any", factor: "Any") -> "tuple[Any, Any, Any]":
     """The vector times a number."""
     return (factor * v[0], factor * v[1], factor * v[2])
 
 
-def with_length(v, new_length):
+def with_length(v: "Any", new_length: "Any") -> "Any":
     """The vector stretched to a new length (reference: vector_rescale); a zero vector stays zero."""
     old_length = length(v)
     if old_length <= 0.0:
@@ -50,7 +54,7 @@ def with_length(v, new_length):
     return scale(v, new_length / old_length)
 
 
-def rotate_axis(v, axis, angle):
+def rotate_axis(v: "Any", axis: "Any", angle: float) -> "tuple[Any, Any, Any]":
     """The vector rotated by `angle` radians, right-handed, about the unit vector `axis` (Rodrigues' formula).
 
     The axis is used as given: one that is not a unit vector gives the reference's distorted result.
@@ -65,7 +69,7 @@ def rotate_axis(v, axis, angle):
     )
 
 
-def rotate_xyz(v, angle_x, angle_y, angle_z):
+def rotate_xyz(v: "Any", angle_x: float, angle_y: float, angle_z: float) -> "tuple[Any, Any, Any]":
     """The vector rotated about the laboratory's x, then y, then z axis, in radians (reference: rotate).
 
     The products with zero are the reference's: they decide the sign of zero components.

@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+from typing import Any
 
 from ...errors import NanoBraggError
 
@@ -22,7 +23,7 @@ examples:
 """
 
 
-def add_arguments(parser):
+def add_arguments(parser: Any) -> None:
     from ...batch.output import COMPRESSIONS, PER_FILE, output_formats
 
     parser.description = DESCRIPTION
@@ -50,7 +51,7 @@ def add_arguments(parser):
     )
 
 
-def positive(text):
+def positive(text: Any) -> Any:
     try:
         number = int(text)
     except ValueError:
@@ -60,7 +61,7 @@ def positive(text):
     return number
 
 
-def run(args):
+def run(args: Any) -> int:
     check_arguments(args)
     if args.verify is not None:
         from ...batch.readback import verify
@@ -84,7 +85,7 @@ def run(args):
     return 0
 
 
-def check_arguments(args):
+def check_arguments(args: Any) -> None:
     if args.flags is not None:
         raise NanoBraggError("flags behind -- have no meaning here; put them into the job file")
     if (args.verify is None) == (args.job is None):
@@ -95,7 +96,7 @@ def check_arguments(args):
         raise NanoBraggError("--dask has its own workers; leave out --rank and --workers")
 
 
-def render(args, job, output, meter):
+def render(args: Any, job: Any, output: Any, meter: Any) -> Any:
     """Render with whoever the arguments name; returns the number of files that are missing afterwards."""
     if args.dask is not None:
         import logging
@@ -113,7 +114,7 @@ def render(args, job, output, meter):
     )
 
 
-def wanted_rank(text):
+def wanted_rank(text: Any) -> Any:
     """(rank, number of ranks) of --rank."""
     if text is None:
         return 0, 1
@@ -127,7 +128,7 @@ def wanted_rank(text):
     return check_rank(int(rank), int(size))
 
 
-def tell_estimate(job, output):
+def tell_estimate(job: Any, output: Any) -> None:
     from ...batch.local import estimate
 
     told = estimate(job, output)
@@ -140,7 +141,7 @@ def tell_estimate(job, output):
     )
 
 
-def size_text(size):
+def size_text(size: Any) -> str:
     for unit in ("bytes", "kB", "MB", "GB"):
         if size < 1000:
             return f"{size:.3g} {unit}"
@@ -148,7 +149,7 @@ def size_text(size):
     return f"{size:.3g} TB"
 
 
-def time_text(seconds):
+def time_text(seconds: float) -> str:
     for limit, unit, name in ((120, 1, "s"), (7200, 60, "minutes"), (172800, 3600, "hours")):
         if seconds < limit:
             return f"{seconds / unit:.2g} {name}"
@@ -161,7 +162,7 @@ class Meter:
     Called with the number of images that are done. tool: whose sentences it passes on.
     """
 
-    def __init__(self, images, tool="batch"):
+    def __init__(self, images: Any, tool: str = "batch") -> None:
         self.images, self.tool = images, tool
         self.bar = self.line = None
         if not sys.stderr.isatty():
@@ -173,10 +174,10 @@ class Meter:
         else:
             self.bar = tqdm(total=images, unit="image", leave=False)
 
-    def __enter__(self):
+    def __enter__(self) -> Any:
         return self
 
-    def __call__(self, done):
+    def __call__(self, done: Any) -> None:
         if self.bar is not None:
             self.bar.update(done - self.bar.n)
         elif self.line is not None:
@@ -184,18 +185,18 @@ class Meter:
             self.line = f"{done} of {self.images} images, {done / self.images:.0%}"
             print(self.line, end="\r", file=sys.stderr, flush=True)
 
-    def clear(self):
+    def clear(self) -> None:
         """Make room for a sentence."""
         if self.bar is not None:
             self.bar.clear()
         elif self.line:
             print(" " * len(self.line), end="\r", file=sys.stderr)
 
-    def complain(self, sentence):
+    def complain(self, sentence: str) -> None:
         self.clear()
         print(f"nanobragg-py {self.tool}: {sentence}", file=sys.stderr)
 
-    def __exit__(self, kind, error, traceback):
+    def __exit__(self, kind: Any, error: Any, traceback: Any) -> None:
         self.clear()
         if self.bar is not None:
             self.bar.close()

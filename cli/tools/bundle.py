@@ -2,6 +2,7 @@
 
 import os
 import sys
+from typing import Any
 
 from ...errors import NanoBraggError
 from .compare import find_program, named_program
@@ -23,7 +24,7 @@ examples:
 """
 
 
-def add_arguments(parser):
+def add_arguments(parser: Any) -> None:
     parser.description = DESCRIPTION
     parser.epilog = EPILOG
     parser.add_argument("folder", metavar="OUT", help="the folder, which must be new")
@@ -36,7 +37,7 @@ def add_arguments(parser):
     )
 
 
-def run(args):
+def run(args: Any) -> int:
     from ...inspect.bundle import check_bundle, make_bundle
 
     if args.check:

@@ -5,6 +5,7 @@ import os
 import shutil
 import sys
 from pathlib import Path
+from typing import Any
 
 from ... import __version__
 from ...errors import NanoBraggError
@@ -33,7 +34,7 @@ PICTURE = "compare.png"
 DIFFERENCE = "difference.bin"
 
 
-def add_arguments(parser):
+def add_arguments(parser: Any) -> None:
     parser.description = DESCRIPTION
     parser.epilog = EPILOG
     parser.add_argument(
@@ -80,7 +81,7 @@ def add_arguments(parser):
     parser.add_argument("--shape", nargs=2, type=int, metavar=("S", "F"), help="pixels of bare floats, slow and fast")
 
 
-def run(args):
+def run(args: Any) -> Any:
     from ...inspect.compare import Limits
 
     if args.spots < 0:
@@ -97,7 +98,7 @@ def run(args):
     return compare_programs(args, limits)
 
 
-def compare_images(args, limits):
+def compare_images(args: Any, limits: Any) -> Any:
     """Two images, nothing run."""
     from ...inspect.compare import image_metrics, read_pixels, shortcomings
 
@@ -114,7 +115,7 @@ def compare_images(args, limits):
     return verdict(failures)
 
 
-def compare_programs(args, limits):
+def compare_programs(args: Any, limits: Any) -> Any:
     """Two programs on one command line."""
     from ...inspect.compare_runs import compare_results, plan_run, run_program
 
@@ -165,13 +166,13 @@ def compare_programs(args, limits):
     return verdict(outcome.failures)
 
 
-def named_program(given, *variables):
+def named_program(given: Any, *variables: Any) -> Any:
     """(path, what names it) of the argument, given as such a pair, or of the first variable that is set; or None."""
     pairs = [given, *((os.environ.get(name), name) for name in variables)]
     return next((pair for pair in pairs if pair[0]), None)
 
 
-def find_program(name, flag):
+def find_program(name: str, flag: Any) -> Any:
     """The path of an executable, looked for on the PATH if it is a bare name."""
     found = shutil.which(name)
     if found is None:
@@ -179,7 +180,7 @@ def find_program(name, flag):
     return os.path.abspath(found)
 
 
-def prepare(name, inputs):
+def prepare(name: str, inputs: Any) -> Any:
     """An output folder without anything of an earlier comparison; a folder that is something else is left alone.
 
     inputs: the files that are going to be read, none of which may be among those that are removed.
@@ -210,12 +211,12 @@ def prepare(name, inputs):
     return folder
 
 
-def program_summary(program, result):
+def program_summary(program: Any, result: Any) -> dict[Any, Any]:
     """What summary.json says of a run."""
     return {"program": program, "exit_status": result.exit_status, "seconds": round(result.seconds, 3)}
 
 
-def finish(folder, args, summary, metrics, failures, images):
+def finish(folder: Any, args: Any, summary: Any, metrics: Any, failures: Any, images: Any) -> Any:
     """Write summary.json and the picture."""
     picture = None
     if metrics is not None and not args.no_picture:
@@ -247,7 +248,7 @@ def finish(folder, args, summary, metrics, failures, images):
     return summary
 
 
-def metrics_dict(metrics):
+def metrics_dict(metrics: Any) -> dict[Any, Any] | None:
     """The measures for summary.json; docs/compare.md describes the keys."""
     if metrics is None:
         return None
@@ -268,7 +269,7 @@ def metrics_dict(metrics):
     }
 
 
-def metrics_lines(metrics):
+def metrics_lines(metrics: Any) -> list[str]:
     """The measures as lines of text."""
 
     def number(value):
@@ -297,7 +298,7 @@ def metrics_lines(metrics):
     return [f"  {line}" for line in lines]
 
 
-def spots_text(spots):
+def spots_text(spots: Any) -> str:
     if not spots.count:
         return "there are none"
     if not spots.found:
@@ -308,7 +309,7 @@ def spots_text(spots):
     )
 
 
-def verdict(failures):
+def verdict(failures: Any) -> int:
     """Say whether all is well: the exit status."""
     if not failures:
         print("result: they agree")

@@ -3,6 +3,7 @@
 import json
 import os
 from math import inf
+from typing import Any
 
 from ...errors import NanoBraggError
 from ...files.atomic import check_writable, write_file
@@ -27,7 +28,7 @@ SCHEMA = "nanobragg-compare-traces/1"
 SHOWN_STEPS = 40
 
 
-def add_arguments(parser):
+def add_arguments(parser: Any) -> None:
     parser.description = DESCRIPTION
     parser.epilog = EPILOG
     parser.add_argument("a", metavar="A", help="a file with TRACE lines")
@@ -44,7 +45,7 @@ def add_arguments(parser):
     parser.add_argument("--markdown", metavar="FILE", help="write what is printed as a Markdown page")
 
 
-def run(args):
+def run(args: Any) -> int:
     if args.flags is not None:
         raise NanoBraggError("compare-traces renders nothing; drop -- and what follows it")
     if not 0.0 <= args.tolerance < inf:
@@ -65,7 +66,7 @@ def run(args):
 # ---- what is said, as tables of text -------------------------------------------------------------------------------
 
 
-def quantity_rows(comparison, single):
+def quantity_rows(comparison: Any, single: bool) -> Any:
     """The table of quantities: title row first."""
     rows = [("quantity", "pairs", "absolute", "relative", "grade", "where")]
     groups = [(pair.name, [pair]) for pair in comparison.pairs] if single else comparison.by_name()
@@ -76,7 +77,7 @@ def quantity_rows(comparison, single):
     return rows
 
 
-def step_rows(comparison):
+def step_rows(comparison: Any) -> Any:
     """The table of phi steps and domains, or nothing."""
     steps = comparison.by_step()
     rows = [("phi step", "domain", "pairs", "relative", "grade", "of")]
@@ -88,7 +89,7 @@ def step_rows(comparison):
     return rows if len(rows) > 1 else []
 
 
-def headline(comparison):
+def headline(comparison: Any) -> Any:
     """What was compared."""
     lines = []
     for letter, trace in (("A", comparison.a), ("B", comparison.b)):
@@ -107,7 +108,7 @@ def headline(comparison):
     return lines
 
 
-def conclusion(comparison):
+def conclusion(comparison: Any) -> list[Any]:
     """The first divergence, with both values."""
     first = comparison.first_divergence
     if first is None:
@@ -121,7 +122,7 @@ def conclusion(comparison):
     ]
 
 
-def text_lines(comparison, sections):
+def text_lines(comparison: Any, sections: Any) -> list[str]:
     lines = headline(comparison)
     for _, rows in sections:
         if rows:
@@ -129,13 +130,13 @@ def text_lines(comparison, sections):
     return [*lines, "", *conclusion(comparison)]
 
 
-def columns(rows):
+def columns(rows: Any) -> list[Any]:
     """Rows as aligned columns."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
 
 
-def markdown_lines(comparison, sections):
+def markdown_lines(comparison: Any, sections: Any) -> list[str]:
     lines = ["# Comparison of two traces", ""]
     lines += [f"- {line}" for line in headline(comparison)]
     for title, rows in sections:
@@ -145,14 +146,14 @@ def markdown_lines(comparison, sections):
     return [*lines, "", "## Result", "", "```", *conclusion(comparison), "```"]
 
 
-def table_row(cells):
+def table_row(cells: Any) -> str:
     return "| " + " | ".join(cells) + " |"
 
 
 # ---- JSON ----------------------------------------------------------------------------------------------------------
 
 
-def as_dict(comparison):
+def as_dict(comparison: Any) -> dict[Any, Any]:
     """The comparison for JSON; docs/trace.md describes it."""
     first = comparison.first_divergence
     counts = dict.fromkeys(GRADES, 0)
@@ -179,13 +180,13 @@ def as_dict(comparison):
     }
 
 
-def extent(pairs):
+def extent(pairs: Any) -> dict[Any, Any]:
     """How far pairs differ."""
     bad = worst(pairs)
     return {"absolute": finite(bad.absolute), "relative": finite(bad.relative), "grade": bad.grade}
 
 
-def pair_dict(pair):
+def pair_dict(pair: Any) -> dict[Any, Any]:
     return {
         "name": pair.name,
         "where": pair.where,
@@ -197,6 +198,6 @@ def pair_dict(pair):
     }
 
 
-def finite(value):
+def finite(value: Any) -> Any:
     """JSON has neither nan nor infinity; they become null."""
     return None if isinstance(value, float) and value - value != 0.0 else value

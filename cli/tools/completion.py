@@ -1,5 +1,7 @@
 """``nanobragg-py completion``: scripts that make a shell complete flags, options and file names."""
 
+from typing import Any
+
 DESCRIPTION = """\
 Prints a script that makes a shell complete the flags and options of all programs of nanobragg_py.
 Packages install these scripts where shells look for them; where that is not so, put the line of
@@ -15,13 +17,13 @@ examples:
 SHELLS = ("bash", "fish", "tcsh", "zsh")
 
 
-def add_arguments(parser):
+def add_arguments(parser: Any) -> None:
     parser.description = DESCRIPTION
     parser.epilog = EPILOG
     parser.add_argument("shell", choices=SHELLS, help="for which shell")
 
 
-def run(args):
+def run(args: Any) -> int:
     from ..pages import completion, programs
 
     every = programs()

@@ -2,6 +2,7 @@
 
 import os
 import sys
+from typing import Any
 
 from ...errors import NanoBraggError
 from ...files.source import WRAPPED, split_index
@@ -37,7 +38,7 @@ DIGITS = 5
 MOST_IMAGES = 99999
 
 
-def add_arguments(parser):
+def add_arguments(parser: Any) -> None:
     from ...files.registry import titles, written_formats
 
     written = written_formats()
@@ -60,7 +61,7 @@ def add_arguments(parser):
     parser.add_argument("--first", type=int, default=1, metavar="N", help="number of the first image (default: 1)")
 
 
-def run(args):
+def run(args: Any) -> int:
     from ...files.geometry import check_series
 
     found = target_format(args)
@@ -92,22 +93,22 @@ def run(args):
 class Once:
     """Sentences on standard error, each said once."""
 
-    def __init__(self, quiet=False):
-        self.said = set()
-        self.quiet = quiet
+    def __init__(self, quiet: bool = False) -> None:
+        self.said: set[Any] = set()
+        self.quiet: bool = quiet
 
-    def all(self, sentences):
+    def all(self, sentences: Any) -> None:
         for sentence in sentences:
             if sentence not in self.said and not self.quiet:
                 self.said.add(sentence)
                 complain(sentence)
 
-    def lost(self, found, clauses):
+    def lost(self, found: Any, clauses: Any) -> None:
         """What files of a format have no room for."""
         self.all(f"{found.title} files have no room for {clause}" for clause in clauses)
 
 
-def target_format(args):
+def target_format(args: Any) -> Any:
     from ...files.registry import format_of_name, written_formats
 
     found = written_formats()[args.to] if args.to else format_of_name(args.out or "")
@@ -118,7 +119,7 @@ def target_format(args):
     return found
 
 
-def every_image(args, source, shape):
+def every_image(args: Any, source: Any, shape: Any) -> Any:
     """The images, without pixels; those of a file that holds many, one by one."""
     images = []
     for name in args.images:
@@ -135,7 +136,7 @@ def every_image(args, source, shape):
     return images
 
 
-def output_names(args, found, images):
+def output_names(args: Any, found: Any, images: Any) -> Any:
     """The file for each image; one file for all where the format has room for them."""
     inputs = {os.path.realpath(split_index(name)[0]) for name in args.images}
     out = args.out
@@ -153,12 +154,12 @@ def output_names(args, found, images):
     return names
 
 
-def unwrapped(name):
+def unwrapped(name: str) -> Any:
     """A file's name without the ending of a compressed file."""
     return next((name[: -len(ending)] for ending in WRAPPED if name.lower().endswith(ending)), name)
 
 
-def numbered(name, first, count):
+def numbered(name: str, first: Any, count: int) -> list[Any]:
     """Names of a series: the row of # in the name replaced by numbers, _##### before its ending if there is none."""
     folder, base = os.path.split(name)
     if "#" not in base:
@@ -172,7 +173,7 @@ def numbered(name, first, count):
     return [os.path.join(folder, f"{stem}{number:0{digits}d}{tail}") for number in range(first, first + count)]
 
 
-def wanted_shape(args):
+def wanted_shape(args: Any) -> tuple[Any, Any] | None:
     if args.shape is None:
         return None
     fast, _, slow = args.shape.lower().partition("x")
@@ -181,7 +182,7 @@ def wanted_shape(args):
     return int(slow), int(fast)
 
 
-def progress_of(names):
+def progress_of(names: Any) -> Any:
     """The names, with a bar on a terminal if there are many and tqdm is there."""
     if len(names) < 3 or not sys.stderr.isatty():
         return names
@@ -195,11 +196,11 @@ def progress_of(names):
 class Described:
     """Where the description of the images comes from: flags, the header of one file, or each image's own header."""
 
-    def __init__(self, args):
+    def __init__(self, args: Any) -> None:
         from ...experiment.from_flags import flags_geometry
 
         self.first = self.experiment = self.header = None
-        self.compression = args.compression
+        self.compression: Any = args.compression
         if args.flags and args.header:
             raise NanoBraggError("--header and nanoBragg's flags both describe the images; give one of them")
         if args.flags:
@@ -207,14 +208,14 @@ class Described:
         elif args.header:
             self.header, self.first = read_header(args.header)
 
-    def read(self, name, shape, header_only=False):
+    def read(self, name: str, shape: Any, header_only: bool = False) -> Any:
         from ...files.image import read_image
 
         if shape is None and self.first is not None:
             shape = (self.first.spixels, self.first.fpixels)
         return read_image(name, shape, header_only)
 
-    def scene(self, image, index, found):
+    def scene(self, image: Any, index: int, found: Any) -> Any:
         """The Scene of an image to be written in a format."""
         from ...files.registry import Scene
 
@@ -226,7 +227,7 @@ class Described:
             compression=self.compression,
         )
 
-    def geometry(self, image, index, needed):
+    def geometry(self, image: Any, index: int, needed: Any) -> Any:
         """The Geometry of an image; None where there is none and none is needed."""
         from ...inspect.describe import image_geometry
 
@@ -252,7 +253,7 @@ class Described:
             )
         return geometry
 
-    def smv_header(self, image, index):
+    def smv_header(self, image: Any, index: int) -> Any:
         """The header for an SMV file of the image, as bytes; None where it is to be made of the geometry."""
         if self.experiment is not None:
             from ...files.report import smv_header
@@ -264,7 +265,7 @@ class Described:
         return None if described.smv is None else described.smv.header
 
 
-def read_header(name):
+def read_header(name: str) -> tuple[Any, Any]:
     """The image of a name, without its pixels, and the Geometry that its header tells."""
     from ...files.image import read_image
     from ...inspect.describe import image_geometry
@@ -273,11 +274,11 @@ def read_header(name):
     return image, image_geometry(image)
 
 
-def complain(text):
+def complain(text: Any) -> None:
     print(f"nanobragg-py convert: {text}", file=sys.stderr)
 
 
-def pixels_for(found, image, args, speak):
+def pixels_for(found: Any, image: Any, args: Any, speak: Any) -> Any:
     """The pixels in a type that the format takes, scaled, offset, rounded and clipped as asked."""
     from ...files.fit import fit
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+from typing import Any
 
 from ...errors import NanoBraggError
 from ...experiment.parts import FIELDS
@@ -28,13 +29,13 @@ OPTION_UNITS = {
 DIGITS = 12
 
 
-def add_arguments(parser):
+def add_arguments(parser: Any) -> None:
     parser.description = DESCRIPTION
     parser.epilog = EPILOG
     parser.add_argument("--json", action="store_true", help="print JSON instead of text (docs/explain.md describes it)")
 
 
-def run(args):
+def run(args: Any) -> int:
     if not args.flags:
         raise NanoBraggError("there is nothing to explain; give nanoBragg's flags after --")
     explanation = explain(args.flags)
@@ -47,7 +48,7 @@ def run(args):
     return 0
 
 
-def plain(value):
+def plain(value: Any) -> Any:
     """JSON has no nan and no surrogates: those become null and question marks."""
     if isinstance(value, dict):
         return {key: plain(item) for key, item in value.items()}
@@ -60,7 +61,7 @@ def plain(value):
     return value
 
 
-def shown(value, unit=""):
+def shown(value: Any, unit: str = "") -> Any:
     """A value for people."""
     if value is None:
         return "none"
@@ -75,7 +76,7 @@ def shown(value, unit=""):
     return f"{text} {unit}".rstrip()
 
 
-def text_lines(explanation):
+def text_lines(explanation: Any) -> list[str]:
     """The whole explanation as lines of text."""
     lines = []
     headers = [setting for setting in explanation.history if setting.origin.kind == "header"]
@@ -104,7 +105,7 @@ def text_lines(explanation):
     return lines
 
 
-def token_lines(explanation, token):
+def token_lines(explanation: Any, token: Any) -> list[str]:
     """A token with the values it reads, and one line for each rule; nothing for a token that is only a value."""
     if token.outcome == "value":
         return []
@@ -120,7 +121,7 @@ def token_lines(explanation, token):
     return lines
 
 
-def firing_lines(explanation, firing):
+def firing_lines(explanation: Any, firing: Any) -> list[str]:
     if firing.outcome == "short":
         return [f"{firing.rule}: ignored, fewer than {firing.needed} tokens follow"]
     if firing.outcome == "stopped":
@@ -135,7 +136,7 @@ def firing_lines(explanation, firing):
     return lines
 
 
-def setting_text(explanation, setting):
+def setting_text(explanation: Any, setting: Any) -> str:
     """`option = value`, with what it replaced and what replaced it where that was different."""
     text = f"{setting.option} = {shown(setting.value, OPTION_UNITS.get(setting.option, ''))}"
     if setting.option not in DEFAULTS:

@@ -3,6 +3,7 @@
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 from ...errors import NanoBraggError
 from .compare import find_program, metrics_lines
@@ -27,7 +28,7 @@ examples:
 """
 
 
-def add_arguments(parser):
+def add_arguments(parser: Any) -> None:
     parser.description = DESCRIPTION
     parser.epilog = EPILOG
     parser.add_argument("action", choices=("make", "check"), metavar="make|check", help="what to do")
@@ -51,7 +52,7 @@ def add_arguments(parser):
     parser.add_argument("--force", action="store_true", help="make: replace a set that is there")
 
 
-def run(args):
+def run(args: Any) -> Any:
     from ...inspect.golden_set import inputs_folder, read_cases
 
     if args.flags is not None:
@@ -69,7 +70,7 @@ def run(args):
     return {"make": make, "check": check}[args.action](args, cases, inputs, program, own)
 
 
-def make(args, cases, inputs, program, own):
+def make(args: Any, cases: Any, inputs: Any, program: Any, own: Any) -> int:
     """Run every case and store what it did."""
     from ...inspect.golden import save
     from ...inspect.golden_set import MANIFEST, entry, run_case, write_manifest
@@ -94,7 +95,7 @@ def make(args, cases, inputs, program, own):
     return 0
 
 
-def check(args, cases, inputs, program, own):
+def check(args: Any, cases: Any, inputs: Any, program: Any, own: Any) -> int:
     """Run every case and compare with what is stored."""
     from ...inspect.golden import IDENTICAL, case_arguments, compare
     from ...inspect.golden_set import float_metrics, manifest_faults, read_manifest, read_reference, run_case

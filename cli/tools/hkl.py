@@ -1,6 +1,7 @@
 """``nanobragg-py hkl``: structure factors from files of other programs, for -hkl, or as a dump file."""
 
 import sys
+from typing import Any
 
 from ...errors import NanoBraggError
 
@@ -30,7 +31,7 @@ MISSING = -1e-300
 MODEL_SUFFIXES = (".pdb", ".ent", ".pdb.gz", ".ent.gz")
 
 
-def add_arguments(parser):
+def add_arguments(parser: Any) -> None:
     parser.description = DESCRIPTION
     parser.epilog = EPILOG
     parser.add_argument("file", metavar="FILE", help="MTZ, CIF, XDS_ASCII, hkl text, dump file, PDB or mmCIF model")
@@ -48,7 +49,7 @@ def add_arguments(parser):
     parser.add_argument("--default-F", type=float, default=0.0, metavar="X", help="of indices that a dump file lacks")
 
 
-def run(args):
+def run(args: Any) -> Any:
     if args.out is None and not args.flags:
         raise NanoBraggError("there is nothing to do; give --out NAME, or nanoBragg's flags after -- to check against")
     if args.out is not None:
@@ -79,12 +80,12 @@ def run(args):
     return 0 if found.present == found.needed else 1
 
 
-def tell(sentences):
+def tell(sentences: Any) -> None:
     for sentence in sentences:
         print(f"nanobragg-py hkl: {sentence}", file=sys.stderr)
 
 
-def write_stol(args):
+def write_stol(args: Any) -> int:
     """Write the curve of -stol files: sin(theta)/lambda, 1/A, and the root mean square of F."""
     from ...experiment.models import cell_of_model
     from ...experiment.reflections import radial, radial_average
@@ -109,7 +110,7 @@ def write_stol(args):
     return 0
 
 
-def needs(flags):
+def needs(flags: Any) -> tuple[Any, Any]:
     """The crystal's orientation matrix, 1/Angstrom, and the spacing, Angstrom, that the detector's corners reach."""
     import numpy as np
 
@@ -123,7 +124,7 @@ def needs(flags):
     return A, max(corner_resolution(experiment_geometry(experiment)), experiment.sampling.dmin * 1e10)
 
 
-def factors_of(args, dmin, say):
+def factors_of(args: Any, dmin: Any, say: Any) -> Any:
     """The StructureFactors of the file, MISSING where an index is not there."""
     if is_model(args.file):
         for name in ("label", "block", "intensities", "anomalous"):
@@ -142,7 +143,7 @@ def factors_of(args, dmin, say):
     return read(args.file, MISSING, F000=args.F000, complain=say, inform=say, **given(args))
 
 
-def given(args):
+def given(args: Any) -> dict[Any, Any]:
     """The arguments for readers of reflections that were given."""
     for name in ("dmin", "no_solvent"):
         if getattr(args, name):
@@ -154,7 +155,7 @@ def given(args):
     }
 
 
-def is_model(name):
+def is_model(name: str) -> Any:
     """Whether a file is a model of a crystal: by what it has, its name if that says nothing."""
     from ...files.reflections import content
 
@@ -165,7 +166,7 @@ def is_model(name):
     return name.lower().endswith(MODEL_SUFFIXES)
 
 
-def with_F000(factors, amplitude):
+def with_F000(factors: Any, amplitude: Any) -> Any:
     import numpy as np
 
     low = np.array(factors.bounds[::2])
@@ -173,7 +174,7 @@ def with_F000(factors, amplitude):
     return factors
 
 
-def rows_of(factors):
+def rows_of(factors: Any) -> tuple[Any, Any]:
     """Indices (n, 3) and amplitudes (n,) that are there."""
     import numpy as np
 
@@ -182,7 +183,7 @@ def rows_of(factors):
     return np.stack(there, axis=1) + np.array(factors.bounds[::2]), box[there]
 
 
-def write(args, factors, indices, values):
+def write(args: Any, factors: Any, indices: Any, values: Any) -> None:
     from ...files.atomic import write_file
 
     if args.to == "hkl":
@@ -200,11 +201,11 @@ def write(args, factors, indices, values):
     write_dump(args.out, factors)
 
 
-def ranges(bounds):
+def ranges(bounds: Any) -> str:
     return ", ".join(f"{axis} {bounds[2 * i]} to {bounds[2 * i + 1]}" for i, axis in enumerate("hkl"))
 
 
-def report_lines(found):
+def report_lines(found: Any) -> list[str]:
     """The shells and what is missing, as lines of text."""
     limits = ranges([sign * limit for limit in found.limits for sign in (-1, 1)])
     lines = [

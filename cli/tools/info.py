@@ -2,6 +2,7 @@
 
 import json
 import sys
+from typing import Any
 
 from ...errors import NanoBraggError
 from ...files.source import split_index
@@ -33,7 +34,7 @@ STATISTICS = (
 )
 
 
-def add_arguments(parser):
+def add_arguments(parser: Any) -> None:
     from ...files.registry import titles
 
     parser.description = DESCRIPTION.format(read=titles())
@@ -44,7 +45,7 @@ def add_arguments(parser):
     parser.add_argument("--json", action="store_true", help="print a JSON list with one object an image")
 
 
-def run(args):
+def run(args: Any) -> int:
     from ...experiment.from_flags import flags_geometry
     from ...files.image import read_image
     from .convert import wanted_shape
@@ -67,7 +68,7 @@ def run(args):
     return 0
 
 
-def describe(image, given):
+def describe(image: Any, given: Any) -> Any:
     """Everything about an image as plain values."""
     from ...inspect.describe import geometry_items, image_geometry, odd_geometry, statistics
 
@@ -93,7 +94,7 @@ def describe(image, given):
     return about
 
 
-def text_lines(about, with_header):
+def text_lines(about: Any, with_header: bool) -> list[str]:
     from ...files.registry import image_formats
 
     title = image_formats()[about["kind"]].title

@@ -1,6 +1,7 @@
 """``nanobragg-py matrix``: orientation matrices from and to files of other programs."""
 
 import sys
+from typing import Any
 
 from ...constants import CONVENTIONS
 from ...errors import NanoBraggError
@@ -28,7 +29,7 @@ examples:
 SQUARE = 0.01
 
 
-def add_arguments(parser):
+def add_arguments(parser: Any) -> None:
     from ...files.registry import orientation_formats
 
     parser.description = DESCRIPTION
@@ -53,7 +54,7 @@ def add_arguments(parser):
     parser.add_argument("--out", metavar="NAME", help="file to write (default: standard output)")
 
 
-def run(args):
+def run(args: Any) -> int:
     crystal = crystal_of(args)
     text = text_of(args, crystal)
     if args.out is None:
@@ -65,11 +66,11 @@ def run(args):
     return 0
 
 
-def complain(text):
+def complain(text: Any) -> None:
     print(f"nanobragg-py matrix: {text}", file=sys.stderr)
 
 
-def crystal_of(args):
+def crystal_of(args: Any) -> Any:
     """The OrientedCrystal that is asked for, in the frame of the flags if there are any."""
     if args.file and args.cell:
         raise NanoBraggError("--cell and a file both describe the crystal; give one of them")
@@ -106,14 +107,14 @@ def crystal_of(args):
     return crystal if geometry is None else crystal.moved(geometry)
 
 
-def metres(args, geometry):
+def metres(args: Any, geometry: Any) -> Any:
     """The wavelength of matrices, m."""
     if args.wavelength is not None:
         return args.wavelength * 1e-10
     return 1e-10 if geometry is None else geometry.wavelength
 
 
-def request_of(args, geometry):
+def request_of(args: Any, geometry: Any) -> Any:
     """What is asked of files; geometry: that of the flags, for reading, or of the crystal, for writing."""
     from ...files.registry import Request
 
@@ -127,7 +128,7 @@ def request_of(args, geometry):
     )
 
 
-def read_crystal(args, geometry):
+def read_crystal(args: Any, geometry: Any) -> Any:
     from ...files.registry import orientation_format_of
 
     try:
@@ -140,7 +141,7 @@ def read_crystal(args, geometry):
     return orientation_format_of(start).read(args.file, request_of(args, geometry))
 
 
-def cell_crystal(args, geometry):
+def cell_crystal(args: Any, geometry: Any) -> Any:
     """The crystal of --cell, turned from its standard orientation (a* along x, b* in the x-y plane)."""
     from math import radians
 
@@ -162,7 +163,7 @@ def cell_crystal(args, geometry):
     return OrientedCrystal(A=rotation @ b_matrix(*args.cell), geometry=frame)
 
 
-def flags_crystal(experiment, geometry):
+def flags_crystal(experiment: Any, geometry: Any) -> Any:
     """The crystal as the flags make it, with nanoBragg's own idea of a cell that is not orthogonal."""
     import numpy as np
 
@@ -172,7 +173,7 @@ def flags_crystal(experiment, geometry):
     return OrientedCrystal(A=np.array([crystal.a_star, crystal.b_star, crystal.c_star]).T, geometry=geometry)
 
 
-def text_of(args, crystal):
+def text_of(args: Any, crystal: Any) -> Any:
     from ...files.registry import orientation_formats
 
     return orientation_formats()[args.to].text(crystal, request_of(args, crystal.geometry))

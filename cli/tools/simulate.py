@@ -2,6 +2,7 @@
 
 import os
 import sys
+from typing import Any
 
 from ...errors import FieldError, NanoBraggError
 
@@ -27,7 +28,7 @@ examples:
 """
 
 
-def add_arguments(parser):
+def add_arguments(parser: Any) -> None:
     parser.description = DESCRIPTION
     parser.epilog = EPILOG
     parser.add_argument("experiment", nargs="?", metavar="EXPERIMENT", help="file of an experiment, TOML or JSON")
@@ -40,7 +41,7 @@ def add_arguments(parser):
     parser.add_argument("--out", required=True, metavar="NAME", help="file to write; its ending says the format")
 
 
-def run(args):
+def run(args: Any) -> int:
     from ...api import Experiment
     from ...files.registry import format_of_name
 
@@ -69,7 +70,7 @@ def run(args):
     return 0
 
 
-def settings(text, what):
+def settings(text: Any, what: Any) -> Any:
     """The {key: value} of ``key=value,...``."""
     values = {}
     for item in text.split(",") if text else []:
@@ -80,7 +81,7 @@ def settings(text, what):
     return values
 
 
-def value_of(text):
+def value_of(text: Any) -> Any:
     """A number, a truth value, or the text."""
     words = {"true": True, "false": False, "none": None}
     if text.lower() in words:
@@ -93,7 +94,7 @@ def value_of(text):
     return text
 
 
-def background_of(text):
+def background_of(text: Any) -> Any:
     """The Background of an argument of --background."""
     from ...render.amorphous import Background
 
@@ -104,7 +105,7 @@ def background_of(text):
         raise NanoBraggError(f"--background {text}: {error}") from None
 
 
-def response_of(text, experiment):
+def response_of(text: Any, experiment: Any) -> Any:
     """The Response of the argument of --response, with the experiment's pixels."""
     from ...render.response import Response
 
@@ -115,7 +116,7 @@ def response_of(text, experiment):
         raise NanoBraggError(f"--response {text}: {error}") from None
 
 
-def write(found, name, experiment, pixels):
+def write(found: Any, name: str, experiment: Any, pixels: Any) -> None:
     """The image in a format, with the experiment's beam and detector where there is room."""
     import numpy as np
 

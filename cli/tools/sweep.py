@@ -2,6 +2,7 @@
 
 import os
 import shlex
+from typing import Any
 
 from ...errors import NanoBraggError
 from .batch import Meter, positive, wanted_rank
@@ -22,7 +23,7 @@ example:
 READERS = {"cbf": ("DIALS", "XDS"), "smv": ("DIALS", "XDS"), "nexus": ("DIALS",)}
 
 
-def add_arguments(parser):
+def add_arguments(parser: Any) -> None:
     from ...batch.output import output_formats
 
     parser.description = DESCRIPTION
@@ -39,7 +40,7 @@ def add_arguments(parser):
     parser.add_argument("--rank", metavar="K/N", help="render part K, from 0, of N, as of nanobragg-py batch")
 
 
-def run(args):
+def run(args: Any) -> int:
     from ...batch.jobs import Job
     from ...batch.local import run as render
     from ...batch.output import Output
@@ -60,7 +61,7 @@ def run(args):
     return 0
 
 
-def check(args):
+def check(args: Any) -> None:
     if not args.flags:
         raise NanoBraggError("there is nothing to render; give nanoBragg's flags after --")
     if not 0.0 < args.osc <= 360.0 or args.start - args.start != 0.0:
@@ -73,7 +74,7 @@ def check(args):
         raise NanoBraggError("-phi and -osc follow from --start and --osc; take them out of nanoBragg's flags")
 
 
-def beside(args, job, output):
+def beside(args: Any, job: Any, output: Any) -> None:
     """The input files of the programs that process the images."""
     if not (args.xds or args.dials):
         return
@@ -98,7 +99,7 @@ def beside(args, job, output):
         write_file(os.path.join(output.folder, "dials.phil"), text.encode())
 
 
-def told(args, job, output):
+def told(args: Any, job: Any, output: Any) -> Any:
     """What was made, and what to type next."""
     from ...batch.store import ALL_IMAGES
 

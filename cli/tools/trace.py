@@ -3,6 +3,7 @@
 import json
 import os
 import sys
+from typing import Any
 
 from ...errors import NanoBraggError
 from ...experiment.load import load_args
@@ -28,7 +29,7 @@ PREFIXES = ("TRACE", "TRACE_PY", "TRACE_C")
 PHI_MODES = {"spec": "spec", "c-parity": "c"}
 
 
-def add_arguments(parser):
+def add_arguments(parser: Any) -> None:
     parser.description = DESCRIPTION
     parser.epilog = EPILOG
     parser.add_argument(
@@ -59,7 +60,7 @@ def add_arguments(parser):
     )
 
 
-def run(args):
+def run(args: Any) -> int:
     if not args.flags:
         raise NanoBraggError("there is nothing to trace; give nanoBragg's flags after --")
     for flag, name in (("--json", args.json), ("--phi-log", args.phi_log), ("--out", args.out)):
@@ -82,16 +83,16 @@ def run(args):
     return 0
 
 
-def warn(sentence):
+def warn(sentence: str) -> None:
     print(f"WARNING: {sentence}", file=sys.stderr)
 
 
-def as_bytes(text):
+def as_bytes(text: Any) -> Any:
     """With the file names' own bytes, and a line feed at the end."""
     return os.fsencode(text + "\n")
 
 
-def plain(value):
+def plain(value: Any) -> Any:
     """JSON has neither nan nor infinity; they become null."""
     if isinstance(value, dict):
         return {name: plain(part) for name, part in value.items()}

@@ -2,6 +2,7 @@
 
 import os
 import sys
+from typing import Any
 
 from ...errors import NanoBraggError
 
@@ -25,7 +26,7 @@ SMALLEST = 16
 PROTOCOLS = ("kitty", "iterm", "sixel")
 
 
-def add_arguments(parser):
+def add_arguments(parser: Any) -> None:
     parser.description = DESCRIPTION
     parser.epilog = EPILOG
     parser.add_argument("image", metavar="IMAGE", help="image (of x.h5#12 number 12), or bare floats")
@@ -50,7 +51,7 @@ def add_arguments(parser):
     parser.add_argument("--size", type=int, default=1000, metavar="N", help="pixels of its longer side (default: 1000)")
 
 
-def run(args):
+def run(args: Any) -> int:
     protocol = protocol_of(args)
     picture = picture_of(args)
     if args.out:
@@ -65,7 +66,7 @@ def run(args):
     return 0
 
 
-def protocol_of(args):
+def protocol_of(args: Any) -> Any:
     """How to show the picture; None when it is only written."""
     from ...inspect.terminal import detect
 
@@ -82,7 +83,7 @@ def protocol_of(args):
     return protocol
 
 
-def picture_of(args):
+def picture_of(args: Any) -> Any:
     from ...experiment.from_flags import flags_experiment, flags_geometry
     from ...files.geometry import experiment_geometry
     from ...files.grey import grey_scale_of

@@ -6,9 +6,9 @@ import sys
 # where it is not to be had. Nothing here needs that, and the import would take two milliseconds of a small run.
 _absent = "collections.abc" not in sys.modules
 if _absent:
-    sys.modules["collections.abc"] = None
+    sys.modules["collections.abc"] = None  # type: ignore[assignment]
 try:
-    from . import shared as shared
+    from . import shared as shared  # type: ignore[attr-defined]
 finally:
     if _absent:
         del sys.modules["collections.abc"]

@@ -4,6 +4,8 @@
 `verify` reads the files back. docs/batch.md says how job files are written.
 """
 
+from typing import Any
+
 #: public names and the modules they come from
 _PUBLIC = {
     "Job": "jobs",
@@ -23,7 +25,7 @@ _PUBLIC = {
 __all__ = [*_PUBLIC]
 
 
-def __getattr__(name):
+def __getattr__(name: str) -> Any:
     if name not in _PUBLIC:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module
@@ -31,5 +33,5 @@ def __getattr__(name):
     return getattr(import_module(f"{__name__}.{_PUBLIC[name]}"), name)
 
 
-def __dir__():
+def __dir__() -> list[str]:
     return sorted({*globals(), *_PUBLIC})

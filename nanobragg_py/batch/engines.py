@@ -81,7 +81,7 @@ def check_rank(rank: int, size: int) -> tuple[int, int]:
 
 
 def run_dask(
-    job: Job | str | os.PathLike,
+    job: Job | str | os.PathLike[str],
     output: Output,
     address: str,
     *,
@@ -117,7 +117,7 @@ def run_dask(
             return store.finish()
 
 
-def connected(distributed, address, units):
+def connected(distributed: Any, address: Any, units: Any) -> Any:
     """A client of the scheduler at an address, or of a cluster that ends with it."""
     try:
         if address == "local":

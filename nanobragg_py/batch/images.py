@@ -52,14 +52,14 @@ class Maker:
     image, known after `check`. Raises NanoBraggError for an experiment that cannot be.
     """
 
-    def __init__(self, job: Job | str | os.PathLike, threads: int = 1):
-        self.job = job if isinstance(job, Job) else read_job(job)
-        self.threads = threads
+    def __init__(self, job: Job | str | os.PathLike[str], threads: int = 1) -> None:
+        self.job: Any = job if isinstance(job, Job) else read_job(job)
+        self.threads: int = threads
         self._tables: dict[Any, StructureFactors] = {}
         self._experiments: dict[tuple, tuple[Experiment, Options]] = {}
         self.warnings: list[str] = []
         self._base = self._read_base()
-        self.seed = self._base_seed()
+        self.seed: Any = self._base_seed()
 
     def _read_base(self):
         job = self.job
@@ -257,7 +257,7 @@ class Maker:
 
 
 def iter_images(
-    job: Job | str | os.PathLike,
+    job: Job | str | os.PathLike[str],
     indices: Iterable[int] | None = None,
     *,
     threads: int = 1,
@@ -279,7 +279,7 @@ def _images(maker, indices, labels):
         yield (made.pixels, made.parameters) if labels else made.pixels
 
 
-def parsed(tokens):
+def parsed(tokens: Any) -> Any:
     """The Options that tokens alone set."""
     from ..flags.nanobragg import parse
 
@@ -288,19 +288,19 @@ def parsed(tokens):
     return options
 
 
-def keep(kept, key, value, most):
+def keep(kept: Any, key: Any, value: Any, most: int) -> None:
     """Put a value into a dict that holds the latest few."""
     while len(kept) >= most:
         kept.pop(next(iter(kept)), None)
     kept[key] = value
 
 
-def value_of(experiment, name):
+def value_of(experiment: Any, name: str) -> Any:
     """The value of a dotted field of an experiment."""
     part, _, field = name.partition(".")
     return getattr(getattr(experiment, part), field)
 
 
-def plain_value(value):
+def plain_value(value: Any) -> Any:
     """Arrays as lists, for the manifest."""
     return value.ravel().tolist() if isinstance(value, np.ndarray) else value

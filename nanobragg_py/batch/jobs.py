@@ -33,7 +33,7 @@ def field_names() -> list[str]:
     return [*names, "structure_factors.default_F"]
 
 
-def read_job(path: str | os.PathLike) -> Job:
+def read_job(path: str | os.PathLike[str]) -> Job:
     """The Job of a file: TOML or (.json) JSON as docs/batch.md has it, or a table (.csv, .jsonl) of command lines.
 
     Raises NanoBraggError that names the file and what is wrong in it.
@@ -53,10 +53,10 @@ class Job:
     `nanobragg_py.batch.Maker`.
     """
 
-    def __init__(self, values: dict[str, Any], folder: str | os.PathLike = "", name: str = "job"):
-        self.values = values
-        self.folder = os.path.abspath(os.fspath(folder))
-        self.name = name
+    def __init__(self, values: dict[str, Any], folder: str | os.PathLike[str] = "", name: str = "job") -> None:
+        self.values: dict[str, Any] = values
+        self.folder: Any = os.path.abspath(os.fspath(folder))
+        self.name: str = name
         if not isinstance(values, dict):
             raise NanoBraggError(f"{name}: a job is a table of {', '.join(KEYS)}, not {type(values).__name__}")
         try:
@@ -64,10 +64,10 @@ class Job:
         except FieldError as error:
             raise NanoBraggError(f"{name}: {error}") from None
 
-    def __reduce__(self):
+    def __reduce__(self) -> Any:
         return Job, (self.values, self.folder, self.name)
 
-    def __len__(self):
+    def __len__(self) -> int:
         return self._combinations * self.repeat * self.sweep_images
 
     # ---- reading ---------------------------------------------------------------------------------------------------

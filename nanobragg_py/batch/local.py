@@ -62,7 +62,7 @@ def divide(units: int, workers: int = 0, threads: int = 0) -> tuple[int, int]:
 
 
 def run(
-    job: Job | str | os.PathLike,
+    job: Job | str | os.PathLike[str],
     output: Output,
     *,
     workers: int = 0,
@@ -100,7 +100,7 @@ def run(
         return store.finish()
 
 
-def tell_of_space(maker, output, missing, complain):
+def tell_of_space(maker: Any, output: Any, missing: Any, complain: Any) -> None:
     """Say so where the images that are missing have no room on the disk unless they are compressed."""
     experiment, _, noise = maker.experiment(0)
     images = min(len(missing) * output.per_file, len(maker.job))
@@ -116,8 +116,8 @@ def tell_of_space(maker, output, missing, complain):
 class Crew:
     """Worker processes and what each is at."""
 
-    def __init__(self, job, output, threads, progress, complain):
-        self.opening = json.dumps(
+    def __init__(self, job: Any, output: Any, threads: int, progress: Any, complain: Any) -> None:
+        self.opening: Any = json.dumps(
             {
                 "values": job.values,
                 "folder": job.folder,
@@ -128,8 +128,8 @@ class Crew:
             default=str,
         )
         self.progress, self.complain = progress, complain
-        self.folder = output.folder
-        self.images = 0
+        self.folder: Any = output.folder
+        self.images: Any = 0
         self.attempts: dict[int, int] = {}
 
     def work(self, units: Iterable[int], workers: int) -> None:
@@ -231,7 +231,7 @@ class Crew:
 # ---- beforehand ----------------------------------------------------------------------------------------------------
 
 
-def estimate(job: Job | str | os.PathLike, output: Output) -> dict[str, Any]:
+def estimate(job: Job | str | os.PathLike[str], output: Output) -> dict[str, Any]:
     """What a run would be: a few images are rendered and written to a temporary folder, and measured.
 
     Where one image alone would take long, its time is reckoned from the number of its steps and its size is that of its

@@ -15,7 +15,7 @@ from typing import Any
 try:
     import fcntl
 except ImportError:  # not on every system
-    fcntl = None
+    fcntl = None  # type: ignore[assignment]
 
 
 @contextmanager

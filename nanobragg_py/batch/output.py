@@ -60,7 +60,7 @@ class Output:
     compression: str = "szip"
     stem: str | None = None
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         object.__setattr__(self, "folder", os.path.abspath(os.fspath(self.folder)))
         for name, allowed in (("format", output_formats()), ("compression", COMPRESSIONS)):
             if getattr(self, name) not in allowed:
@@ -196,7 +196,7 @@ def compression_options(compression: str) -> dict[str, Any]:
     return {}
 
 
-def write_hdf5(path, images, count, compression, angles=False):
+def write_hdf5(path: Any, images: Any, count: int, compression: Any, angles: bool = False) -> None:
     """Images as /images, (count, slow, fast), one chunk each, and their numbers as /index. No times are stored.
 
     angles: with the spindle's, degrees, as /phi, for images that have all else of their geometry in common.
@@ -231,7 +231,7 @@ def write_hdf5(path, images, count, compression, angles=False):
             file.create_dataset("phi", data=phi, track_times=False)
 
 
-def check_same(first, geometry, index):
+def check_same(first: Any, geometry: Any, index: int) -> None:
     """Raise NanoBraggError unless NXmx can hold two geometries together: the same but for the spindle's angle."""
     if geometry.curved:
         raise NanoBraggError("NXmx cannot tell of a curved detector; use --format hdf5")
@@ -250,7 +250,7 @@ def scene_of(experiment: Any, pixels: np.ndarray | None) -> Scene:
     return Scene(geometry=experiment_geometry(experiment.resolved), saturated=SATURATION if noisy else None)
 
 
-def write_single(format, path, made):
+def write_single(format: Any, path: Any, made: Any) -> None:
     """One image in a file of its own; floats are scaled to 55000 in SMV, and rounded where there are whole numbers."""
     if format == "smv":
         made.experiment.to_smv(path, made.pixels)
@@ -268,7 +268,7 @@ def write_virtual(path: str, names: list[str], counts: list[int], shape: tuple[i
         _show(h5py, file, "index", "index", names, counts, (), np.int64)
 
 
-def write_master(path, names, counts, shape, dtype, geometries):
+def write_master(path: Any, names: Any, counts: Any, shape: Any, dtype: Any, geometries: Any) -> None:
     """An NXmx file that shows the images of all the files beside it, with the Geometry of each; /index as there."""
     from ..files.nexus import DETECTOR, nexus_structure
 

@@ -16,7 +16,7 @@ from .notes import JOB, MANIFEST, Damaged, entry_of
 from .output import DATASET, digest
 
 
-def read_text(path):
+def read_text(path: Any) -> str:
     """The text of a file of ours; one that is no text is not what was written."""
     try:
         with open(path, encoding="utf-8", errors="replace") as file:
@@ -25,7 +25,7 @@ def read_text(path):
         raise cannot_read(path, error) from None
 
 
-def manifest(folder: str | os.PathLike) -> Iterator[dict[str, Any]]:
+def manifest(folder: str | os.PathLike[str]) -> Iterator[dict[str, Any]]:
     """The lines of a folder's manifest as dicts, in the order of the images.
 
     index: of the image. file, at: where it is. sha256: of its pixels in image order, little-endian. parameters,
@@ -46,7 +46,7 @@ def manifest(folder: str | os.PathLike) -> Iterator[dict[str, Any]]:
         raise cannot_read(path, error, "a run writes it when it is complete") from None
 
 
-def opened(path):
+def opened(path: Any) -> Any:
     """An HDF5 file for reading; NanoBraggError for one that is cut short or none."""
     from ..files.extras import need
 
@@ -61,7 +61,7 @@ def opened(path):
         raise NanoBraggError(f"{path} is damaged or cut short: {str(error).partition('(')[2].rstrip(')')}") from None
 
 
-def verify(folder: str | os.PathLike) -> int:
+def verify(folder: str | os.PathLike[str]) -> int:
     """Read every image of a finished run and compare its pixels with the manifest's SHA-256; returns how many.
 
     Raises NanoBraggError that names the first file that is missing, cut short or changed, or the first line of the
@@ -103,18 +103,18 @@ def _images_of(folder):
 class Images:
     """The images of a folder, read one after the other; the HDF5 file of the last one stays open."""
 
-    def __init__(self, folder):
-        self.folder = folder
+    def __init__(self, folder: Any) -> None:
+        self.folder: Any = folder
         self.name = self.file = None
 
-    def __enter__(self):
+    def __enter__(self) -> Any:
         return self
 
-    def __exit__(self, kind, error, traceback):
+    def __exit__(self, kind: Any, error: Any, traceback: Any) -> None:
         if self.file is not None:
             self.file.close()
 
-    def digest(self, entry):
+    def digest(self, entry: Any) -> Any:
         """The SHA-256 of an entry's pixels as they are now; None for pixels that are not kept as they were."""
         from ..files.image import read_image
 

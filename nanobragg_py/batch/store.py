@@ -72,9 +72,9 @@ class Store:
     holds another job's images, or files that are shorter than they were written.
     """
 
-    def __init__(self, maker: Maker, output: Output, complain: Callable[[str], Any] = lambda sentence: None):
+    def __init__(self, maker: Maker, output: Output, complain: Callable[[str], Any] = lambda sentence: None) -> None:
         self.maker, self.output, self.job = maker, output, maker.job
-        self.complain = complain
+        self.complain: Callable[[str], Any] = complain
         text = json.dumps(identity(maker, output), indent=1, default=str) + "\n"
         try:
             os.makedirs(output.folder, exist_ok=True)
@@ -91,7 +91,7 @@ class Store:
                 raise NanoBraggError(f"{output.folder} has files of something else; give an empty folder with --out")
             write_file(self.path(JOB), text.encode())
 
-    def path(self, name):
+    def path(self, name: str) -> Any:
         """A file of the folder."""
         return os.path.join(self.output.folder, name)
 
@@ -267,27 +267,27 @@ class Store:
 class Missing:
     """Units that are not there, without a list: of `units`, those not among `done`, or those `gone`."""
 
-    def __init__(self, units, done, gone=()):
+    def __init__(self, units: Any, done: Any, gone: Any = ()) -> None:
         self.units, self.done, self.gone = units, done, gone
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[Any]:
         return iter(sorted(self.gone)) if self.gone else (unit for unit in range(self.units) if unit not in self.done)
 
     def of_rank(self, rank: int, ranks: int) -> Iterator[int]:
         """Those that fall to a rank."""
         return (unit for unit in self if unit % ranks == rank)
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.gone) if self.gone else self.units - len(self.done)
 
 
 class Writer:
     """A worker's hand: renders units, gives them their names, and notes them in its journal."""
 
-    def __init__(self, maker: Maker, output: Output):
+    def __init__(self, maker: Maker, output: Output) -> None:
         self.maker, self.output = maker, output
         host = socket.gethostname()
-        self.folder = os.path.join(output.folder, WORK, f"{host}-{os.getpid()}-{uuid.uuid4().hex[:8]}")
+        self.folder: Any = os.path.join(output.folder, WORK, f"{host}-{os.getpid()}-{uuid.uuid4().hex[:8]}")
         try:
             if not os.path.exists(os.path.join(output.folder, JOB)):
                 raise NanoBraggError(f"{output.folder} is not to be seen from {host}; give a folder that all share")

@@ -26,13 +26,13 @@ class Span(Sequence):
     first, other: where it begins, and its end or its step or ratio. kind: "step", "ratio", "ends" or "log ends".
     """
 
-    def __init__(self, kind, first, other, count):
+    def __init__(self, kind: Any, first: Any, other: Any, count: int) -> None:
         self.kind, self.first, self.other, self.count = kind, first, other, count
 
-    def __len__(self):
+    def __len__(self) -> int:
         return self.count
 
-    def __getitem__(self, place):
+    def __getitem__(self, place: Any) -> Any:
         if isinstance(place, slice):
             return [self[i] for i in range(*place.indices(self.count))]
         if not -self.count <= place < self.count:
@@ -50,7 +50,7 @@ class Span(Sequence):
             return first + (other - first) * place / last
         return first * (other / first) ** (place / last)
 
-    def told(self):
+    def told(self) -> list[Any]:
         """What tells it from other ranges."""
         return ["range", self.kind, self.first, self.other, self.count]
 

@@ -9,6 +9,7 @@ import os
 import sys
 import traceback
 from time import perf_counter
+from typing import Any
 
 from ..errors import DEBUG, NanoBraggError, sentence_of
 from .images import Maker
@@ -17,7 +18,7 @@ from .output import Output
 from .store import Writer
 
 
-def main():
+def main() -> int:
     # answers go to what was standard output; whatever prints meanwhile prints on standard error
     answers = os.dup(1)
     os.dup2(2, 1)
@@ -56,17 +57,17 @@ class Meter:
 
     SECONDS = 0.1
 
-    def __init__(self, answer):
-        self.answer = answer
-        self.images = 0
-        self.told = perf_counter()
+    def __init__(self, answer: Any) -> None:
+        self.answer: Any = answer
+        self.images: Any = 0
+        self.told: Any = perf_counter()
 
-    def __call__(self):
+    def __call__(self) -> None:
         self.images += 1
         if perf_counter() - self.told > self.SECONDS:
             self.tell()
 
-    def tell(self):
+    def tell(self) -> None:
         """Say how many images there were since the last time."""
         if self.images:
             self.answer(f"images {self.images}")

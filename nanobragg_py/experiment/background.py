@@ -19,6 +19,10 @@ from .resolve.setup import resolve_fluence, resolve_grid, resolve_phi
 from .resolve.sources import file_sources, grid_sources
 from .resolved import ResolvedBeam
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
 #: a curve that leaves the range of its rows by more than this part of the range is no curve any more
 OVERSHOOT = 1.0
 
@@ -81,7 +85,7 @@ FINITE_HERE = (
 )
 
 
-def resolve_background(options, image=None, now=None):
+def resolve_background(options: "Any", image: "Any" = None, now: "Any" = None) -> "BackgroundSetup":
     """Beam, detector and sample as far as the options alone decide: a `BackgroundSetup`.
 
     options: of nanobragg_py/flags/nonbragg.py. image: the SMVImage of -img, or None. now: seconds since 1970, which
@@ -139,7 +143,7 @@ def resolve_background(options, image=None, now=None):
     )
 
 
-def image_size(options, image):
+def image_size(options: "Any", image: "Any") -> "Any":
     """`detector_size` with an -img file, which has no more pixels than it has (N7)."""
     fast, slow = options.fpixels, options.spixels
     if (fast, slow) == (image.width, image.height):
@@ -158,7 +162,7 @@ def image_size(options, image):
     return size
 
 
-def count_molecules(options, sample):
+def count_molecules(options: "Any", sample: "Any") -> "tuple[Any, Any]":
     """Density, g/m^3, and number of molecules, one of which follows from the other."""
     x, y, z = sample
     volume = x * y * z
@@ -176,7 +180,7 @@ def count_molecules(options, sample):
     return density, molecules
 
 
-def orient(options):
+def orient(options: "Any") -> "Any":
     """The `Frame` of the vectors that the flags give."""
     beam, fast, slow = options.beam_vector, options.fdet_vector, options.sdet_vector
     polar = options.polar_vector
@@ -191,7 +195,7 @@ def orient(options):
     return frame
 
 
-def place(options, frame, size):
+def place(options: "Any", frame: "Any", size: "Any") -> "Any":
     """The `ResolvedDetector`: all points are counted along fast and slow."""
     pixel = options.pixel_size
     Xclose = options.Xclose if isnan(options.ORGX) else options.ORGX * pixel
@@ -207,7 +211,7 @@ def place(options, frame, size):
     return detector
 
 
-def with_sources(setup, rows=None, distance=10.0):
+def with_sources(setup: "Any", rows: "Any" = None, distance: float = 10.0) -> "Any":
     """The setup's beam with its sources. rows: of a -sourcefile, or None; distance: of those that are made up, m."""
     if rows is None:
         beam = grid_sources(setup.grid, setup.beam, distance, 1.0)
@@ -220,7 +224,7 @@ def with_sources(setup, rows=None, distance=10.0):
     return beam
 
 
-def complete(setup, beam, curve, map=False):
+def complete(setup: "Any", beam: "Any", curve: "Any", map: bool = False) -> "ResolvedBackground":
     """The `ResolvedBackground` of a setup, its beam with sources, and a curve."""
     steps = len(beam.sources) * setup.oversample**2
     if not isfinite(beam.fluence * setup.molecules):
@@ -238,7 +242,7 @@ def complete(setup, beam, curve, map=False):
     )
 
 
-def make_curve(x, F, name, factor=1.0, ordered=True):
+def make_curve(x: "Any", F: "Any", name: str, factor: float = 1.0, ordered: bool = True) -> "Any":
     """The `Curve` through rows (x, F), two sequences of floats.
 
     factor: makes 1/m of the abscissae. ordered: by abscissa, and of equal ones the last row (N2, N3); otherwise as they
@@ -266,7 +270,7 @@ def _doubles(numbers):
     return array("d", numbers)
 
 
-def curve_remark(curve, name):
+def curve_remark(curve: "Any", name: str) -> "str | None":
     """A sentence about a curve that swings far beyond its rows between them, or None."""
     if not curve.ascending or not curve.overshoot > OVERSHOOT:
         return None

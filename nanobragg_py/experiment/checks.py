@@ -6,6 +6,7 @@ it raises FieldError with one sentence that names the field.
 
 from math import isfinite
 from numbers import Integral, Real
+from typing import Any
 
 from ..errors import FieldError
 
@@ -25,12 +26,12 @@ def _number(name, value):
     return number
 
 
-def finite(name, value):
+def finite(name: str, value: Any) -> Any:
     """Any finite number."""
     return _number(name, value)
 
 
-def positive(name, value):
+def positive(name: str, value: Any) -> Any:
     """A finite number above 0."""
     number = _number(name, value)
     if not number > 0.0:
@@ -38,7 +39,7 @@ def positive(name, value):
     return number
 
 
-def nonnegative(name, value):
+def nonnegative(name: str, value: Any) -> Any:
     """A finite number of 0 or more."""
     number = _number(name, value)
     if number < 0.0:
@@ -56,7 +57,7 @@ def _integer(name, value):
     return number
 
 
-def count(name, value):
+def count(name: str, value: Any) -> Any:
     """A whole number of 1 or more."""
     number = _integer(name, value)
     if number < 1:
@@ -64,19 +65,19 @@ def count(name, value):
     return number
 
 
-def seed(name, value):
+def seed(name: str, value: Any) -> Any:
     """A whole number that the reference's generator takes as a seed."""
     return _integer(name, value)
 
 
-def flag(name, value):
+def flag(name: str, value: Any) -> bool:
     """True or False."""
     if value not in (True, False):
         raise FieldError(f"{name} is {value!r}; it must be true or false")
     return bool(value)
 
 
-def choice(*allowed):
+def choice(*allowed: Any) -> Any:
     """The check for one of a few words."""
 
     def check(name, value):
@@ -97,7 +98,7 @@ def _sequence(name, value, length):
     return values
 
 
-def numbers(length, each=finite):
+def numbers(length: Any, each: Any = finite) -> Any:
     """The check for `length` values that each pass a check of their own."""
 
     def check(name, value):
@@ -106,7 +107,7 @@ def numbers(length, each=finite):
     return check
 
 
-def vector(name, value):
+def vector(name: str, value: Any) -> Any:
     """Three finite numbers that are not all 0."""
     values = numbers(3)(name, value)
     if not any(values):
@@ -114,7 +115,7 @@ def vector(name, value):
     return values
 
 
-def matrix(name, value):
+def matrix(name: str, value: Any) -> Any:
     """3 x 3 finite numbers, as a tuple of rows."""
     try:
         rows = [tuple(row) for row in value]
@@ -125,7 +126,7 @@ def matrix(name, value):
     return tuple(numbers(3)(name, row) for row in rows)
 
 
-def region(name, value):
+def region(name: str, value: Any) -> Any:
     """Four whole numbers: inclusive bounds along fast and slow, none of them below 0."""
     bounds = tuple(_integer(name, number) for number in _sequence(name, value, 4))
     if min(bounds) < 0:
@@ -133,7 +134,7 @@ def region(name, value):
     return bounds
 
 
-def source_rows(name, value):
+def source_rows(name: str, value: Any) -> Any:
     """One or more rows of five numbers, None (or nan) where a default stands in."""
     rows = []
     try:
@@ -148,7 +149,7 @@ def source_rows(name, value):
     return tuple(rows)
 
 
-def mask_pixels(name, value):
+def mask_pixels(name: str, value: Any) -> Any:
     """An array of shape (slow, fast) that is 0 where pixels are left out: read-only uint16."""
     import numpy as np
 

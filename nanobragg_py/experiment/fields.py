@@ -35,9 +35,9 @@ ENERGY = {"eV": 1.0, "keV": 1e3}
 class Unset:
     """How an option says "not given": test tells whether a value means that, value is what to write for it."""
 
-    def __init__(self, value: Any, test: Callable[[Any], bool]):
-        self.value = value
-        self.test = test
+    def __init__(self, value: Any, test: Callable[[Any], bool]) -> None:
+        self.value: Any = value
+        self.test: Callable[[Any], bool] = test
 
 
 NEGATIVE = Unset(-1, lambda x: x < 0)
@@ -50,9 +50,9 @@ AUTOMATIC = Unset(2, lambda x: x == 2)
 class Way:
     """Between a field's value and its option's: two functions. With several options, those are of each of them."""
 
-    def __init__(self, to_option: Callable[[Any], Any], to_field: Callable[[Any], Any]):
-        self.to_option = to_option
-        self.to_field = to_field
+    def __init__(self, to_option: Callable[[Any], Any], to_field: Callable[[Any], Any]) -> None:
+        self.to_option: Callable[[Any], Any] = to_option
+        self.to_field: Callable[[Any], Any] = to_field
 
 
 AS_IT_IS = Way(lambda x: x, lambda x: x)
@@ -139,7 +139,7 @@ FIELDS: list[Field] = [
 ]
 
 
-def field(options: str, check, unit: str, meaning: str, **more: Any) -> Any:
+def field(options: str, check: Any, unit: str, meaning: str, **more: Any) -> Any:
     """A row, for the body of a part's class: the options' names, separated by blanks, and so on as in `Field`."""
     row = Field(tuple(options.split()), check, unit, meaning, **more)
     if row.way is not None and row.unset is None and not row.custom:

@@ -1,6 +1,7 @@
 """What a tool takes from nanoBragg's flags after ``--``."""
 
 import os
+from typing import Any
 
 from ..files.geometry import experiment_geometry
 from ..flags.options import Options
@@ -10,11 +11,11 @@ from .load import load, read_headers
 ANY_CELL = (100.0, 100.0, 100.0)
 
 
-def ignore(message):
+def ignore(message: str) -> None:
     """The listener of those who do not listen."""
 
 
-def flags_experiment(flags, crystal=True, factors=True, complain=ignore):
+def flags_experiment(flags: Any, crystal: bool = True, factors: bool = True, complain: Any = ignore) -> tuple[Any, Any]:
     """The Experiment, and its structure factors as the kernels have them, of a nanoBragg command line.
 
     crystal: False where only beam, detector and rotation are wanted: a command line without -cell and -mat will do.
@@ -40,7 +41,7 @@ def flags_experiment(flags, crystal=True, factors=True, complain=ignore):
     return loaded.experiment, loaded.table
 
 
-def flags_geometry(flags, complain=ignore):
+def flags_geometry(flags: Any, complain: Any = ignore) -> tuple[Any, Any]:
     """The Geometry that nanoBragg's flags describe, and the Experiment it is of."""
     experiment, _ = flags_experiment(flags, crystal=False, factors=False, complain=complain)
     return experiment_geometry(experiment), experiment

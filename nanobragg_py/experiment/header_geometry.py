@@ -1,6 +1,7 @@
 """What the header of an SMV image tells of beam, spindle and detector."""
 
 from math import radians
+from typing import Any
 
 import numpy as np
 
@@ -20,7 +21,7 @@ PIXEL_TOLERANCE = 0.05
 DISTANCE_TOLERANCE = 2e-5
 
 
-def header_geometry(image):
+def header_geometry(image: Any) -> Any:
     """The Geometry that the header of an SMVImage tells, or NanoBraggError when it does not tell enough.
 
     Headers of nanoBragg list what their convention made of the beam centre, so the convention can be found again. What

@@ -13,6 +13,10 @@ from ..records import REQUIRED, Record
 from .resolve import resolve_experiment, resolve_setup
 from .resolved import StructureFactors
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
 #: options that name images whose headers are read before anything else, and other files that are read
 HEADERS = ("mask_file", "img_file")
 INPUTS = ("matrix_file", "hkl_file", "stol_file", "source_file", "dump_file")
@@ -34,11 +38,20 @@ class Loaded(Record):
     }
 
 
-def ignore(message):
+def ignore(message: str) -> None:
     """The listener of those who do not listen."""
 
 
-def load(options, opening=(), mask=None, say=ignore, complain=ignore, prepare=ignore, write_dump=True, folder=None):
+def load(
+    options: "Any",
+    opening: "Any" = (),
+    mask: "Any" = None,
+    say: "Any" = ignore,
+    complain: "Any" = ignore,
+    prepare: "Any" = ignore,
+    write_dump: bool = True,
+    folder: "Any" = None,
+) -> "Loaded":
     """Read the files that the options name and resolve the experiment: a `Loaded`.
 
     options: an Options; those of `read_options`. opening, mask: what `read_headers` gave. say: called with lists of the
@@ -77,21 +90,23 @@ def load(options, opening=(), mask=None, say=ignore, complain=ignore, prepare=ig
     )
 
 
-def kernel_table(factors, in_place):
+def kernel_table(factors: "Any", in_place: bool) -> "Any":
     """`io.hkl.kernel_table`, which many runs have no use for."""
     from ..files.hkl import kernel_table
 
     return kernel_table(factors, in_place)
 
 
-def program_lines():
+def program_lines() -> "list[str]":
     """The first line: who is speaking. It is ours; the reference's has its authors."""
     from .. import __version__
 
     return [f"nanobragg_py {__version__}: diffraction images of nanocrystals, after nanoBragg"]
 
 
-def read_headers(mask_file, img_file, options, complain=ignore, folder=None):
+def read_headers(
+    mask_file: "Any", img_file: "Any", options: "Any", complain: "Any" = ignore, folder: "Any" = None
+) -> "tuple[Any, Any]":
     """Put the headers of -mask and -img, in this order, into the options, before any flag.
 
     Returns the mask's pixels (uint16 buffer, or None) and the lines to print. A file that is missing or no SMV image
@@ -116,7 +131,9 @@ def read_headers(mask_file, img_file, options, complain=ignore, folder=None):
     return mask, lines
 
 
-def load_args(argv, folder=None, write_dump=False, say=ignore, complain=ignore):
+def load_args(
+    argv: "Any", folder: "Any" = None, write_dump: bool = False, say: "Any" = ignore, complain: "Any" = ignore
+) -> "Any":
     """`load` for a command line (the tokens without the program's name), quietly and without leaving a dump file."""
     from ..flags.nanobragg import parse, prescan
 
@@ -126,7 +143,7 @@ def load_args(argv, folder=None, write_dump=False, say=ignore, complain=ignore):
     return load(options, opening, mask, say=say, complain=complain, write_dump=write_dump, folder=folder)
 
 
-def read_matrix(options, complain=None):
+def read_matrix(options: "Any", complain: "Any" = None) -> "Any":
     """The nine numbers of the -mat file; None without one, or when it cannot be read and -cell can stand in."""
     if options.matrix_file is None:
         return None
@@ -141,7 +158,7 @@ def read_matrix(options, complain=None):
     return matrix
 
 
-def read_sources(options):
+def read_sources(options: "Any") -> "Any":
     """The rows of the -sourcefile, or None."""
     if options.source_file is None:
         return None
@@ -150,7 +167,7 @@ def read_sources(options):
     return read_sources(options.source_file)
 
 
-def check_stol(options):
+def check_stol(options: "Any") -> None:
     """The amorphous structure factors are read and then not used; a file without any is an error all the same."""
     if options.stol_file is not None:
         from ..files.table import read_table
@@ -158,7 +175,9 @@ def check_stol(options):
         read_table(options.stol_file, 2)
 
 
-def read_structure_factors(options, dump_available, say, complain, write_dump):
+def read_structure_factors(
+    options: "Any", dump_available: bool, say: "Any", complain: "Any", write_dump: bool
+) -> "Any":
     """From text (leaving a dump file behind), from a dump file, or none at all."""
     if options.hkl_file is None:
         if not dump_available:

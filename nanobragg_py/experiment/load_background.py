@@ -4,6 +4,10 @@ from ..files import report, report_nonbragg
 from ..records import REQUIRED, Record
 from .background import complete, curve_remark, make_curve, resolve_background, with_sources
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
 
 class LoadedBackground(Record):
     """What a command line came to.
@@ -14,11 +18,11 @@ class LoadedBackground(Record):
     _fields = {"options": REQUIRED, "setup": REQUIRED, "background": REQUIRED, "image": None}
 
 
-def ignore(message):
+def ignore(message: str) -> None:
     """The listener of those who do not listen."""
 
 
-def read_image(name, options, complain=ignore):
+def read_image(name: str, options: "Any", complain: "Any" = ignore) -> "tuple[Any, Any]":
     """Put the header of the -img file into the options, before any flag: its SMVImage and the lines to print.
 
     A file that is missing or no SMV image is complained about and left out.
@@ -37,7 +41,9 @@ def read_image(name, options, complain=ignore):
     return image, [report.reading_line(name)]
 
 
-def load(options, image=None, opening=(), say=ignore, complain=ignore):
+def load(
+    options: "Any", image: "Any" = None, opening: "Any" = (), say: "Any" = ignore, complain: "Any" = ignore
+) -> "LoadedBackground":
     """Read the files that the options name and resolve the background: a `LoadedBackground`.
 
     image, opening: what `read_image` gave. say: called with lists of the reference's lines, in its order. complain:
@@ -63,7 +69,7 @@ def load(options, image=None, opening=(), say=ignore, complain=ignore):
     return LoadedBackground(options=options, setup=setup, background=background, image=image)
 
 
-def read_curve(name, factor=1e10, ordered=True):
+def read_curve(name: str, factor: float = 1e10, ordered: bool = True) -> "Any":
     """The `Curve` of a file. factor: makes 1/m of its abscissae. ordered: see `make_curve`; and leave out prose."""
     from ..files.table import read_columns
 
@@ -71,7 +77,7 @@ def read_curve(name, factor=1e10, ordered=True):
     return make_curve(*table.tolist(), name, factor, ordered)
 
 
-def read_sources(name):
+def read_sources(name: str) -> "list[Any] | None":
     """The rows of a -sourcefile, or None."""
     if name is None:
         return None

@@ -16,14 +16,14 @@ from .structure_factors import from_arrays
 SOLVENT_DENSITY, SOLVENT_B = 0.35, 46.0
 
 
-def cell_of_model(path: str | os.PathLike) -> tuple[float, ...]:
+def cell_of_model(path: str | os.PathLike[str]) -> tuple[float, ...]:
     """The cell of a model: lengths in Angstrom and angles in degrees."""
     cell = _structure(os.fspath(path)).cell
     return cell.a, cell.b, cell.c, cell.alpha, cell.beta, cell.gamma
 
 
 def from_model(
-    path: str | os.PathLike,
+    path: str | os.PathLike[str],
     d_min: float,
     default_F: float = 0.0,
     *,

@@ -10,6 +10,10 @@ from ..files.report_noisify import guessing_line, header_lines, importing_line, 
 from ..kernels.memory.buffers import Buffer
 from ..records import REQUIRED, Record
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
 #: where no count can be had at all, more pixels a side than this are a slip of the flags
 _MOST = 2**31 - 1
 
@@ -35,17 +39,17 @@ class Frame(Record):
     }
 
     @property
-    def fast(self):
+    def fast(self) -> "Any":
         """Pixels along the fast axis."""
         return self.image.shape[1]
 
     @property
-    def slow(self):
+    def slow(self) -> "Any":
         """Pixels along the slow axis."""
         return self.image.shape[0]
 
 
-def load(options, say, complain):
+def load(options: "Any", say: "Any", complain: "Any") -> "Any":
     """Read what the options name: a `Frame`.
 
     say: called with lists of the lines that the reference prints meanwhile. complain: called with a sentence about what
@@ -112,7 +116,7 @@ def _load(options, file, say, complain):
     )
 
 
-def guessed_sides(count):
+def guessed_sides(count: int) -> "tuple[Any, Any]":
     """(fast, slow) of an image of `count` pixels: fast the largest divisor that is not above the square root."""
     if count == 0:
         return 0, 0

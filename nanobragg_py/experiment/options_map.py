@@ -6,6 +6,7 @@ Here is what depends on more than one field: the cell, the misset angles, and wh
 from __future__ import annotations
 
 import functools
+from typing import Any
 
 from ..errors import FieldError
 from ..flags.options import DEFAULTS, Options
@@ -14,7 +15,7 @@ from .parts import Beam, Crystal, Detector, Sampling
 
 
 @functools.cache
-def mapped_rows(cls):
+def mapped_rows(cls: Any) -> tuple[Any, Any]:
     """The rows of a part's class that say themselves how they become options, and those that count under CUSTOM."""
     rows = rows_of(cls)
     return (
@@ -23,7 +24,7 @@ def mapped_rows(cls):
     )
 
 
-def to_options(beam, detector, crystal, sampling, default_F=0.0):
+def to_options(beam: Any, detector: Any, crystal: Any, sampling: Any, default_F: float = 0.0) -> Any:
     """The Options that state the same as the parts; raises FieldError for vectors without CUSTOM.
 
     What the command line reads from files (matrix, structure factors, sources, mask) is not in them.
@@ -59,7 +60,9 @@ def to_options(beam, detector, crystal, sampling, default_F=0.0):
     return options
 
 
-def from_options(options, matrix=None, sources=None, mask=None, roi=None, missets=None):
+def from_options(
+    options: Any, matrix: Any = None, sources: Any = None, mask: Any = None, roi: Any = None, missets: Any = None
+) -> Any:
     """The parts that an Options states: (Beam, Detector, Crystal, Sampling).
 
     matrix: nine floats as of an orientation matrix file, or None. sources: the rows of a source file, or None. mask:

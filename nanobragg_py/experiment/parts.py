@@ -65,7 +65,7 @@ Vector = tuple[float, float, float]
 class Part:
     """Base of the parts: checks fields on construction, compares by value."""
 
-    def __init_subclass__(cls):
+    def __init_subclass__(cls) -> None:
         """Name the rows of the class's body, list them in its docstring, and put them into the table."""
         own = [(name, value) for name, value in vars(cls).items() if isinstance(value, dataclasses.Field)]
         lines = []
@@ -77,7 +77,7 @@ class Part:
             lines += textwrap.wrap(text, 112, initial_indent="    ", subsequent_indent="        ")
         cls.__doc__ = "\n".join([cls.__doc__.rstrip(), "", "    Fields:", *lines, "    "])
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for row in rows_of(type(self)):
             value = getattr(self, row.name)
             if value is None and row.default is None:
@@ -93,16 +93,16 @@ class Part:
         check_names(self, changes)
         return dataclasses.replace(self, **changes)
 
-    def __eq__(self, other):
+    def __eq__(self, other: object) -> bool:
         if type(self) is not type(other):
             return NotImplemented
         return all(equal(getattr(self, f.name), getattr(other, f.name)) for f in dataclasses.fields(self))
 
-    def __hash__(self):
+    def __hash__(self) -> int:
         return hash(tuple(v for f in dataclasses.fields(self) if not hasattr(v := getattr(self, f.name), "shape")))
 
 
-def check_names(part, changes):
+def check_names(part: Any, changes: Any) -> None:
     """Raise FieldError for a change that names no field."""
     names = [field.name for field in dataclasses.fields(part)]
     for name in changes:
@@ -111,7 +111,7 @@ def check_names(part, changes):
             raise FieldError(f"{what} has no field {name!r}; its fields are {', '.join(names)}")
 
 
-def equal(one, other):
+def equal(one: Any, other: Any) -> Any:
     """Equality that takes arrays as well."""
     if hasattr(one, "shape") or hasattr(other, "shape"):
         return (
@@ -218,7 +218,7 @@ class Detector(Part):
         "mask_file", mask_pixels, "", "None, or uint16 of shape (slow, fast), 0 = leave the pixel out", way=None
     )
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         super().__post_init__()
         if self.mask is not None:
             # the size of a mask image is the detector's, as on the command line
@@ -297,7 +297,7 @@ class Crystal(Part):
     )
     mosaic_seed: int = field("mosaic_seed", seed, "", "of the domains' rotations", way=NEGATED)
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         super().__post_init__()
         if self.lengths is None and self.matrix is None:
             raise FieldError("crystal.lengths is missing; give a unit cell or crystal.matrix")

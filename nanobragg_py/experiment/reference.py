@@ -15,7 +15,7 @@ as `"0.1 mm"` (m, mm, um, nm, A), an angle as `"0.3 deg"` (rad, mrad, deg), and 
 """
 
 
-def page():
+def page() -> str:
     """The text of the page."""
     parts = [HEAD]
     for part in dict.fromkeys(row.part for row in FIELDS if row.part != "structure_factors"):

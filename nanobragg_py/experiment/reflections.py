@@ -40,7 +40,7 @@ def warn(sentence: str) -> None:
 
 
 def read(
-    path: str | os.PathLike,
+    path: str | os.PathLike[str],
     default_F: float = 0.0,
     *,
     F000: float | None = None,
@@ -74,7 +74,7 @@ def read(
 
 
 def radial(
-    path: str | os.PathLike,
+    path: str | os.PathLike[str],
     width: float,
     cell: tuple[float, ...] | None = None,
     *,

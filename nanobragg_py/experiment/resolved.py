@@ -200,7 +200,7 @@ class StructureFactors(Record):
         if not isinstance(self.default_F, (int, float)) or not isfinite(self.default_F):
             raise FieldError(f"structure_factors.default_F is {self.default_F!r}; it must be a finite number")
 
-    def __eq__(self, other):
+    def __eq__(self, other: object) -> bool:
         if type(self) is not type(other):
             return NotImplemented
         # not the count, which says how the table came about and does not enter the image
@@ -208,10 +208,10 @@ class StructureFactors(Record):
             return False
         return self.values is other.values or memoryview(self.values) == memoryview(other.values)
 
-    def __hash__(self):
+    def __hash__(self) -> int:
         return hash((self.bounds, self.default_F))
 
-    def __reduce__(self):
+    def __reduce__(self) -> "Any":
         import numpy as np
 
         # an array, which pickle's protocol 5 can pass without a copy
@@ -280,7 +280,7 @@ class ResolvedExperiment(Record):
     }
 
     @property
-    def water_background(self):
+    def water_background(self) -> "Any":
         """Intensity of the amorphous background before the pixel's corrections (the reference's I_bg)."""
         water = self.sampling.water
         return 2.57 * 2.57 * R_E_SQR * self.beam.fluence * water * water * water * 1e6 * AVOGADRO / 18.0

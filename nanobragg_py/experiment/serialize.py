@@ -54,7 +54,7 @@ def field_value(part: str, field: str, value: Any) -> Any:
 # ---- dicts ---------------------------------------------------------------------------------------------------------
 
 
-def to_dict(experiment, tables="embed", beside=None) -> dict[str, Any]:
+def to_dict(experiment: Any, tables: str = "embed", beside: Any = None) -> dict[str, Any]:
     """An `Experiment` as plain values; see its `to_dict`. beside: with tables "files", called with a table's name and
     array, writes it and returns the file's name."""
     if tables not in TABLES or (tables == "files" and beside is None):
@@ -116,7 +116,7 @@ def _located(name, folder):
     return name if folder is None else os.path.join(os.fspath(folder), name)
 
 
-def from_dict(cls, values: dict[str, Any], folder=None):
+def from_dict(cls: Any, values: dict[str, Any], folder: Any = None) -> Any:
     """An Experiment of class `cls`; see `Experiment.from_dict`."""
     if not isinstance(values, dict):
         raise FieldError(f"an experiment is a table of {', '.join((*PARTS, 'structure_factors'))}, not {values!r}")
@@ -150,7 +150,7 @@ def _mask_from_plain(value, folder):
     return _array_from_plain("detector.mask", value, folder)
 
 
-def factors_from_dict(values: dict[str, Any], folder=None) -> StructureFactors:
+def factors_from_dict(values: dict[str, Any], folder: Any = None) -> StructureFactors:
     """The table [structure_factors]: what `to_dict` made; or file, a name, with the arguments of
     `reflections.read`; or model, a name, with those of `models.from_model`."""
     from . import structure_factors
@@ -184,7 +184,7 @@ def factors_from_dict(values: dict[str, Any], folder=None) -> StructureFactors:
 # ---- files ---------------------------------------------------------------------------------------------------------
 
 
-def write(experiment, path, tables="files"):
+def write(experiment: Any, path: Any, tables: str = "files") -> None:
     """Write an `Experiment` as TOML or JSON; see its `write`."""
     from ..files.atomic import write_file
 
@@ -207,7 +207,7 @@ def write(experiment, path, tables="files"):
     write_file(path, text.encode())
 
 
-def read(cls, path):
+def read(cls: Any, path: Any) -> Any:
     """The Experiment in a TOML or JSON file; see `Experiment.read`."""
     path = os.fspath(path)
     values = read_table(path)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from math import copysign, inf, nextafter, pi
 from sys import byteorder
+from typing import Any
 
 from ..errors import FieldError
 from ..flags.names import rule_of
@@ -27,7 +28,7 @@ _SPECIAL = {
 _NAMED = {"MOSFLM": "-mosflm", "XDS": "-xds", "ADXV": "-adxv", "DENZO": "-denzo", "DIALS": "-dials"}
 
 
-def inverse(forward, value, guess):
+def inverse(forward: Any, value: Any, guess: Any) -> Any:
     """The float whose `forward` is `value`, or comes next to it, looked for about `guess`; short if that will do."""
     short = float(f"{guess:.14g}")
     if forward(short) == value:
@@ -45,19 +46,19 @@ def inverse(forward, value, guess):
     return best
 
 
-def file_matrix(matrix, wavelength):
+def file_matrix(matrix: Any, wavelength: Any) -> Any:
     """The nine numbers of an orientation matrix file, row-major, for columns in 1/Angstrom and a wavelength in m."""
     factor = 1e-10 / wavelength
     return tuple(inverse(lambda x: x * factor, value, value / factor) for row in matrix for value in row)
 
 
-def text(value):
+def text(value: Any) -> str:
     """A number as a token: whole numbers without a point, others (and -0.0) with all their digits."""
     whole = abs(value) < 1e15 and value == int(value)
     return str(int(value)) if whole and (value or copysign(1.0, value) > 0.0) else repr(float(value))
 
 
-def token(rule, value):
+def token(rule: Any, value: Any) -> Any:
     """The token that a rule of the table reads as `value`."""
     if rule.convert in ("word", "choice"):
         return value
@@ -69,7 +70,7 @@ def token(rule, value):
     return text(inverse(lambda x: x * factor / divisor, value, value * divisor / factor))
 
 
-def to_args(experiment, folder=None):
+def to_args(experiment: Any, folder: Any = None) -> Any:
     """The tokens; see `Experiment.to_args`."""
     crystal = experiment.crystal
     options = to_options(

@@ -14,6 +14,10 @@ from ..errors import NanoBraggError
 from ..process import hold, release
 from .reading import file_name, reason
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
 # one system call writes at most this much; a little less keeps to whole pages
 _CHUNK = 0x7FFF0000
 
@@ -23,7 +27,7 @@ _DESCRIPTORS = ("/dev/fd/", "/dev/std", "/proc/")
 _NO_TEMPORARY = (errno.EACCES, errno.EPERM, errno.EROFS)
 
 
-def cannot_write(path, error, advice=""):
+def cannot_write(path: "Any", error: "Any", advice: str = "") -> "Any":
     """The NanoBraggError for a file that could not be written; advice: a clause that says what to do."""
     why = reason(error)
     if error.errno == errno.ENOENT:
@@ -31,7 +35,7 @@ def cannot_write(path, error, advice=""):
     return NanoBraggError(f"cannot write {os.fsdecode(path)}: {why}{'; ' if advice else ''}{advice}")
 
 
-def check_writable(path, advice=""):
+def check_writable(path: "Any", advice: str = "") -> None:
     """Raise NanoBraggError where `path` cannot be written, as far as that can be told without writing.
 
     To be called before the work whose result is to be written. Nothing is created.
@@ -85,14 +89,14 @@ class OutputFile:
     the target stays as it was. No fsync: what is guaranteed is about programs that stop, not about power cuts.
     """
 
-    def __init__(self, path, advice=""):
-        self.path = path
-        self.advice = advice
+    def __init__(self, path: "Any", advice: str = "") -> None:
+        self.path: Any = path
+        self.advice: str = advice
         self._descriptor = -1
         self._part = None
         self._replaces = False
 
-    def __enter__(self):
+    def __enter__(self) -> "Any":
         try:
             self._open()
         except OSError as error:
@@ -144,7 +148,7 @@ class OutputFile:
         except OSError:
             return  # somebody else's file becomes ours, and some file systems keep no permissions
 
-    def write(self, data):
+    def write(self, data: "Any") -> None:
         """Write all of `data`, any C-contiguous buffer."""
         view = memoryview(data)
         if view.nbytes == 0:
@@ -157,7 +161,7 @@ class OutputFile:
         except OSError as error:
             raise cannot_write(self.path, error, self.advice) from None
 
-    def __exit__(self, kind, error, traceback):
+    def __exit__(self, kind: "Any", error: "Any", traceback: "Any") -> "Any":
         hold()
         try:
             if kind is None:
@@ -190,7 +194,7 @@ class OutputFile:
             return
 
 
-def write_file(path, *parts, advice=""):
+def write_file(path: "Any", *parts: "Any", advice: str = "") -> None:
     """Write the `parts`, buffers or bytes, one after the other, as the file `path`; raises NanoBraggError."""
     with OutputFile(path, advice) as file:
         for part in parts:

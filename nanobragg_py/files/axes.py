@@ -1,6 +1,7 @@
 """Chains of axes, as imgCIF and NeXus tell where something is: each axis moves what depends on it."""
 
 from math import radians
+from typing import Any
 
 import numpy as np
 
@@ -16,7 +17,7 @@ class Axis(Record):
     _fields = {"rotation": REQUIRED, "vector": REQUIRED, "offset": (0.0, 0.0, 0.0), "value": 0.0, "depends_on": "."}
 
     @property
-    def direction(self):
+    def direction(self) -> Any:
         """The vector, of length 1; NanoBraggError where it has no direction."""
         vector = np.asarray(self.vector, float)
         length = np.linalg.norm(vector)
@@ -25,7 +26,7 @@ class Axis(Record):
         return vector / length
 
 
-def chain(axes, name):
+def chain(axes: Any, name: str) -> Any:
     """The names from `name` up to the end of what it depends on; NanoBraggError for a circle or a missing axis."""
     names = []
     while name != ".":
@@ -38,7 +39,7 @@ def chain(axes, name):
     return names
 
 
-def placed(axes, name):
+def placed(axes: Any, name: str) -> tuple[Any, Any]:
     """The rotation, shape (3, 3), and the shift, m, that axis `name` and all that it depends on make in the laboratory.
 
     axes: {name: Axis}. "." is the laboratory itself.

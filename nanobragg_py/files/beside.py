@@ -8,9 +8,14 @@ from ..process import hold, release
 from .atomic import cannot_write, check_writable
 from .parts import DATA, Part
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any
+
 
 @contextmanager
-def written_beside(path):
+def written_beside(path: "Any") -> "Iterator[Any]":
     """The name of a file beside `path` to write to; it takes the place of `path` when the block ends without an error.
 
     Raises NanoBraggError where the file cannot be written.

@@ -2,11 +2,16 @@
 
 from ..kernels.memory.buffers import Buffer
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any
+
 # a block stays in the second-level cache between its conversion and the system call that copies it
 _BLOCK_PIXELS = 65536
 
 
-def row_blocks(slow, fast, format):
+def row_blocks(slow: int, fast: int, format: "Any") -> "Iterator[Any]":
     """Yield (first row, Buffer of shape (rows, fast)) until `slow` rows are covered; the Buffer is used again."""
     rows = max(1, min(slow, _BLOCK_PIXELS // max(1, fast)))
     block = Buffer((rows, fast), format, zero=False)

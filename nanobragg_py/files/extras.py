@@ -4,8 +4,12 @@ from importlib import import_module
 
 from ..errors import NanoBraggError
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
-def need(module, extra, purpose):
+
+def need(module: "Any", extra: "Any", purpose: str) -> "Any":
     """The imported `module`; NanoBraggError that names the extra to install when it is missing.
 
     purpose: what it is needed for, as in "NeXus files need h5py".

@@ -1,12 +1,16 @@
 """Pixels in the type that a format takes: scaled, rounded and clipped where they must be, and not without a word."""
 
+from typing import Any
+
 import numpy as np
 
 #: what is written for --integer
 WHOLE = np.int32
 
 
-def fit(found, name, pixels, scale=None, offset=None, integer=False):
+def fit(
+    found: Any, name: str, pixels: Any, scale: float | None = None, offset: Any = None, integer: bool = False
+) -> Any:
     """The pixels of an image in a type that an ImageFormat takes: (array, sentences, clauses).
 
     name: of the image, for the sentences. scale, offset: pixels become scale * I + offset, None for as they are.

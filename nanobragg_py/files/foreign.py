@@ -1,6 +1,7 @@
 """Files that people take for images, and that are not read here, told by their first bytes."""
 
 import re
+from typing import Any
 
 #: what it is, and the pattern of its beginning
 FOREIGN = (
@@ -21,6 +22,6 @@ FOREIGN = (
 )
 
 
-def foreign_kind(start):
+def foreign_kind(start: Any) -> Any:
     """What a file is that begins with the bytes `start`; None for what nothing is known of."""
     return next((kind for kind, pattern in FOREIGN if pattern.match(start)), None)

@@ -17,6 +17,10 @@ from ..constants import CONVENTIONS
 from ..errors import NanoBraggError
 from ..records import REQUIRED, Record
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
 #: m; stands for a sensor without thickness, which NeXus does not know and dxtbx refuses
 THIN = 1e-9
 #: cosine of the angle between spindle and beam that still counts as a right one
@@ -51,33 +55,33 @@ class Geometry(Record):
     }
 
     @property
-    def normal(self):
+    def normal(self) -> "Any":
         """Unit vector along the detector's normal, away from the sample (numpy, shape (3,))."""
         normal = np.cross(self.fast, self.slow)
         return normal if np.dot(normal, self.origin) >= 0 else -normal
 
     @property
-    def sensor_thickness(self):
+    def sensor_thickness(self) -> "Any":
         """The sensor's thickness for files that must have one, m; 1 nm where it has none."""
         return max(self.thickness, THIN)
 
     @property
-    def thick(self):
+    def thick(self) -> "Any":
         """Whether the sensor has a thickness that a file would have to tell of."""
         return self.thickness > THIN
 
     @property
-    def oblique(self):
+    def oblique(self) -> bool:
         """Whether the spindle misses the right angle to the beam."""
         return bool(abs(np.dot(_unit(self.beam), _unit(self.spindle))) > SQUARE)
 
     @property
-    def close_distance(self):
+    def close_distance(self) -> float:
         """From the sample to the nearest point of the detector's plane, m."""
         return float(np.dot(self.origin, self.normal))
 
     @property
-    def distance(self):
+    def distance(self) -> "Any":
         """From the sample to the detector along the beam, m; NanoBraggError when the beam misses it."""
         along = float(np.dot(self.beam, self.normal))
         if along <= 1e-9:
@@ -85,12 +89,12 @@ class Geometry(Record):
         return self.close_distance / along
 
     @property
-    def beam_centre(self):
+    def beam_centre(self) -> "tuple[Any, Any]":
         """Where the direct beam meets the detector, from the origin along fast and slow, m; raises as `distance`."""
         spot = self.distance * np.asarray(self.beam) - self.origin
         return float(spot @ np.asarray(self.fast)), float(spot @ np.asarray(self.slow))
 
-    def plane_position(self, directions):
+    def plane_position(self, directions: "Any") -> "tuple[Any, Any]":
         """Where rays from the sample meet the detector's plane: (fast, slow), m; nan for those that do not.
 
         directions: shape (..., 3), of any length.
@@ -103,7 +107,7 @@ class Geometry(Record):
             t * (directions @ np.asarray(self.slow)) - np.dot(self.origin, self.slow),
         )
 
-    def positions(self, fast, slow):
+    def positions(self, fast: int, slow: int) -> "Any":
         """Points of the detector, m, laboratory frame, shape (..., 3), from distances along fast and slow, m."""
         fast, slow = np.asarray(fast)[..., None], np.asarray(slow)[..., None]
         if not self.curved:
@@ -114,14 +118,14 @@ class Geometry(Record):
         start = np.broadcast_to(self.distance * np.asarray(self.beam), flat.shape)
         return _turn(_turn(start, np.asarray(self.slow), y), np.asarray(self.fast), z)
 
-    def frame(self, name):
+    def frame(self, name: str) -> "Any":
         """The rotation from the laboratory frame into the frame `name` (module docstring), shape (3, 3).
 
         Raises NanoBraggError when the spindle is along the beam.
         """
         return frame_rotation(name, self.beam, self.spindle)
 
-    def in_mosflm(self):
+    def in_mosflm(self) -> "Any":
         """The same in the frame of the MOSFLM convention, in which geometries out of files are told.
 
         Raises NanoBraggError when the spindle is along the beam.
@@ -136,11 +140,11 @@ class Geometry(Record):
         )
         return self.replace(beam=turned(self.beam), spindle=turned(self.spindle), convention="MOSFLM", **plane)
 
-    def next(self, steps):
+    def next(self, steps: int) -> "Any":
         """The geometry `steps` oscillations later."""
         return self.replace(phi0=self.phi0 + steps * self.osc)
 
-    def centres(self):
+    def centres(self) -> "list[Any]":
         """The beam centre as the conventions have it: rows (name, what, (x, y), unit)."""
         fast, slow = self.beam_centre
         pixel = self.pixel_size
@@ -177,7 +181,7 @@ def _turn(vectors, axis, angles):
     return vectors * cosine + np.cross(axis, vectors) * sine + axis * (vectors @ axis)[..., None] * (1 - cosine)
 
 
-def frame_rotation(name, beam, spindle):
+def frame_rotation(name: str, beam: "Any", spindle: "Any") -> "Any":
     """The rotation into the frame `name` from one in which beam and spindle are these directions, shape (3, 3)."""
     beam = np.asarray(beam, float) / np.linalg.norm(beam)
     across = np.asarray(spindle, float) - np.dot(spindle, beam) * beam
@@ -194,7 +198,7 @@ def frame_rotation(name, beam, spindle):
     return np.array(rows[name])
 
 
-def convention_geometry(convention, wavelength):
+def convention_geometry(convention: "Any", wavelength: "Any") -> "Geometry":
     """A Geometry without a detector: the beam and the spindle of a named nanoBragg convention. wavelength: m."""
     vectors = CONVENTIONS[convention]
     return Geometry(
@@ -205,7 +209,7 @@ def convention_geometry(convention, wavelength):
     )
 
 
-def experiment_geometry(experiment):
+def experiment_geometry(experiment: "Any") -> "Geometry":
     """The Geometry of an Experiment."""
     beam, detector, sampling = experiment.beam, experiment.detector, experiment.sampling
     return Geometry(
@@ -220,7 +224,7 @@ def experiment_geometry(experiment):
     )
 
 
-def detector_plane(detector):
+def detector_plane(detector: "Any") -> "dict[Any, Any]":
     """The fields of a Geometry that a resolved detector states."""
     return {
         "fast": detector.fast,
@@ -234,7 +238,7 @@ def detector_plane(detector):
     }
 
 
-def check_series(geometries, names):
+def check_series(geometries: "Any", names: "Any") -> None:
     """Raise NanoBraggError unless the images are one sweep: the same but for phi, which goes on where it stopped.
 
     Stills, which do not rotate, need only be the same.

@@ -1,11 +1,13 @@
 """Images as grey levels: dark spots on a light ground, and smaller pictures of large images."""
 
+from typing import Any
+
 import numpy as np
 
 from ..records import Record
 
 
-def reduce_to(grey, size):
+def reduce_to(grey: Any, size: Any) -> tuple[Any, Any]:
     """A grey picture made smaller by a whole number, so that neither side exceeds `size`: (picture, factor).
 
     Each new pixel is half way between the mean and the darkest of those it stands for: spots do not get lost, and noise
@@ -28,19 +30,19 @@ class GreyScale(Record):
 
     _fields = {"low": 0.0, "black": 1.0, "near": None}
 
-    def part(self, values):
+    def part(self, values: Any) -> Any:
         """Where values are on the scale, 0 for white and 1 for black, not clipped; what is no number is white."""
         above = np.nan_to_num(np.asarray(values, float), nan=self.low, posinf=np.inf, neginf=self.low) - self.low
         if self.near is None:
             return above / self.black
         return np.arcsinh(above / self.near) / np.arcsinh(self.black / self.near)
 
-    def grey(self, values):
+    def grey(self, values: Any) -> Any:
         """Values as uint8, dark on light."""
         return (255.0 - 255.0 * np.clip(self.part(values), 0.0, 1.0) + 0.5).astype(np.uint8)
 
 
-def grey_scale_of(pixels, white=None):
+def grey_scale_of(pixels: Any, white: Any = None) -> "GreyScale":
     """The GreyScale of an image.
 
     white: the value that is drawn black, on a linear scale from the background (the median). Without it the scale is
@@ -60,6 +62,6 @@ def grey_scale_of(pixels, white=None):
     return GreyScale(low=low, black=float(np.cbrt(strong * strong * strongest)), near=5.0 * median)
 
 
-def greyscale(pixels, white=None):
+def greyscale(pixels: Any, white: Any = None) -> Any:
     """An image as uint8, dark spots on a light ground, on the scale of `grey_scale_of`."""
     return grey_scale_of(pixels, white).grey(pixels)

@@ -14,6 +14,10 @@ from ..records import REQUIRED, Record
 from .atomic import write_file
 from .reading import cannot_read, fill, open_input, read_whole
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
 _LARGEST_TABLE = 2**31 - 1
 #: a table with more bytes than the first and more than so many places a row is not made, or saved, without a word
 _SCATTERED = 2**28
@@ -28,9 +32,9 @@ _DUMP_ADVICE = "remove it, or write it anew by giving the structure factors with
 class NotEnoughIndices(NanoBraggError):
     """A file without a single row; `report_lines` are what the reference prints about it on standard output."""
 
-    def __init__(self, message, report_lines):
+    def __init__(self, message: str, report_lines: "Any") -> None:
         super().__init__(message)
-        self.report_lines = report_lines
+        self.report_lines: Any = report_lines
 
 
 class HklReport:
@@ -43,14 +47,14 @@ class HklReport:
     scattered: the size in bytes of a table that is out of all proportion to its rows, or 0.
     """
 
-    def __init__(self):
-        self.non_integer = []
+    def __init__(self) -> None:
+        self.non_integer: list[Any] = []
         self.used = self.rows = 0
-        self.columns = 4
-        self.stopped = None
-        self.scattered = 0
+        self.columns: Any = 4
+        self.stopped: Any = None
+        self.scattered: Any = 0
 
-    def sentences(self, path):
+    def sentences(self, path: "Any") -> "list[Any]":
         """What the user should know and the reference does not say, of the file at `path`."""
         name, reasons = os.fsdecode(path), []
         if self.columns % 4:
@@ -80,19 +84,19 @@ class HklTable(Record):
     _fields = {"bounds": REQUIRED, "values": REQUIRED, "count": 0, "default_F": 0.0}
 
 
-def table_shape(bounds):
+def table_shape(bounds: "Any") -> "tuple[Any, Any, Any]":
     """The shape of the table for (hmin, hmax, kmin, kmax, lmin, lmax)."""
     h_min, h_max, k_min, k_max, l_min, l_max = bounds
     return h_max - h_min + 2, k_max - k_min + 2, l_max - l_min + 2
 
 
-def table_pad(shape):
+def table_pad(shape: "Any") -> "Any":
     """How many elements the kernels may read before the table: -1 on every axis."""
     _, k_extent, l_extent = shape
     return k_extent * l_extent + l_extent + 1
 
 
-def table_limit():
+def table_limit() -> "Any":
     """The bytes that a table may have whose rows are few; the environment variable NANOBRAGG_TABLE_LIMIT gives GiB."""
     given = os.environ.get("NANOBRAGG_TABLE_LIMIT", "")
     if not given:
@@ -106,7 +110,7 @@ def table_limit():
     return min(limit * 2**30, 2.0**62)
 
 
-def scattered(bounds, rows):
+def scattered(bounds: "Any", rows: "Any") -> "Any":
     """The bytes of a table out of all proportion to its rows and above the limit; otherwise 0."""
     shape = table_shape(bounds)
     elements = shape[0] * shape[1] * shape[2]
@@ -115,7 +119,7 @@ def scattered(bounds, rows):
     return 8 * elements if doubtful and 8 * elements > table_limit() else 0
 
 
-def new_table(path, bounds, zero=True, rows=None):
+def new_table(path: "Any", bounds: "Any", zero: bool = True, rows: "Any" = None) -> "Any":
     """A table for the bounds; raises NanoBraggError where no computer, or not this one, can hold it.
 
     rows: how many it is for, to refuse one that is out of all proportion; None: whatever it is for.
@@ -142,7 +146,7 @@ def new_table(path, bounds, zero=True, rows=None):
         ) from None
 
 
-def read_hkl(path, default_F=0.0, report=None):
+def read_hkl(path: "Any", default_F: float = 0.0, report: "Any" = None) -> "HklTable":
     """Read structure factors from text: rows of h, k, l and F, separated by any white space.
 
     path: str or bytes. default_F: amplitude of the indices that the file lacks. report: an `HklReport` to fill in.
@@ -220,13 +224,13 @@ def _line_at(text, length, position):
     return number, line if len(line) <= 40 else line[:37] + "..."
 
 
-def write_dump(path, structure_factors):
+def write_dump(path: "Any", structure_factors: "Any") -> None:
     """Write the dump file of a table; raises NanoBraggError when it cannot be written."""
     header = " ".join(str(bound) for bound in structure_factors.bounds) + "\n\f"
     write_file(path, header.encode(), structure_factors.values)
 
 
-def read_dump(path, default_F=0.0):
+def read_dump(path: "Any", default_F: float = 0.0) -> "HklTable":
     """Read a dump file: six integers, white space, and the table's float64 values in the machine's byte order.
 
     All white space behind the integers is skipped, as the reference does, even bytes of the first value that look like
@@ -293,7 +297,7 @@ def _scan_bounds(head):
     return tuple(bounds), position
 
 
-def kernel_table(structure_factors, in_place=False):
+def kernel_table(structure_factors: "Any", in_place: bool = False) -> "Any":
     """The table as the kernels want it: default_F in the last layer of each axis and in the pad before the table.
 
     With those, an index that is clamped to one step outside the box finds default_F like any other outside. in_place:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import re
 import warnings
+from typing import Any
 
 import numpy as np
 
@@ -28,7 +29,7 @@ _INTENSITY_NAMES = {
 _SIGMA = re.compile(r"^(sig|sd|su$|esd|std|d[fi]$)", re.I)
 
 
-def read_columns(path, label=None, intensities=False):
+def read_columns(path: Any, label: str | None = None, intensities: bool = False) -> Any:
     """The Reflections of a text.
 
     label: the column's name, where the first line, or a comment above the rows, gives names; None: a name that is

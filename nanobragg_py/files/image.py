@@ -4,8 +4,12 @@ from ..errors import NanoBraggError
 from .registry import format_of_bytes
 from .source import Source
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
-def read_image(path, shape=None, header_only=False):
+
+def read_image(path: "Any", shape: "Any" = None, header_only: bool = False) -> "Any":
     """Read an image of any format, which its first bytes tell; compressed files (gzip, bzip2, xz) are unfolded.
 
     path: a name; ``x.h5#12`` is image 12, counted from 0, of a file that holds many, of which x.h5 alone is the first.

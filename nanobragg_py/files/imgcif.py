@@ -1,6 +1,7 @@
 """The header of a full imgCIF image: one source, one goniometer axis, one detector of any orientation."""
 
 from math import degrees
+from typing import Any
 
 import numpy as np
 
@@ -11,7 +12,7 @@ def _loop(category, names, rows):
     return [*lines, ""]
 
 
-def imgcif_header(geometry, saturation):
+def imgcif_header(geometry: Any, saturation: Any) -> str:
     """The categories of the imgCIF dictionary that describe `geometry`, as text, without the image itself.
 
     The displacement of the first pixel is 0, its corner: so do DIALS and the beamlines it reads, although the

@@ -2,6 +2,7 @@
 
 import re
 from math import radians
+from typing import Any
 
 import numpy as np
 
@@ -17,7 +18,7 @@ TOKEN = re.compile(
 MM = 1e-3
 
 
-def cif_items(text):
+def cif_items(text: Any) -> Any:
     """{name without underscore, in lower case: list of its values} of a CIF's items and loops."""
     items, names, loop, values = {}, [], False, []
 
@@ -79,7 +80,7 @@ def _number(text):
     return 0.0 if text in (".", "?") else float(re.sub(r"\(\d+\)$", "", text))
 
 
-def imgcif_geometry(name, text, shape):
+def imgcif_geometry(name: str, text: Any, shape: Any) -> Any:
     """The Geometry that an imgCIF header tells, in the MOSFLM frame; NanoBraggError where it tells too little.
 
     name: of the file. shape: (slow, fast). The first pixel's displacement is its corner's, as DIALS takes it.

@@ -6,8 +6,12 @@ from ..errors import OptionError
 from .reading import BYTE_ORDER_MARK, cannot_read
 from .scan import scan_number
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
-def read_matrix(path, complain=None):
+
+def read_matrix(path: "Any", complain: "Any" = None) -> "Any":
     """The nine numbers of an orientation matrix, row-major; None when the file cannot be opened.
 
     Rows are laboratory x, y, z; columns are a*, b*, c* times the wavelength in Angstrom (dimensionless). Numbers may

@@ -2,6 +2,7 @@
 
 import re
 from math import degrees, radians
+from typing import Any
 
 import numpy as np
 
@@ -27,7 +28,7 @@ NEEDED = ("pixel_size", "wavelength", "distance", "beam")
 NO_CUTOFF = 2**31 - 1
 
 
-def is_plain(geometry):
+def is_plain(geometry: Any) -> bool:
     """Whether these lines can tell the geometry: across the beam, fast along the spindle, slow as MOSFLM's."""
     if geometry.curved:
         return False
@@ -40,7 +41,7 @@ def is_plain(geometry):
     )
 
 
-def mini_lines(geometry, saturation):
+def mini_lines(geometry: Any, saturation: Any) -> list[str]:
     """The comment lines of a plain geometry, as a list."""
     fast, slow = (x / geometry.pixel_size for x in geometry.beam_centre)
     return [
@@ -61,7 +62,7 @@ def mini_lines(geometry, saturation):
     ]
 
 
-def mini_items(text):
+def mini_items(text: Any) -> Any:
     """The comment lines of a header as rows (key, value)."""
     rows = [line[1:].strip() for line in text.splitlines() if line.startswith("#") and not line.startswith("##")]
     return tuple(
@@ -69,7 +70,7 @@ def mini_items(text):
     )
 
 
-def mini_saturation(text):
+def mini_saturation(text: Any) -> Any:
     """The value from which pixels are overloads; None where there is none."""
     match = re.search(PATTERNS["cutoff"], text)
     try:
@@ -79,7 +80,7 @@ def mini_saturation(text):
     return cutoff if 0 < cutoff < NO_CUTOFF else None
 
 
-def mini_geometry(name, text, shape):
+def mini_geometry(name: str, text: Any, shape: Any) -> Any:
     """The Geometry that the comment lines tell: the detector across the beam, fast along the spindle.
 
     name: of the file. shape: (slow, fast). Raises NanoBraggError where they tell too little or what cannot be.
@@ -119,6 +120,6 @@ def mini_geometry(name, text, shape):
     )
 
 
-def thickness_of(told):
+def thickness_of(told: Any) -> Any:
     """A sensor's thickness, m, as told in a file; 0 for that of which none had to be told."""
     return told if told > 1.5 * THIN else 0.0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from typing import Any
 
 import numpy as np
 
@@ -41,7 +42,7 @@ KINDS = {
 _PLUS = re.compile(r"\(\+\)|\+|plus", re.I)
 
 
-def read_mtz(path, label=None, intensities=False, anomalous=False):
+def read_mtz(path: Any, label: str | None = None, intensities: bool = False, anomalous: bool = False) -> Any:
     """The Reflections of an MTZ file.
 
     label: the column; None: one of `AMPLITUDES` or `INTENSITIES`, or the only one of its type (F and G, or J and K).
@@ -154,7 +155,7 @@ class _Columns:
         )
 
 
-def kind_of(kind):
+def kind_of(kind: Any) -> Any:
     """What columns of a type hold, in words."""
     return KINDS.get(kind, "numbers")
 

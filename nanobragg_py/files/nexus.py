@@ -5,6 +5,7 @@ same images: the times that the definition asks for are those of no real experim
 """
 
 from math import degrees
+from typing import Any
 
 import numpy as np
 
@@ -18,7 +19,7 @@ NO_TIME = "1970-01-01T00:00:00Z"
 DETECTOR = "/entry/instrument/detector"
 
 
-def compression_options(name):
+def compression_options(name: str) -> dict[Any, Any]:
     """What h5py's create_dataset takes for a compression of COMPRESSIONS."""
     if name == "none":
         return {}
@@ -28,7 +29,9 @@ def compression_options(name):
     return dict(plugin.LZ4() if name == "lz4" else plugin.Bitshuffle(cname="lz4"))
 
 
-def write_nexus(path, images, geometries, dtype, saturation=None, compression="gzip"):
+def write_nexus(
+    path: Any, images: Any, geometries: Any, dtype: Any, saturation: Any = None, compression: str = "gzip"
+) -> None:
     """Write a sweep as one NXmx file.
 
     images: an iterable of arrays of shape (slow, fast), taken one at a time. geometries: the Geometry of each.
@@ -73,7 +76,7 @@ def _axis(group, name, values, unit, kind, vector, depends_on):
     )
 
 
-def nexus_structure(file, geometries, saturation):
+def nexus_structure(file: Any, geometries: Any, saturation: Any) -> Any:
     """Write all of an NXmx file but the pixels; returns the group that they belong in, under the name data."""
     first = geometries[0]
     rotation = first.frame("mcstas")

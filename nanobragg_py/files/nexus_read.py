@@ -1,6 +1,7 @@
 """What an HDF5 file of images tells of beam, rotation and detector: NXmx, and the fields of Eiger detectors."""
 
 from math import radians
+from typing import Any
 
 import numpy as np
 
@@ -14,7 +15,7 @@ LENGTHS = {"m": 1.0, "mm": 1e-3, "um": 1e-6, "micron": 1e-6, "nm": 1e-9, "angstr
 ANGLES = {"deg": 1.0, "degree": 1.0, "degrees": 1.0, "rad": 57.29577951308232, "radian": 57.29577951308232}
 
 
-def text_of(value):
+def text_of(value: Any) -> Any:
     """An attribute or a field as text."""
     value = value[()] if hasattr(value, "shape") and hasattr(value, "id") else value
     value = np.asarray(value).ravel()[0] if np.asarray(value).size else b""
@@ -37,7 +38,7 @@ def _in(field, units, number=0):
     return _number(field, number) * units[unit]
 
 
-def nexus_geometry(entry, number, shape):
+def nexus_geometry(entry: Any, number: Any, shape: Any) -> Any:
     """The Geometry of image `number` of an NXentry, in the MOSFLM frame; NanoBraggError where it tells too little.
 
     entry: an h5py group. shape: (slow, fast).

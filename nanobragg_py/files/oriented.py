@@ -1,5 +1,7 @@
 """A crystal in the laboratory, and how it looks from another laboratory's frame."""
 
+from typing import Any
+
 import numpy as np
 
 from ..errors import NanoBraggError
@@ -27,21 +29,21 @@ class OrientedCrystal(Record):
         self._set("A", A)
 
     @property
-    def direct(self):
+    def direct(self) -> Any:
         """The vectors a, b, c, Angstrom, as the rows of an array of shape (3, 3)."""
         return np.linalg.inv(self.A)
 
-    def in_frame(self, name):
+    def in_frame(self, name: str) -> Any:
         """A in one of the frames of `geometry` (mosflm, xds, imgcif, mcstas)."""
         return self.geometry.frame(name) @ self.A
 
-    def moved(self, geometry):
+    def moved(self, geometry: Any) -> Any:
         """The same crystal in the laboratory frame of another Geometry: the same to the beam and to the spindle."""
         back = frame_rotation("mosflm", geometry.beam, geometry.spindle).T
         return self.replace(A=back @ self.in_frame("mosflm"), geometry=geometry)
 
     @property
-    def squint(self):
+    def squint(self) -> Any:
         """Degrees by which the angle between spindle and beam misses 90."""
         beam, spindle = (np.asarray(v) / np.linalg.norm(v) for v in (self.geometry.beam, self.geometry.spindle))
         return abs(float(np.degrees(np.arcsin(np.clip(beam @ spindle, -1.0, 1.0)))))

@@ -10,6 +10,10 @@ import os
 
 from ..kernels.files.imagefile import exchange, lock
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
 #: what a library writes under a name of its own while the part holds the lock
 DATA = ".data"
 
@@ -22,10 +26,10 @@ class Part:
 
     __slots__ = ("descriptor", "path", "target")
 
-    def __init__(self, target):
-        self.target = target
-        self.path = None
-        self.descriptor = -1
+    def __init__(self, target: "Any") -> None:
+        self.target: Any = target
+        self.path: Any = None
+        self.descriptor: Any = -1
         number = 0
         while self.path is None:
             path = part_name(target, number)
@@ -45,7 +49,7 @@ class Part:
         while remove_if_left(part_name(target, number + 1)):
             number += 1
 
-    def take_place(self, replaces):
+    def take_place(self, replaces: "Any") -> None:
         """Give the file the target's name. replaces: whether there is one already."""
         if not (replaces and self._exchange()):
             os.rename(self.path, self.target)
@@ -71,13 +75,13 @@ class Part:
         finally:
             os.close(old)
 
-    def close(self):
+    def close(self) -> None:
         """Close the descriptor, and with it the lock; the error of a last write is raised here."""
         descriptor, self.descriptor = self.descriptor, -1
         if descriptor >= 0:
             os.close(descriptor)
 
-    def abandon(self):
+    def abandon(self) -> None:
         """Remove what has not become the target; errors would hide the one on its way."""
         path, self.path = self.path, None
         for name in () if path is None else (path + DATA, path):
@@ -91,7 +95,7 @@ class Part:
             return
 
 
-def part_name(target, number):
+def part_name(target: "Any", number: "Any") -> "Any":
     """The name of a target's temporary file, which is the longer one; file names may have 255 bytes."""
     folder, name = os.path.split(target)
     while len(os.fsencode(name)) > 220:
@@ -99,7 +103,7 @@ def part_name(target, number):
     return os.path.join(folder, f"{name}.nanobragg-{number}.part")
 
 
-def remove_if_left(path):
+def remove_if_left(path: "Any") -> bool:
     """Remove a temporary file whose process is gone; whether it was there and no longer is."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)

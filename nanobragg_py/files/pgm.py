@@ -9,8 +9,12 @@ from .atomic import OutputFile
 from .blocks import row_blocks
 from .reading import cannot_read, open_input, read_whole
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
-def write_pgm(path, image, scale, roi, advice=""):
+
+def write_pgm(path: "Any", image: "Any", scale: float, roi: "Any", advice: str = "") -> None:
     """Write I*scale, at most 255, as the file `path`; pixels outside `roi` are 0.
 
     image: float32 of shape (slow, fast). roi: (fast min, fast max, slow min, slow max), inclusive. advice: a clause for
@@ -24,7 +28,7 @@ def write_pgm(path, image, scale, roi, advice=""):
             file.write(block)
 
 
-def read_pgm(path):
+def read_pgm(path: "Any") -> "Any":
     """Read a binary PGM picture of one byte a pixel.
 
     Returns a Buffer of uint8 of shape (slow, fast). Raises NanoBraggError for what is none, or is cut off.

@@ -8,6 +8,10 @@ from io import FileIO
 from ..errors import NanoBraggError
 from ..kernels.memory.buffers import Buffer
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
 #: what editors put before UTF-8 text
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
@@ -26,7 +30,7 @@ _REASONS = {
 }
 
 
-def file_name(path):
+def file_name(path: "Any") -> "Any":
     """`path`, which may be str, bytes or a path object, as str; raises OSError for what can be no name."""
     name = os.fsdecode(path)
     if "\0" in name:
@@ -34,22 +38,22 @@ def file_name(path):
     return name
 
 
-def reason(error):
+def reason(error: "Any") -> "Any":
     """What went wrong, in words."""
     return _REASONS.get(error.errno) or error.strerror or str(error)
 
 
-def cannot_read(path, error, advice=""):
+def cannot_read(path: "Any", error: "Any", advice: str = "") -> "Any":
     """The NanoBraggError for a file that could not be read; advice: a clause that says what to do."""
     return NanoBraggError(f"cannot read {os.fsdecode(path)}: {reason(error)}{'; ' if advice else ''}{advice}")
 
 
-def open_input(path):
+def open_input(path: "Any") -> "Any":
     """The unbuffered binary file at `path`; raises OSError."""
     return FileIO(file_name(path), "r")
 
 
-def fill(file, view):
+def fill(file: "Any", view: "Any") -> "Any":
     """Read from `file` until `view`, a memoryview of bytes, is full or the file ends; return the bytes read."""
     filled = 0
     while filled < len(view):
@@ -60,7 +64,7 @@ def fill(file, view):
     return filled
 
 
-def read_whole(file):
+def read_whole(file: "Any") -> "tuple[Any, Any]":
     """The rest of an open file as a Buffer of bytes, with room for one byte more, and the number of bytes.
 
     Raises OSError, MemoryError.

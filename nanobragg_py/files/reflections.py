@@ -15,6 +15,11 @@ from ..records import REQUIRED, Record
 from .extras import need
 from .reading import cannot_read
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any
+
 #: no Miller index is as large as that
 LARGEST_INDEX = 99_999
 #: amplitude columns in the order in which they are looked for when no label is given
@@ -63,13 +68,13 @@ class Reflections(Record):
     }
 
 
-def gemmi_module():
+def gemmi_module() -> Any:
     """The package gemmi; NanoBraggError that says how to install it where it is missing."""
     return need("gemmi", "gemmi", "MTZ, mmCIF, XDS_ASCII and models")
 
 
 @contextmanager
-def in_one_sentence(name, shown=None):
+def in_one_sentence(name: str, shown: Any = None) -> Iterator[Any]:
     """What gemmi, numpy and Python say of a file, as a NanoBraggError that names it. shown: the name that they know."""
     try:
         yield
@@ -82,7 +87,7 @@ def in_one_sentence(name, shown=None):
         raise NanoBraggError(f"cannot read {name}: {reason or 'it is not what it should be'}") from None
 
 
-def content(path, limit=LARGEST_TEXT):
+def content(path: Any, limit: Any = LARGEST_TEXT) -> Any:
     """The bytes of a file, decompressed if it is gzip, without a byte order mark, UTF-8 if they were UTF-16.
 
     limit: no more than so many of them. Raises NanoBraggError.
@@ -109,7 +114,7 @@ def content(path, limit=LARGEST_TEXT):
 
 
 @contextmanager
-def plain_file(path, suffix):
+def plain_file(path: Any, suffix: str) -> Iterator[Any]:
     """The name of a file with the content of `path` that other libraries can read: itself, or a temporary one."""
     name = os.fspath(path)
     try:
@@ -126,12 +131,12 @@ def plain_file(path, suffix):
         yield file.name
 
 
-def listed(names):
+def listed(names: Any) -> Any:
     """Names in a sentence."""
     return ", ".join(names) or "none"
 
 
-def miller_indices(name, hkl):
+def miller_indices(name: str, hkl: Any) -> Any:
     """Indices, (N, 3) numbers, as int64; NanoBraggError that names the first reflection whose indices are none."""
     hkl = np.asarray(hkl, dtype=float)
     good = (np.abs(hkl) <= LARGEST_INDEX) & (hkl == np.rint(hkl))

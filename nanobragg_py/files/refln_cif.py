@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from typing import Any
 
 import numpy as np
 
@@ -33,7 +34,7 @@ _GROUPS = (
 )
 
 
-def item_kind(item):
+def item_kind(item: Any) -> str:
     """What an item of the category holds: "sigma", "phase", "intensity", "amplitude", "difference" or "other"."""
     if item.startswith("index_"):
         return "other"
@@ -48,7 +49,9 @@ def item_kind(item):
     return "amplitude" if _AMPLITUDE.search(item) else "other"
 
 
-def read_cif(path, label=None, intensities=False, anomalous=False, block=None):
+def read_cif(
+    path: Any, label: str | None = None, intensities: bool = False, anomalous: bool = False, block: Any = None
+) -> Any:
     """The Reflections of a CIF file.
 
     label: the item, such as F_meas_au or pdbx_I_plus; None: one of `AMPLITUDES` or `INTENSITIES`, or the only one of

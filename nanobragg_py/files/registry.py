@@ -11,6 +11,10 @@ from pkgutil import iter_modules
 from ..errors import NanoBraggError
 from ..records import REQUIRED, Record
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
 
 class Image(Record):
     """An image as read.
@@ -50,17 +54,17 @@ class Scene(Record):
     _fields = {"geometry": None, "header": None, "saturated": None, "compression": "gzip"}
 
 
-def nothing_lost(scene):
+def nothing_lost(scene: "Any") -> "Any":
     """Of formats with room for everything."""
     return ()
 
 
-def only_pixels(scene):
+def only_pixels(scene: "Any") -> "Any":
     """Of formats that hold pixels and nothing else."""
     return () if scene.geometry is None else ("beam, detector and rotation",)
 
 
-def picture_remarks(source):
+def picture_remarks(source: "Any") -> "tuple[Any]":
     """What is to be said of pixels that come out of a picture."""
     return (f"{source.name} is a picture: its pixels are grey levels, not photons",)
 
@@ -121,7 +125,7 @@ class Request(Record):
         "complain": None,
     }
 
-    def in_beam(self, crystal):
+    def in_beam(self, crystal: "Any") -> "Any":
         """The crystal in a beam of the wavelength that was asked for."""
         if not self.fixed:
             return crystal
@@ -129,41 +133,41 @@ class Request(Record):
 
 
 @cache
-def listed(package):
+def listed(package: "Any") -> "dict[Any, Any]":
     """{name: FORMAT} of a package's modules, by name."""
     folder = import_module(f".{package}", __package__)
     modules = (import_module(f"{folder.__name__}.{found.name}") for found in iter_modules(folder.__path__))
     return {found.name: found for found in sorted((module.FORMAT for module in modules), key=lambda one: one.name)}
 
 
-def image_formats():
+def image_formats() -> "Any":
     """{name: ImageFormat} of all formats, by name."""
     return listed("formats")
 
 
-def orientation_formats():
+def orientation_formats() -> "Any":
     """{name: OrientationFormat} of all formats, by name."""
     return listed("orientations")
 
 
-def written_formats():
+def written_formats() -> "dict[Any, Any]":
     """{name: ImageFormat} of those that can be written."""
     return {name: found for name, found in image_formats().items() if found.write or found.write_series}
 
 
-def titles():
+def titles() -> str:
     """The formats that are read, for a sentence."""
     *most, last = (found.title for found in image_formats().values())
     return f"{', '.join(most)} and {last}"
 
 
-def format_of_name(name):
+def format_of_name(name: str) -> "Any":
     """The ImageFormat to write for a file's name, by its ending; None where no format has that."""
     lower = name.lower()
     return next((found for found in written_formats().values() if lower.endswith(found.suffixes)), None)
 
 
-def format_of_bytes(name, start):
+def format_of_bytes(name: str, start: "Any") -> "Any":
     """The ImageFormat of a file that begins with the bytes `start`; NanoBraggError for formats known to be foreign."""
     bare = None
     for found in image_formats().values():
@@ -179,7 +183,7 @@ def format_of_bytes(name, start):
     return bare
 
 
-def orientation_format_of(text):
+def orientation_format_of(text: "Any") -> "Any":
     """The OrientationFormat of a file that begins with `text`."""
     formats = orientation_formats().values()
     own = (found for found in formats if found.recognise is not None and found.recognise(text))

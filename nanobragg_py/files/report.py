@@ -23,8 +23,12 @@ from sys import byteorder
 from ..kernels.loops.job import SHAPES
 from ..vectors import DEGREES_PER_RADIAN, cross
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
-def c_format(text, *values):
+
+def c_format(text: "Any", *values: "Any") -> "Any":
     """`text % values` as C's printf writes it: a nan shows its sign.
 
     Only the conversions that both languages share may be used, and no `%%` where a value may be nan.
@@ -64,17 +68,17 @@ def _columns(title, names, vectors):
     return lines
 
 
-def reading_line(name):
+def reading_line(name: str) -> str:
     """A mask, header image, matrix or stol file that is being read."""
     return f"reading {name}"
 
 
-def opening_lines(setup):
+def opening_lines(setup: "Any") -> "list[str]":
     """The warnings that precede the program's name."""
     return _warnings(setup, "options")
 
 
-def setup_lines(setup):
+def setup_lines(setup: "Any") -> "list[str]":
     """Detector convention, cell and crystal size: everything between the program's name and the structure factors."""
     detector, crystal, sampling = setup.detector, setup.crystal, setup.sampling
     lines = _warnings(setup, "steps")
@@ -108,12 +112,12 @@ def setup_lines(setup):
     return lines
 
 
-def counting_line(hkl_file):
+def counting_line(hkl_file: str) -> str:
     """A structure-factor file has been opened."""
     return f"counting entries in {hkl_file}"
 
 
-def filling_lines(hkl_file, default_F):
+def filling_lines(hkl_file: str, default_F: "Any") -> "list[str]":
     """The structure-factor file has been counted: its box is set to the default, and it is read again."""
     lines = []
     if default_F != 0.0:
@@ -121,17 +125,17 @@ def filling_lines(hkl_file, default_F):
     return [*lines, f"re-reading {hkl_file}"]
 
 
-def dump_line(dump_file):
+def dump_line(dump_file: str) -> str:
     """The structure factors are about to be written to the dump file."""
     return f"writing dump file for next time: {dump_file}"
 
 
-def dump_read_line(dump_file):
+def dump_read_line(dump_file: str) -> str:
     """A dump file has been opened for reading."""
     return f"reading Fs from {dump_file}"
 
 
-def sweep_lines(setup):
+def sweep_lines(setup: "Any") -> "list[str]":
     """The sensor layers and the phi steps, of a Setup or an Experiment."""
     detector, sampling = setup.detector, setup.sampling
     lines = [f"thick{i} = {detector.thickstep * i * 1e6:g} um" for i in range(detector.thicksteps)]
@@ -140,12 +144,12 @@ def sweep_lines(setup):
     return lines
 
 
-def source_lines(experiment):
+def source_lines(experiment: "Any") -> "list[str]":
     """The divergence and wavelength grids, the sources and the number of mosaic domains."""
     return [*beam_lines(experiment.beam), f"  created a total of {experiment.crystal.mosaic_domains} mosaic domains"]
 
 
-def beam_lines(beam):
+def beam_lines(beam: "Any") -> "list[str]":
     """The divergence and wavelength grids, and the sources."""
     lines = [f"divergence deviation: {hdiv:g} {vdiv:g}" for hdiv, vdiv in beam.divergence_deviations]
     lines += [f"lambda{i} = {wavelength:.15g}" for i, wavelength in enumerate(beam.wavelength_steps)]
@@ -154,7 +158,7 @@ def beam_lines(beam):
     return lines
 
 
-def summary_lines(experiment, noise_seed=None):
+def summary_lines(experiment: "Any", noise_seed: "Any" = None) -> "list[str]":
     """The list of what is about to be rendered. noise_seed: None without a noise image."""
     beam, detector = experiment.beam, experiment.detector
     crystal, sampling, factors = experiment.crystal, experiment.sampling, experiment.structure_factors
@@ -237,7 +241,7 @@ def summary_lines(experiment, noise_seed=None):
     return lines
 
 
-def pixel_lines(fast, slow, pixel, wavelength):
+def pixel_lines(fast: int, slow: int, pixel: "Any", wavelength: "Any") -> "list[str]":
     """What -printout says of one pixel: the values at the pixel's last step.
 
     fast, slow: the pixel's indices. wavelength: the beam's central one, m. pixel: a mapping with
@@ -269,7 +273,7 @@ def pixel_lines(fast, slow, pixel, wavelength):
     return lines + _columns("real-space cell vectors (Angstrom):", ("a", "b", "c"), in_angstrom)
 
 
-def progress_lines(roi):
+def progress_lines(roi: "Any") -> "list[Any]":
     """The progress meter for a region of interest: (n, line) in order, the line being due once n + 1 pixels are done.
 
     Masked pixels, and what of the region lies beyond the detector, are never done, so the last lines may not come.
@@ -284,7 +288,7 @@ def progress_lines(roi):
     return [(n, f"{n * 100 // pixels}% done") for n in sorted(due)]
 
 
-def solid_angle_line(omega_sum, steps):
+def solid_angle_line(omega_sum: "Any", steps: int) -> str:
     """omega_sum: of the solid angle over pixels, layers and sub-pixels, steradian; steps: of the whole sampling."""
     return (
         c_format(
@@ -296,42 +300,42 @@ def solid_angle_line(omega_sum, steps):
     )
 
 
-def writing_floats_line(name, pixels):
+def writing_floats_line(name: str, pixels: "Any") -> str:
     """The float image is about to be written."""
     return f"writing {name} as {pixels} 4-byte floats"
 
 
-def writing_integers_line(name, size):
+def writing_integers_line(name: str, size: "Any") -> str:
     """An image of integers, of `size` bytes each (2, or 1 for the PGM), is about to be written."""
     return f"writing {name} as {size}-byte integers"
 
 
-def maximum_line(maximum, fast, slow):
+def maximum_line(maximum: "Any", fast: int, slow: int) -> str:
     """The largest value and where it lies along the fast and slow axes, m."""
     return c_format("max_I = %g  at %g %g", maximum, fast, slow)
 
 
-def spread_line(mean, rms, rmsd):
+def spread_line(mean: float, rms: float, rmsd: float) -> str:
     """The mean, root mean square and root mean square deviation of the float image."""
     return c_format("mean= %g rms= %g rmsd= %g", mean, rms, rmsd)
 
 
-def integer_scale_line(scale):
+def integer_scale_line(scale: float) -> str:
     """The scale of the integer image."""
     return c_format("intfile_scale = %g", scale)
 
 
-def pgm_scale_line(scale):
+def pgm_scale_line(scale: float) -> str:
     """The scale of the PGM."""
     return c_format("pgm_scale = %g", scale)
 
 
-def photons_line(photons, overloads):
+def photons_line(photons: "Any", overloads: "Any") -> str:
     """The photons of the noise image and the pixels that were clipped."""
     return c_format("%.0f photons on noise image (%d overloads)", photons, overloads)
 
 
-def smv_header(experiment, noise=False):
+def smv_header(experiment: "Any", noise: bool = False) -> "Any":
     """The 512-byte header of the integer image, or of the noise image, as bytes.
 
     Numbers with many digits can make it longer than 512 bytes, in which case it is not padded and the image that

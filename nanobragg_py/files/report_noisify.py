@@ -7,10 +7,14 @@ from sys import byteorder
 
 from .. import __version__
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
 PSF_NAMES = {"gauss": "Gaussian", "fiber": "fiber"}
 
 
-def c_line(text, *values):
+def c_line(text: "Any", *values: "Any") -> str:
     """`text % values` as C's printf writes it."""
     if any(value != value for value in values):  # nan
         from .report import c_format
@@ -19,37 +23,37 @@ def c_line(text, *values):
     return text % values
 
 
-def unknown_psf_line(word):
+def unknown_psf_line(word: str) -> str:
     """A -psf that is neither of the two; it comes while the command line is read."""
     return f"WARNING: there is no point spread of the kind {word}, and none is applied; give gauss or fiber"
 
 
-def opening_line():
+def opening_line() -> str:
     """The program's name."""
     return f"nanobragg_py {__version__}: noisify, what a detector makes of a float image"
 
 
-def taking_header_line(name):
+def taking_header_line(name: str) -> str:
     """An image's header is about to be read."""
     return f"taking header from {name}"
 
 
-def header_lines(name):
+def header_lines(name: str) -> "list[str]":
     """It has been read."""
     return [f"reading {name}"]
 
 
-def guessing_line():
+def guessing_line() -> str:
     """Neither side was given."""
     return "WARNING: the numbers of pixels are guessed; give -detpixels_x and -detpixels_y"
 
 
-def importing_line(pixels, name):
+def importing_line(pixels: "Any", name: str) -> str:
     """The input is about to be read."""
     return f"importing {pixels} pixel intensites: {name}"
 
 
-def settings_lines(options, frame):
+def settings_lines(options: "Any", frame: "Any") -> "list[str]":
     """The detector and what is done to its photons. options: as given, with -nonoise taken into account."""
     lines = [
         c_line(
@@ -81,22 +85,22 @@ def settings_lines(options, frame):
     ]
 
 
-def negative_line(name, intensity):
+def negative_line(name: str, intensity: "Any") -> str:
     """A value of the input that is less than nothing."""
     return c_line("WARNING: an intensity in %s is negative: %g", name, intensity)
 
 
-def maximum_line(intensity, photons):
+def maximum_line(intensity: "Any", photons: "Any") -> str:
     """The largest value of the input."""
     return c_line("maximum value in input file: %g ( %g on photon scale)", intensity, photons)
 
 
-def spreading_noiseless_line(width):
+def spreading_noiseless_line(width: int) -> str:
     """The point spread comes before any noise. width: in pixels."""
     return c_line("  applying PSF to noiseless image width = %g pixels", width)
 
 
-def spreading_lines(photons, fwhm):
+def spreading_lines(photons: "Any", fwhm: float) -> "list[str]":
     """The point spread comes after the counting. photons: counted so far. fwhm: in metres."""
     return [
         c_line("%.0f photons on noise image before PSF", photons),
@@ -104,7 +108,7 @@ def spreading_lines(photons, fwhm):
     ]
 
 
-def spread_lines(spread):
+def spread_lines(spread: "Any") -> "list[str]":
     """What a point spread did, from its `Spread`."""
     if spread.skipped == "width":
         return ["WARNING: the width of the point spread is not above 0 pixels, and it is not applied"]
@@ -117,22 +121,22 @@ def spread_lines(spread):
     return [*lines, c_line("adding back %g lost photons", spread.lost)]
 
 
-def writing_int_line(name, pixels, nbytes):
+def writing_int_line(name: str, pixels: "Any", nbytes: int) -> str:
     """The image without noise is about to be written."""
     return f"writing {name} as {pixels} {nbytes}-byte integers"
 
 
-def writing_line(name, nbytes):
+def writing_line(name: str, nbytes: int) -> str:
     """Another image is about to be written."""
     return f"writing {name} as {nbytes}-byte integers"
 
 
-def photons_line(photons, overloads):
+def photons_line(photons: "Any", overloads: "Any") -> str:
     """What is on the image with noise."""
     return c_line("%.0f photons on noise image (%d overloads)", photons, overloads)
 
 
-def smv_header(options, frame):
+def smv_header(options: "Any", frame: "Any") -> "Any":
     """The header of either image: the one to copy, or one of 512 bytes; without its beginning for odd -bits."""
     if frame.header is not None:
         return frame.header

@@ -9,8 +9,12 @@ from sys import byteorder
 from ..vectors import DEGREES_PER_RADIAN
 from .report import c_format
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
-def opening_lines(version, setup):
+
+def opening_lines(version: "Any", setup: "Any") -> "list[str]":
     """The first line, which is ours, and what follows from the options alone. setup: a `BackgroundSetup`."""
     lines = [f"nanobragg_py {version}: scattering of amorphous material, after nonBragg"]
     lines += [f"WARNING: {text}" for text in setup.warnings]
@@ -19,7 +23,7 @@ def opening_lines(version, setup):
     return lines
 
 
-def summary_lines(setup, background, molecular_weight, noise_seed=None):
+def summary_lines(setup: "Any", background: "Any", molecular_weight: "Any", noise_seed: "Any" = None) -> "list[str]":
     """The list of what is about to be rendered. noise_seed: None without a noise image."""
     beam, detector = background.beam, background.detector
     lines = [
@@ -78,7 +82,7 @@ def summary_lines(setup, background, molecular_weight, noise_seed=None):
     return lines
 
 
-def pixel_lines(fast, slow, pixel, wavelength):
+def pixel_lines(fast: int, slow: int, pixel: "Any", wavelength: "Any") -> "list[str]":
     """What -printout says of one pixel: the values at its last step.
 
     pixel: a mapping with stol (1/m), position (m), weight (of the last source), steps, polar, omega and value.
@@ -96,28 +100,28 @@ def pixel_lines(fast, slow, pixel, wavelength):
     ]
 
 
-def solid_angle_line(angle):
+def solid_angle_line(angle: float) -> str:
     """angle: sum of the solid angle over pixels and sub-pixels, steradian."""
     line = c_format("solid angle subtended by detector = %g steradian ( %g", angle, 100 * angle / 4 / pi)
     return f"{line}% sphere)"
 
 
-def stol_line(abscissa, mean, deviation, pixels):
+def stol_line(abscissa: "Any", mean: float, deviation: "Any", pixels: "Any") -> str:
     """One row of the curve that an image stands for; its fourth and fifth columns were never in use."""
     return c_format("%g %g %g   %g %g  %d", abscissa, mean, deviation, 0.0, 0.0, pixels)
 
 
-def few_pixels_line(abscissa, pixels):
+def few_pixels_line(abscissa: "Any", pixels: "Any") -> str:
     """A row of the curve has too few pixels near it."""
     return f"WARNING: no F at {abscissa:g}: {pixels} pixels are too few, it takes more than 100"
 
 
-def wrote_line(name, lines):
+def wrote_line(name: str, lines: "Any") -> str:
     """The curve that an image stands for was written."""
     return f"wrote {name} as {lines} lines of text"
 
 
-def smv_header(background):
+def smv_header(background: "Any") -> "Any":
     """The 512-byte header of the integer image and of the noise image, as bytes."""
     detector = background.detector
     pixel = detector.pixel_size

@@ -1,5 +1,9 @@
 """Numbers in text files, read as C's strtod reads them: the longest prefix that is a number counts."""
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
 _SPACE = b" \t\n\v\f\r"
 _DIGITS = b"0123456789"
 _HEX_DIGITS = b"0123456789abcdefABCDEF"
@@ -30,7 +34,7 @@ def _exponent_end(text, start, letters):
     return start if end == digits else end
 
 
-def scan_number(text, position=0):
+def scan_number(text: "Any", position: "Any" = 0) -> "tuple[Any, Any]":
     """The number in the bytes `text` at `position`, after white space: (value, position behind it).
 
     Decimal and hexadecimal numbers, inf and nan count, in either case. Where there is none the value is 0.0 and the

@@ -10,6 +10,10 @@ from .atomic import OutputFile, write_file
 from .blocks import row_blocks
 from .reading import cannot_read, fill, open_input, reason
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
 _HEAD = 512
 _MAGIC = b"{\nHEADER_BYT"
 
@@ -27,19 +31,19 @@ class SMVImage:
 
     __slots__ = ("data", "header", "height", "name", "width")
 
-    def __init__(self, name, header, width, height, data=None):
-        self.name = name
-        self.header = header
-        self.width = width
-        self.height = height
-        self.data = data
+    def __init__(self, name: str, header: "Any", width: int, height: int, data: "Any" = None) -> None:
+        self.name: str = name
+        self.header: Any = header
+        self.width: int = width
+        self.height: int = height
+        self.data: Any = data
 
-    def header_value(self, key):
+    def header_value(self, key: "Any") -> "Any":
         """The number that the header gives for `key`, or None if it lacks the key; see `header_value`."""
         return header_value(self.header, key)
 
 
-def header_value(header, key):
+def header_value(header: "Any", key: "Any") -> "Any":
     """The number behind the first ``=`` after the last occurrence of `key` in the bytes `header`; None without one.
 
     A key is found wherever its letters are: DISTANCE in CLOSE_DISTANCE, ORGX in XDS_ORGX (the reference's ValueOf).
@@ -55,7 +59,7 @@ def header_value(header, key):
     return scan_number(number)[0]
 
 
-def read_smv(path, header_only=False):
+def read_smv(path: "Any", header_only: bool = False) -> "Any":
     """Read an SMV image; header_only: leave the pixels, which may then be missing, alone.
 
     Returns SMVImage. Raises NotSMVError where the reference goes on without the file; NanoBraggError for a file shorter
@@ -127,7 +131,7 @@ def _integer(name, header, key, default=None):
     return int(value)
 
 
-def write_smv(path, header, image, advice=""):
+def write_smv(path: "Any", header: "Any", image: "Any", advice: str = "") -> None:
     """Write the bytes `header` and the uint16 pixels `image` as the file `path`.
 
     advice: a clause for the error message. Raises NanoBraggError when the file cannot be written.
@@ -135,12 +139,21 @@ def write_smv(path, header, image, advice=""):
     write_file(path, header, image, advice=advice)
 
 
-def integer_scale(maximum):
+def integer_scale(maximum: "Any") -> "Any":
     """The scale that makes an image's largest value `BRIGHTEST`, as the program chooses it; 1 where there is none."""
     return BRIGHTEST / maximum if maximum > 0.0 else 1.0
 
 
-def write_scaled_smv(path, header, image, scale, adc, roi, advice="", convert=smv_pixels):
+def write_scaled_smv(
+    path: "Any",
+    header: "Any",
+    image: "Any",
+    scale: float,
+    adc: float,
+    roi: "Any",
+    advice: str = "",
+    convert: "Any" = smv_pixels,
+) -> None:
     """Write the bytes `header` and I*scale + adc, clipped and rounded, as the file `path`; 0 outside `roi`.
 
     image: float32 of shape (slow, fast). roi: (fast min, fast max, slow min, slow max), inclusive. advice: a clause for

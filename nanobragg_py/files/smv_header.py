@@ -10,13 +10,17 @@ from ..errors import NanoBraggError
 from .geometry import frame_rotation
 from .report import smv_header
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
 #: conventions that an SMV header is tried against; DENZO is MOSFLM, and DIALS differs from XDS in its spindle only
 HEADER_CONVENTIONS = ("MOSFLM", "XDS", "ADXV", "DIALS")
 #: how far directions may be off
 SAME = 1e-6
 
 
-def header_place(geometry):
+def header_place(geometry: "Any") -> "tuple[Any, Any, Any] | None":
     """(convention, two-theta angle in radians, rotation into its frame) by which a header can tell the geometry.
 
     None where the detector is turned otherwise than by -twotheta in any of the conventions.
@@ -41,7 +45,7 @@ def _about(axis, angle):
     return np.eye(3) + np.sin(angle) * cross + (1.0 - np.cos(angle)) * (cross @ cross)
 
 
-def smv_header_of(geometry):
+def smv_header_of(geometry: "Any") -> "Any":
     """The 512-byte header of an image of a Geometry; NanoBraggError where it cannot be told in one."""
     place = None if geometry.curved else header_place(geometry)
     if place is None:

@@ -8,6 +8,10 @@ import stat
 from ..errors import NanoBraggError
 from .reading import cannot_read, open_input
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
 #: bytes that a compressed file may unfold to
 UNFOLDED = 4 * 2**30
 #: pixels that one image may have
@@ -20,7 +24,7 @@ START = 512
 STEP = 2**20
 
 
-def split_index(path):
+def split_index(path: "Any") -> "tuple[Any, Any]":
     """(path, number) of ``x.h5#12``; the number is None without one, and where a file has the whole name."""
     name = os.fsdecode(path)
     match = re.fullmatch(r"(.+)#(\d{1,9})", name, re.DOTALL)
@@ -38,12 +42,12 @@ class Source:
     Raises NanoBraggError for what is no file, cannot be read, or unfolds to more than UNFOLDED bytes.
     """
 
-    def __init__(self, path, shape=None, header_only=False):
+    def __init__(self, path: "Any", shape: "Any" = None, header_only: bool = False) -> None:
         self.path, self.index = split_index(path)
-        self.name = os.fsdecode(path)
-        self.shape = shape
-        self.header_only = header_only
-        self.data = None
+        self.name: Any = os.fsdecode(path)
+        self.shape: Any = shape
+        self.header_only: bool = header_only
+        self.data: Any = None
         try:
             # opening a pipe that nobody writes to would wait for ever
             if not stat.S_ISREG(os.stat(self.path).st_mode) and not os.path.isdir(self.path):
@@ -77,18 +81,18 @@ class Source:
             raise NanoBraggError(f"{self.path} cannot be uncompressed ({error}); get it again") from None
         self.data, self.start, self.size = bytes(content), bytes(content[:START]), len(content)
 
-    def open(self):
+    def open(self) -> "Any":
         """The content as a binary file, to be read from its start."""
         return open_input(self.path) if self.data is None else io.BytesIO(self.data)
 
-    def read(self):
+    def read(self) -> "Any":
         """The whole content."""
         if self.data is not None:
             return self.data
         with open(self.path, "rb") as file:
             return file.read()
 
-    def pick(self, count):
+    def pick(self, count: int) -> "Any":
         """The number of the image to read of `count`; NanoBraggError where it has none of the number asked for."""
         if self.index is not None and self.index >= count:
             raise NanoBraggError(
@@ -97,7 +101,7 @@ class Source:
             )
         return self.index or 0
 
-    def check_pixels(self, slow, fast):
+    def check_pixels(self, slow: int, fast: int) -> None:
         """Raise NanoBraggError for an image without pixels or with more than can be meant."""
         if slow < 1 or fast < 1 or slow * fast > MOST_PIXELS:
             raise NanoBraggError(
@@ -105,7 +109,7 @@ class Source:
             )
 
 
-def told(function, *args):
+def told(function: "Any", *args: "Any") -> "tuple[Any, Any]":
     """(Geometry, "") as a function works it out, or (None, why not)."""
     try:
         return function(*args), ""

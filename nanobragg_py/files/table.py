@@ -9,6 +9,10 @@ from ..errors import NanoBraggError
 from .reading import BYTE_ORDER_MARK, cannot_read
 from .scan import scan_number
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
 _DELIMITERS = b" \t,;:!"
 _NAN = float("nan")
 
@@ -29,7 +33,7 @@ def _parse_row(line, columns):
     return (*row, *[_NAN] * (columns - len(row)))
 
 
-def read_table(path, columns):
+def read_table(path: "Any", columns: "Any") -> "Any":
     """The rows of a text file as tuples of `columns` floats, nan for a missing value; further columns are ignored.
 
     Raises NanoBraggError when the file cannot be read or has no row.
@@ -47,12 +51,12 @@ def read_table(path, columns):
     return rows
 
 
-def read_sources(path):
+def read_sources(path: "Any") -> "Any":
     """The rows (X, Y, Z, weight, wavelength) of a source list, m, nan for a missing value; errors as `read_table`."""
     return read_table(path, 5)
 
 
-def read_columns(path, columns, numbers_only=False):
+def read_columns(path: "Any", columns: "Any", numbers_only: bool = False) -> "Any":
     """The rows of a text file by all of the reference's rules, those for carriage returns and last lines included.
 
     numbers_only: leave out rows that do not begin with a number, which the reference takes for rows of zeros. Returns a

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from typing import Any
 
 import numpy as np
 
@@ -13,7 +14,7 @@ from .reflections import Reflections, gemmi_module, in_one_sentence, miller_indi
 STARTS = (b"!FORMAT=XDS_ASCII", b"!OUTPUT_FILE=INTEGRATE.HKL")
 
 
-def read_xds_ascii(path):
+def read_xds_ascii(path: Any) -> Any:
     """The Reflections of an XDS file: intensities; misfits, of negative sigma, are left out."""
     gemmi = gemmi_module()
     name = os.fspath(path)

@@ -2,8 +2,12 @@
 
 from ..vectors import DEGREES_PER_RADIAN
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
-def apply_header(options, header, kind):
+
+def apply_header(options: "Any", header: "Any", kind: "Any") -> None:
     """Put what the header of an SMV file says into the options.
 
     header: anything with `width`, `height` (pixels) and `header_value(key)`, which gives a float, or None for a key

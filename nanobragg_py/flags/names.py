@@ -1,5 +1,9 @@
 """What options are called on the command line: the flags that set them, and the units these take."""
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
 #: options of which people know another flag than the first that sets them
 SPOKEN = {
     ("wavelength",): "-lambda (or -energy)",
@@ -21,7 +25,7 @@ WORDS = {
 }
 
 
-def rule_of(rules, options, value=None):
+def rule_of(rules: "Any", options: "Any", value: "Any" = None) -> "Any":
     """The rule that sets these options, to this value where there is one, and as little else as can be; or None.
 
     rules: of a table. options: a tuple of names. value: a constant, in the words of the program.
@@ -44,7 +48,7 @@ def _others(rule):
     return bool(rule.convert is None), len(rule.dests), len(rule.sets)
 
 
-def flag_name(rules, options, value=None, spoken=SPOKEN):
+def flag_name(rules: "Any", options: "Any", value: "Any" = None, spoken: "Any" = SPOKEN) -> "tuple[Any, Any]":
     """What options, or a value that a switch gives them, are called on the command line, and their unit there.
 
     spoken: names that go before the rules'.

@@ -10,6 +10,10 @@ from ..errors import Sentence
 from .options import Options
 from .parser import INERT, OWN, Rule, Table, own, switch
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
 CRYSTAL = "Crystal"
 FACTORS = "Structure factors"
 BEAM = "Beam"
@@ -327,7 +331,7 @@ unknown_flags = TABLE.unknown_flags
 warning_sentences = TABLE.warning_sentences
 
 
-def flag_name(options, value=None):
+def flag_name(options: "Any", value: "Any" = None) -> "Any":
     """What options, or a value that a switch gives them, are called, and the unit of their values; see `Sentence`."""
     from .names import flag_name
 
@@ -337,7 +341,7 @@ def flag_name(options, value=None):
 Sentence.flag_name = staticmethod(flag_name)
 
 
-def prescan(argv):
+def prescan(argv: "Any") -> "tuple[Any, Any]":
     """The first pass: ``(mask_file, img_file)``, names or None, whose headers count before any flag does."""
     found = TABLE.prescan(argv)
     return found["mask_file"], found["img_file"]

@@ -8,6 +8,10 @@ from math import pi
 
 from .parser import INERT, OWN, OptionRecord, Rule, Table, own, switch
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
 CURVE = "Curve"
 SAMPLE = "Sample"
 BEAM = "Beam"
@@ -286,7 +290,7 @@ RULES = (
 )
 
 
-def flag_name(options, value=None):
+def flag_name(options: "Any", value: "Any" = None) -> "Any":
     """What options, or a value that a switch gives them, are called here, and their unit; see `Sentence`."""
     from .names import flag_name
 

@@ -5,6 +5,7 @@ A page says where its flags go: what stands between a line ``<!-- flags of PROGR
 """
 
 import sys
+from typing import Any
 
 from . import nanobragg, noisify, nonbragg
 
@@ -12,7 +13,7 @@ TABLES = {table.program: table for table in (nanobragg.TABLE, noisify.TABLE, non
 BEGIN, BEGIN_END, END = "<!-- flags of ", " -->\n", "<!-- end of flags -->\n"
 
 
-def renewed(text):
+def renewed(text: Any) -> str:
     """The text of a page with its flag tables made anew; raises ValueError for one without the two lines."""
     head, begin, rest = text.partition(BEGIN)
     program, end_of_line, rest = rest.partition(BEGIN_END)
@@ -22,7 +23,7 @@ def renewed(text):
     return "".join([head, begin, program, end_of_line, tables(TABLES[program]), "\n", end, tail])
 
 
-def tables(table):
+def tables(table: Any) -> str:
     """The rules of a `Table`, a Markdown table for each group."""
     parts = []
     for group in table.groups:

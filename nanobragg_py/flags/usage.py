@@ -1,5 +1,9 @@
 """Usage texts, made from the flag tables."""
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
 WIDTH = 100
 #: column at which the help starts
 COLUMN = 36
@@ -45,7 +49,7 @@ docs/nonbragg.md of the nanobragg_py sources describes each one in detail.
 }
 
 
-def usage_text(table):
+def usage_text(table: "Any") -> str:
     """The usage text of a `Table`: every flag but those of older documents, with a final newline.
 
     It is at most `WIDTH` columns wide.

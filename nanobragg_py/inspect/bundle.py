@@ -14,6 +14,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 from .. import __version__
 from ..errors import NanoBraggError
@@ -37,7 +38,9 @@ class Bundle(Record):
     _fields = {"folder": REQUIRED, "pixel": REQUIRED, "failures": ()}
 
 
-def make_bundle(folder, flags, program, reference=None, pixel=None, limits=None):
+def make_bundle(
+    folder: Any, flags: Any, program: Any, reference: Any = None, pixel: Any = None, limits: Any = None
+) -> Any:
     """Run a command line and keep the evidence: a `Bundle`.
 
     folder: where it goes; it must not be there yet, or be empty. flags: the nanoBragg command line, a list of tokens,
@@ -64,7 +67,7 @@ def make_bundle(folder, flags, program, reference=None, pixel=None, limits=None)
     return bundle.replace(folder=folder)
 
 
-def check_bundle(folder):
+def check_bundle(folder: Any) -> Any:
     """Sentences about what is not as it was when the bundle was made; none if all is well.
 
     Raises NanoBraggError for a folder that is no bundle.

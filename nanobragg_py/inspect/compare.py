@@ -4,6 +4,7 @@ docs/compare.md describes the measures. `nanobragg_py.inspect.compare_runs` runs
 """
 
 import os
+from typing import Any
 
 import numpy as np
 
@@ -57,7 +58,7 @@ class ImageMetrics(Record):
     }
 
 
-def image_metrics(image, reference, region=None, spots=50):
+def image_metrics(image: Any, reference: Any, region: Any = None, spots: Any = 50) -> "ImageMetrics":
     """Compare two float32 arrays of one shape (slow, fast): an `ImageMetrics`.
 
     region: (fast min, fast max, slow min, slow max), inclusive; None: all of it. spots: how many of the brightest
@@ -98,7 +99,7 @@ def image_metrics(image, reference, region=None, spots=50):
     )
 
 
-def clipped(region, fast, slow):
+def clipped(region: Any, fast: int, slow: int) -> Any:
     """A region of interest cut to an image; NanoBraggError when nothing of it is left."""
     low_fast, high_fast, low_slow, high_slow = region
     cut = (max(low_fast, 0), min(high_fast, fast - 1), max(low_slow, 0), min(high_slow, slow - 1))
@@ -110,7 +111,7 @@ def clipped(region, fast, slow):
     return cut
 
 
-def correlation(x, y):
+def correlation(x: Any, y: Any) -> float | None:
     """Pearson's correlation coefficient of two float64 arrays; 1 for equal ones, None if one has no contrast."""
     if np.array_equal(x, y):
         return 1.0
@@ -129,7 +130,7 @@ def _ratio(ours, theirs):
     return ours / theirs if theirs != 0.0 else None
 
 
-def brightest_spots(image, count):
+def brightest_spots(image: Any, count: int) -> Any:
     """Centroids (slow, fast) of the brightest local maxima, an array of at most `count` rows, the brightest first.
 
     A maximum is no darker than its eight neighbours and above the median by five times the median deviation from it
@@ -168,7 +169,7 @@ def brightest_spots(image, count):
     return np.array(centroids).reshape(-1, 2)
 
 
-def spot_displacements(image, reference, count):
+def spot_displacements(image: Any, reference: Any, count: int) -> "Spots":
     """How far the reference's brightest spots are from the image's: a `Spots`."""
     wanted = brightest_spots(reference, count)
     # twice as many, since a spot that lost brightness is still one
@@ -182,7 +183,7 @@ def spot_displacements(image, reference, count):
     return Spots(count=len(wanted), found=len(near), mean=float(near.mean()), largest=float(near.max()))
 
 
-def shortcomings(metrics, limits):
+def shortcomings(metrics: Any, limits: Any) -> Any:
     """Sentences about the limits that an image does not meet; none when it does."""
     found = []
     if metrics.not_finite:
@@ -203,7 +204,7 @@ def shortcomings(metrics, limits):
     return found
 
 
-def read_floats(name, shape):
+def read_floats(name: str, shape: Any) -> Any:
     """A float image from a file without header, as an array of shape (slow, fast)."""
     try:
         data = np.fromfile(name, np.float32)
@@ -218,7 +219,7 @@ def read_floats(name, shape):
     return data.reshape(shape)
 
 
-def read_pixels(name, shape=None):
+def read_pixels(name: str, shape: Any = None) -> Any:
     """The pixels of an image of any format that is read, as float32; bare floats need their shape (slow, fast)."""
     from ..files.image import read_image
     from ..files.registry import format_of_bytes
@@ -234,7 +235,7 @@ def read_pixels(name, shape=None):
     return read_floats(name, shape)
 
 
-def floats(data, shape):
+def floats(data: Any, shape: Any) -> Any:
     """The bytes of a float image as an array of shape (slow, fast)."""
     if len(data) != 4 * shape[0] * shape[1]:
         raise NanoBraggError(

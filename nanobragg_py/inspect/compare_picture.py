@@ -1,12 +1,14 @@
 """The picture of a comparison: both images and their difference, with the worst pixel marked. Needs matplotlib."""
 
+from typing import Any
+
 import numpy as np
 
 #: pixels to a side that a panel shows; larger images are shown in blocks, each by its extreme value
 PANEL = 900
 
 
-def blocks(image, size, signed=False):
+def blocks(image: Any, size: Any, signed: bool = False) -> Any:
     """An image cut into squares of `size` pixels, each represented by its largest value, or the largest in size."""
     if size == 1:
         return image
@@ -19,13 +21,13 @@ def blocks(image, size, signed=False):
     return np.take_along_axis(tiles, np.abs(tiles).argmax(axis=2)[..., None], axis=2)[..., 0]
 
 
-def percentile(values, share):
+def percentile(values: Any, share: float) -> float:
     """A percentile of those values that are above 0; 1 where there are none."""
     lit = values[values > 0.0]
     return float(np.percentile(lit, share)) if lit.size else 1.0
 
 
-def write_picture(path, image, reference, metrics):
+def write_picture(path: Any, image: Any, reference: Any, metrics: Any) -> None:
     """Write the picture as a PNG file.
 
     image, reference: float32 arrays (slow, fast). metrics: their `ImageMetrics`. The two images share one scale, the

@@ -7,6 +7,7 @@ files are at hand in both folders.
 import os
 import shutil
 from pathlib import Path
+from typing import Any
 
 from ..errors import NanoBraggError
 from ..experiment.load import HEADERS, INPUTS, read_headers
@@ -38,7 +39,7 @@ class Plan(Record):
     }
 
 
-def float_layout(options):
+def float_layout(options: Any) -> tuple[Any, Any, Any]:
     """Where options put the float image: (file name, (slow, fast) pixels, region of interest cut to them)."""
     _, _, fast, slow = detector_size(options)
     low_fast, high_fast, low_slow, high_slow = options.roi
@@ -51,7 +52,7 @@ def float_layout(options):
     return os.path.normpath(options.float_file), (slow, fast), clipped(region, fast, slow)
 
 
-def read_flags(flags, folder=None):
+def read_flags(flags: Any, folder: Any = None) -> tuple[Any, Any]:
     """The options of a command line and of the headers it names, and its events: (Options, list)."""
     options = Options()
     # headers that are missing are the programs' business
@@ -61,7 +62,7 @@ def read_flags(flags, folder=None):
     return options, events
 
 
-def plan_run(flags, roi=None):
+def plan_run(flags: Any, roi: Any = None) -> "Plan":
     """Find out what a command line reads and writes, from the current directory: a `Plan`.
 
     roi: (fast min, fast max, slow min, slow max) to add to it; it has to lie within the detector.
@@ -114,7 +115,7 @@ def plan_run(flags, roi=None):
     )
 
 
-def outside(name):
+def outside(name: str) -> Any:
     """Whether a file name leads out of the directory that it is relative to."""
     return os.path.isabs(name) or os.path.normpath(name).split(os.sep)[0] == os.pardir
 
@@ -138,7 +139,7 @@ class Outcome(Record):
     }
 
 
-def run_program(program, plan, folder):
+def run_program(program: Any, plan: Any, folder: Any) -> Any:
     """Run a program on a plan in a new folder, and leave its output there: a `golden.Result`.
 
     program: the executable's path. Raises NanoBraggError if it cannot be run.
@@ -156,7 +157,7 @@ def run_program(program, plan, folder):
         raise NanoBraggError(f"cannot run {program}: {error.strerror}; give a program that can be run") from None
 
 
-def compare_results(ours, reference, plan, limits, spots=50):
+def compare_results(ours: Any, reference: Any, plan: Any, limits: Any, spots: Any = 50) -> "Outcome":
     """Judge two results of a plan: an `Outcome`."""
     failures = []
     if ours.exit_status != reference.exit_status:

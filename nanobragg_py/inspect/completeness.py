@@ -1,5 +1,7 @@
 """Which structure factors a detector needs, and which of them a table has."""
 
+from typing import Any
+
 import numpy as np
 
 from ..errors import NanoBraggError
@@ -26,15 +28,15 @@ class Completeness(Record):
     }
 
     @property
-    def needed(self):
+    def needed(self) -> Any:
         return sum(shell[2] for shell in self.shells)
 
     @property
-    def present(self):
+    def present(self) -> Any:
         return sum(shell[3] for shell in self.shells)
 
 
-def completeness(hkl, A, dmin, bounds, listed=5):
+def completeness(hkl: Any, A: Any, dmin: Any, bounds: Any, listed: Any = 5) -> "Completeness":
     """The Completeness of a list of indices.
 
     hkl: int array (n, 3) of the indices that are there. A: orientation or B matrix, columns a*, b*, c*, 1/Angstrom.

@@ -1,6 +1,7 @@
 """What can be said of an image: its header, its geometry, its statistics."""
 
 from math import degrees
+from typing import Any
 
 import numpy as np
 
@@ -12,7 +13,7 @@ from ..experiment.header_geometry import header_geometry
 FAR = 1e6
 
 
-def statistics(image):
+def statistics(image: Any) -> dict[Any, Any]:
     """Counts and moments of the pixels, as a dict; minimum to rms are of the finite ones."""
     pixels = image.pixels
     finite = pixels[np.isfinite(pixels)]
@@ -36,7 +37,7 @@ def statistics(image):
     }
 
 
-def image_geometry(image):
+def image_geometry(image: Any) -> Any:
     """The Geometry that an image's own header tells; NanoBraggError where it tells none."""
     geometry = image.geometry
     if geometry is None and image.smv is not None:
@@ -61,7 +62,7 @@ def _possible(geometry):
     return bool(square) and all(0 < size < FAR for size in sizes)
 
 
-def odd_geometry(geometry):
+def odd_geometry(geometry: Any) -> list[Any]:
     """Sentences about a geometry that may be, and mostly is not meant."""
     try:
         fast, slow = geometry.beam_centre
@@ -78,7 +79,7 @@ def odd_geometry(geometry):
     ]
 
 
-def geometry_items(geometry):
+def geometry_items(geometry: Any) -> list[Any]:
     """Beam, detector and rotation as rows (name, value, unit)."""
     normal = geometry.normal
     tilt = degrees(float(np.arccos(np.clip(np.dot(geometry.beam, normal), -1.0, 1.0))))
@@ -97,7 +98,7 @@ def geometry_items(geometry):
     return [(name, 0.0 if abs(value) < 1e-9 else value, unit) for name, value, unit in rows]
 
 
-def spacing(geometry, fast, slow):
+def spacing(geometry: Any, fast: Any, slow: Any) -> Any:
     """The lattice spacing, Angstrom, that diffracts to points of the detector (m along fast and slow)."""
     points = geometry.positions(fast, slow)
     directions = points / np.linalg.norm(points, axis=-1, keepdims=True)
@@ -112,13 +113,13 @@ def _edges(geometry):
     return width, height, min(max(fast, 0.0), width), min(max(slow, 0.0), height)
 
 
-def edge_resolution(geometry):
+def edge_resolution(geometry: Any) -> float:
     """The smallest spacing, Angstrom, at the four points of the edges straight up, down, left and right of the beam."""
     width, height, fast, slow = _edges(geometry)
     return float(spacing(geometry, [0.0, width, fast, fast], [slow, slow, 0.0, height]).min())
 
 
-def corner_resolution(geometry):
+def corner_resolution(geometry: Any) -> float:
     """The smallest spacing, Angstrom, that reaches a corner of the detector."""
     width, height, _, _ = _edges(geometry)
     return float(spacing(geometry, [0.0, width, 0.0, width], [0.0, 0.0, height, height]).min())

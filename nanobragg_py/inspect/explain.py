@@ -4,6 +4,8 @@
 ``nanobragg-py explain`` is made in cli/tools/explain.py; `Explanation.as_dict` is its JSON.
 """
 
+from typing import Any
+
 from .. import __version__
 from ..errors import NanoBraggError
 from ..experiment.load import load, read_headers
@@ -19,7 +21,7 @@ class Origin(Record):
 
     _fields = {"kind": "default", "name": None, "position": None}
 
-    def __str__(self):
+    def __str__(self) -> str:
         if self.kind == "default":
             return "default"
         if self.kind == "header":
@@ -79,11 +81,11 @@ class Explanation(Record):
         "error": None,
     }
 
-    def overridden_by(self, setting):
+    def overridden_by(self, setting: Any) -> Any:
         """The next Setting of the same option, or None when this one counts."""
         return self._neighbour(setting, +1)
 
-    def overrides(self, setting):
+    def overrides(self, setting: Any) -> Any:
         """The Setting that this one replaced, or None when it replaced the default."""
         return self._neighbour(setting, -1)
 
@@ -92,7 +94,7 @@ class Explanation(Record):
         at = next(i for i, other in enumerate(same) if other is setting) + step
         return same[at] if 0 <= at < len(same) else None
 
-    def as_dict(self):
+    def as_dict(self) -> dict[Any, Any]:
         """The whole in lists, dicts, strings and numbers; docs/explain.md describes it."""
         return {
             "program": f"nanobragg_py {__version__}",
@@ -148,18 +150,18 @@ class WatchedOptions(Options):
 
     __slots__ = ("history", "watching")
 
-    def __init__(self):
+    def __init__(self) -> None:
         object.__setattr__(self, "history", [])
         object.__setattr__(self, "watching", None)
         super().__init__()
 
-    def __setattr__(self, name, value):
+    def __setattr__(self, name: str, value: Any) -> None:
         object.__setattr__(self, name, value)
         if name in DEFAULTS and self.watching is not None:
             self.history.append(Setting(name, value, self.watching))
 
 
-def explain(argv):
+def explain(argv: Any) -> "Explanation":
     """Follow a command line (tokens without the program's name) from the working directory: an `Explanation`.
 
     Input files are read; nothing is rendered or written. A command line from which no experiment follows is explained
@@ -209,7 +211,7 @@ def explain(argv):
     )
 
 
-def token_list(argv, events, history):
+def token_list(argv: Any, events: Any, history: Any) -> Any:
     """The `Token` of each token; the settings of the events are appended to history."""
     fired = {}
     values = set()

@@ -4,6 +4,7 @@ All of it is reproduced on purpose; here it is said. Every oddity is a pair of a
 """
 
 from math import degrees, isnan, pi, prod
+from typing import Any
 
 from ..constants import CONVENTIONS
 from ..experiment.parts import VECTOR_OPTIONS
@@ -13,7 +14,7 @@ from ..experiment.parts import VECTOR_OPTIONS
 PHOTONS_KEPT = {"gauss": 0.315 * pi, "tophat": 0.3969 * (4.0 * pi / 3.0) ** (2.0 / 3.0)}
 
 
-def oddities(options, history, loaded):
+def oddities(options: Any, history: Any, loaded: Any) -> Any:
     """The (id, sentence) pairs of a command line.
 
     options: as the flags left them. history: every Setting, in order. loaded: the `Loaded` experiment, or None where
@@ -32,12 +33,12 @@ def oddities(options, history, loaded):
     return found
 
 
-def flag(last, option):
+def flag(last: Any, option: Any) -> str:
     """How an option was set, for a sentence."""
     return str(last[option].origin)
 
 
-def by_flag(last, *options):
+def by_flag(last: Any, *options: Any) -> list[Any]:
     """Those of the options that a flag set."""
     return [option for option in options if option in last and last[option].origin.kind == "flag"]
 

@@ -1,6 +1,7 @@
 """The resolved experiment as a list of quantities, each with its unit and where its value comes from."""
 
 from math import isnan
+from typing import Any
 
 from ..constants import BRIGHTEST
 from ..experiment.parts import FIELDS
@@ -37,7 +38,7 @@ class Quantity(Record):
     }
 
     @property
-    def source_text(self):
+    def source_text(self) -> str:
         """The source in words."""
         if self.source == "matrix":
             text = "matrix of " + ", ".join(str(o) for name, o in self.origins if name == "matrix_file")
@@ -49,7 +50,7 @@ class Quantity(Record):
         return f"{text}; {self.note}" if self.note else text
 
 
-def nearly_equal(value, other):
+def nearly_equal(value: Any, other: Any) -> Any:
     """Equal, or equal but for rounding: what was divided by a cosine and multiplied by it again."""
     if isinstance(value, tuple):
         return isinstance(other, tuple) and all(nearly_equal(*pair) for pair in zip(value, other, strict=True))
@@ -61,23 +62,23 @@ def nearly_equal(value, other):
 class Ledger:
     """Collects quantities. origin_of: a function from an option's name to its Origin."""
 
-    def __init__(self, options, origin_of):
-        self.options = options
-        self.origin_of = origin_of
-        self.found = []
-        self.section = None
+    def __init__(self, options: Any, origin_of: Any) -> None:
+        self.options: Any = options
+        self.origin_of: Any = origin_of
+        self.found: list[Any] = []
+        self.section: Any = None
 
-    def direct(self, name, value, unit="", option=None, note=None):
+    def direct(self, name: str, value: Any, unit: str = "", option: Any = None, note: str | None = None) -> None:
         """A value that an option may hold as it is; derived from it where it does not."""
         option = option or name
         given = nearly_equal(value, getattr(self.options, option))
         self.add(name, value, unit, (option,), None if given else "derived", note)
 
-    def derived(self, name, value, unit, *options, note=None):
+    def derived(self, name: str, value: Any, unit: str, *options: Any, note: str | None = None) -> None:
         """A value that follows from several options."""
         self.add(name, value, unit, options, "derived", note)
 
-    def add(self, name, value, unit, options, source=None, note=None):
+    def add(self, name: str, value: Any, unit: str, options: Any, source: Any = None, note: str | None = None) -> None:
         """Any value; source None: what its option's origin says."""
         origins = tuple((option, self.origin_of(option)) for option in options)
         if source is None:
@@ -85,7 +86,7 @@ class Ledger:
         self.found.append(Quantity(self.section, name, value, unit, source, origins, note))
 
 
-def quantities(loaded, origin_of):
+def quantities(loaded: Any, origin_of: Any) -> Any:
     """The list of `Quantity` of a `Loaded` experiment. origin_of: gives the Origin of an option."""
     ledger = Ledger(loaded.options, origin_of)
     for section, describe in zip(SECTIONS, (_beam, _detector, _crystal, _factors, _sampling, _output), strict=True):

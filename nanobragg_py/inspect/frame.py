@@ -1,6 +1,7 @@
 """What stands around the picture of an image: pixel numbers along two sides, and the scale of the greys."""
 
 from math import ceil, floor, log10
+from typing import Any
 
 import numpy as np
 
@@ -18,12 +19,12 @@ GAP, BAR = 1, 1
 APART = 0.09
 
 
-def letter(size):
+def letter(size: Any) -> Any:
     """The height of letters in a picture of `size` pixels."""
     return max(8, min(14, size // 50))
 
 
-def inner_size(shape, size):
+def inner_size(shape: Any, size: Any) -> Any:
     """The longer side of an image of shape (slow, fast), pixels, that has a picture of `size` pixels around it."""
     height = letter(size)
     width, up = size - (LEFT + RIGHT) * height, size - (TOP + BOTTOM) * height
@@ -31,7 +32,7 @@ def inner_size(shape, size):
     return round(max(shape) * zoom)
 
 
-def round_steps(length, count=COUNT):
+def round_steps(length: Any, count: int = COUNT) -> list[Any]:
     """Multiples of 1, 2 or 5 times a power of ten from 0 to `length`, at most about `count`."""
     raw = length / count
     power = 10.0 ** floor(log10(raw))
@@ -40,7 +41,7 @@ def round_steps(length, count=COUNT):
     return [step * number for number in range(floor(length / step) + 1)]
 
 
-def scale_values(scale):
+def scale_values(scale: float) -> Any:
     """Values to write beside the bar of a GreyScale, with their places from 0 (white) to 1 (black)."""
     top = scale.low + scale.black
     values = [scale.low]
@@ -58,7 +59,7 @@ def scale_values(scale):
     return places
 
 
-def framed(picture, shape, scale, size):
+def framed(picture: Any, shape: Any, scale: float, size: Any) -> Any:
     """A pillow picture with axes in detector pixels and the bar of a GreyScale.
 
     shape: of the image, (slow, fast). size: the longer side of what is returned; see `inner_size`.

@@ -14,6 +14,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 from time import perf_counter
+from typing import Any
 
 import numpy as np
 
@@ -70,14 +71,14 @@ class Comparison(Record):
 # ---- running -------------------------------------------------------------------------------------------------------
 
 
-def case_arguments(case, own_flags=True):
+def case_arguments(case: Any, own_flags: bool = True) -> Any:
     """The tokens of a case's command line. own_flags: say `-compat c` where the case wants it; the reference cannot."""
     arguments = shlex.split(case["args"])
     # in front, since it matters to defect D3 which flag is the last
     return ["-compat", "c", *arguments] if own_flags and case["mode"] == "c" else arguments
 
 
-def run(program, arguments, folder, environment=None):
+def run(program: Any, arguments: Any, folder: Any, environment: Any = None) -> "Result":
     """Run a command line in a folder and collect what it did: a `Result`.
 
     program: the command as a list of words. arguments: the tokens after it. folder: files that lie there already are
@@ -115,7 +116,7 @@ def _contents(folder):
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
 
 
-def run_case(program, case, inputs, environment=None, own_flags=True):
+def run_case(program: Any, case: Any, inputs: Any, environment: Any = None, own_flags: bool = True) -> Any:
     """Run a case in an empty folder: a `Result`. inputs: the folder where its input files are. Others as for `run`."""
     with tempfile.TemporaryDirectory() as folder:
         for name in case["inputs"]:
@@ -128,7 +129,7 @@ def run_case(program, case, inputs, environment=None, own_flags=True):
         return result.replace(files={**kept, **result.files})
 
 
-def printed_lines(text):
+def printed_lines(text: Any) -> dict[Any, Any]:
     """What a program printed, sorted: ``lines`` that must be the same everywhere, ``progress`` lines, ``warnings``."""
     lines, progress, warnings, complaining = [], [], 0, False
     for line in text.split("\n"):
@@ -153,7 +154,7 @@ def _trimmed(lines):
 # ---- keeping -------------------------------------------------------------------------------------------------------
 
 
-def save(result, path):
+def save(result: Any, path: Any) -> None:
     """Write a result as an archive: every output file's bytes under its name, and what it printed."""
     members = {name: np.frombuffer(data, np.uint8) for name, data in result.files.items()}
     for name, lines in (("stdout", result.lines), ("progress", result.progress)):
@@ -163,7 +164,7 @@ def save(result, path):
     write_file(path, archive.getbuffer())
 
 
-def load(path):
+def load(path: Any) -> "Result":
     """Read an archive that `save` wrote; one without progress lines (an older one) has None for them."""
     with np.load(path) as archive:
         return Result(
@@ -182,7 +183,9 @@ def _member_lines(archive, name):
 # ---- comparing -----------------------------------------------------------------------------------------------------
 
 
-def compare(result, reference, arguments, identical=IDENTICAL, table=TABLE):
+def compare(
+    result: Any, reference: Any, arguments: Any, identical: Any = IDENTICAL, table: Any = TABLE
+) -> "Comparison":
     """Compare two results of one command line: a `Comparison`.
 
     arguments: its tokens, which say what file holds the float image. That one is compared with tolerance (see
@@ -216,7 +219,7 @@ def compare(result, reference, arguments, identical=IDENTICAL, table=TABLE):
     return Comparison(differences=differences, pixels=pixels, differing=differing)
 
 
-def compare_pixels(ours, theirs, identical=IDENTICAL):
+def compare_pixels(ours: Any, theirs: Any, identical: Any = IDENTICAL) -> tuple[Any, Any]:
     """How two float32 images differ: (list of sentences, number of pixels that are not the same to the bit).
 
     Every pixel has to lie within 1e-6 of its value plus 1e-9 of the image's maximum, and be zero where the reference
@@ -248,7 +251,7 @@ def compare_pixels(ours, theirs, identical=IDENTICAL):
     return found, differing
 
 
-def compare_lines(what, ours, theirs):
+def compare_lines(what: Any, ours: Any, theirs: Any) -> list[str]:
     """Sentences about the first place where two lists of lines part."""
     for at, (our, their) in enumerate(zip(ours, theirs, strict=False)):
         if our != their:
@@ -260,7 +263,7 @@ def compare_lines(what, ours, theirs):
     return []
 
 
-def bytes_apart(ours, theirs):
+def bytes_apart(ours: Any, theirs: Any) -> str:
     """How two files differ, in words."""
     if len(ours) != len(theirs):
         return f"{len(ours)} bytes, not {len(theirs)}"

@@ -9,6 +9,7 @@ import json
 import os
 import shlex
 from pathlib import Path
+from typing import Any
 
 from .. import __version__
 from ..errors import NanoBraggError
@@ -22,7 +23,7 @@ MANIFEST = "manifest.json"
 KEYS = ("id", "args", "inputs", "mode", "before", "tags")
 
 
-def read_cases(name, allow_outside=False):
+def read_cases(name: str, allow_outside: bool = False) -> list[Any]:
     """The cases of a JSON file, checked, with what they leave out filled in: a list of dicts.
 
     allow_outside: let them read and write files that are not in the folder that each of them is run in.
@@ -46,7 +47,7 @@ def read_cases(name, allow_outside=False):
     return list(found.values())
 
 
-def checked(name, number, case, allow_outside=False):
+def checked(name: str, number: Any, case: Any, allow_outside: bool = False) -> dict[Any, Any]:
     """A case with all its keys; NanoBraggError says what is wrong with it."""
     where = f"case {number} of {name}"
     for key in ("id", "args"):
@@ -77,7 +78,7 @@ def checked(name, number, case, allow_outside=False):
     return {"mode": "default", **case, "inputs": inputs, "before": lists["before"]}
 
 
-def check_inside(where, lines):
+def check_inside(where: Any, lines: Any) -> None:
     """Raise where a command line (a list of tokens) reads or writes a file outside of the folder that it is run in."""
     for flags in lines:
         options = parse(flags)
@@ -90,7 +91,7 @@ def check_inside(where, lines):
                 )
 
 
-def input_names(lines):
+def input_names(lines: Any) -> list[Any]:
     """The files that command lines (lists of tokens) read, in order and once each."""
     names = {}
     for flags in lines:
@@ -99,7 +100,7 @@ def input_names(lines):
     return [name for name in names if name is not None]
 
 
-def inputs_folder(cases_file, given=None):
+def inputs_folder(cases_file: str, given: Any = None) -> Any:
     """Where the input files are: the folder given, or `inputs` beside the file of cases, or where that file lies."""
     if given is not None:
         folder = Path(given)
@@ -110,7 +111,7 @@ def inputs_folder(cases_file, given=None):
     return beside / "inputs" if (beside / "inputs").is_dir() else beside
 
 
-def run_case(program, case, inputs, own_flags):
+def run_case(program: Any, case: Any, inputs: Any, own_flags: bool) -> Any:
     """Run a case: a `golden.Result`. NanoBraggError when a file or the program is missing."""
     try:
         return golden.run_case([program], case, inputs, own_flags=own_flags)
@@ -120,7 +121,7 @@ def run_case(program, case, inputs, own_flags):
         raise NanoBraggError(f"cannot run {program}: {error.strerror}; give a program that can be run") from None
 
 
-def entry(case, result):
+def entry(case: Any, result: Any) -> dict[Any, Any]:
     """What the manifest says of a case."""
     return {
         "args": case["args"],
@@ -131,11 +132,11 @@ def entry(case, result):
     }
 
 
-def sha256(data):
+def sha256(data: Any) -> Any:
     return hashlib.sha256(data).hexdigest()
 
 
-def write_manifest(folder, program, entries, inputs, names):
+def write_manifest(folder: Any, program: Any, entries: Any, inputs: Any, names: Any) -> None:
     """Write manifest.json. entries: id -> `entry`. names: of the input files, of which the sums are kept, too."""
     manifest = {
         "nanobragg_py": __version__,
@@ -146,7 +147,7 @@ def write_manifest(folder, program, entries, inputs, names):
     write_file(Path(folder) / MANIFEST, (json.dumps(manifest, indent=1) + "\n").encode())
 
 
-def read_manifest(folder):
+def read_manifest(folder: Any) -> Any:
     """The manifest of a folder; None for a set without one, whose sums cannot be checked."""
     path = Path(folder) / MANIFEST
     if not path.exists():
@@ -167,7 +168,7 @@ def _is_entry(entry):
     return {"args", "mode", "before", "files"} <= set(entry) and all("sha256" in f for f in entry["files"].values())
 
 
-def read_reference(folder, case):
+def read_reference(folder: Any, case: Any) -> Any:
     """The stored result of a case; NanoBraggError where there is none."""
     path = Path(folder) / f"{case['id']}.npz"
     try:
@@ -178,7 +179,7 @@ def read_reference(folder, case):
         raise NanoBraggError(f"{path} is damaged ({error}); make the set again") from None
 
 
-def manifest_faults(case, manifest, reference, inputs):
+def manifest_faults(case: Any, manifest: Any, reference: Any, inputs: Any) -> Any:
     """Sentences about where a stored result is not what the manifest says, or is of another command line."""
     if manifest is None:
         return []
@@ -200,7 +201,7 @@ def manifest_faults(case, manifest, reference, inputs):
     return faults
 
 
-def float_metrics(case, result, reference, inputs):
+def float_metrics(case: Any, result: Any, reference: Any, inputs: Any) -> Any:
     """The `ImageMetrics` of a case's float image; None where one of the results has none, or they differ in size."""
     options, _ = read_flags(shlex.split(case["args"]), inputs)
     name, shape, region = float_layout(options)

@@ -1,5 +1,7 @@
 """The picture of an image: grey pixels, resolution rings, beam centre, predicted spots."""
 
+from typing import Any
+
 import numpy as np
 
 from ..files.extras import need
@@ -16,7 +18,15 @@ CROSS = 8
 CIRCLE = 5
 
 
-def draw(image, size, white=None, geometry=None, spacings=(), centre=False, spots=None):
+def draw(
+    image: Any,
+    size: Any,
+    white: Any = None,
+    geometry: Any = None,
+    spacings: Any = (),
+    centre: bool = False,
+    spots: Any = None,
+) -> Any:
     """A pillow picture of an Image, whose longer side has `size` pixels.
 
     white: the pixel value drawn black; see `greyscale`. geometry: a Geometry for rings and centre.
@@ -62,7 +72,7 @@ def draw(image, size, white=None, geometry=None, spacings=(), centre=False, spot
     return picture
 
 
-def label_place(mask, geometry, pixels_each):
+def label_place(mask: Any, geometry: Any, pixels_each: int) -> tuple[Any, Any]:
     """Where a ring's label goes: at the point of the ring that is nearest to straight above the beam's right."""
     x, y = (value / geometry.pixel_size / pixels_each for value in geometry.beam_centre)
     slow, fast = np.nonzero(mask)

@@ -1,6 +1,7 @@
 """Where the spots of a crystal fall, from the geometry of diffraction alone."""
 
 from math import ceil, radians
+from typing import Any
 
 import numpy as np
 
@@ -15,12 +16,12 @@ LIMIT = 200_000_000
 STEP = radians(0.5)
 
 
-def rotation_about(axis, angle):
+def rotation_about(axis: Any, angle: float) -> Any:
     """The matrix of a right-handed rotation, shape (3, 3)."""
     return np.array([rotate_axis(e, axis, angle) for e in ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0))]).T
 
 
-def amplitudes(factors, hkl):
+def amplitudes(factors: Any, hkl: Any) -> Any:
     """Structure-factor amplitudes of indices (n, 3): those of the table, and default_F outside it."""
     values = np.full(len(hkl), float(factors.default_F))
     if factors.bounds is not None:
@@ -31,7 +32,7 @@ def amplitudes(factors, hkl):
     return values
 
 
-def predict(experiment, dmin=0.0):
+def predict(experiment: Any, dmin: float = 0.0) -> tuple[Any, Any, Any]:
     """The spots that an Experiment puts on its detector.
 
     A reflection counts when its amplitude is not 0 and it meets the Ewald sphere between phi and phi + osc, or comes as

@@ -2,6 +2,7 @@
 
 import base64
 import os
+from typing import Any
 
 from ..files.extras import need
 from ..files.formats.png import png_bytes
@@ -12,7 +13,7 @@ SIXEL_COLOURS = 64
 ESCAPE = b"\x1b"
 
 
-def detect(environment=os.environ):
+def detect(environment: Any = os.environ) -> str | None:
     """The protocol that the terminal says it speaks, by its environment variables; None if it says nothing."""
     term, program = environment.get("TERM", ""), environment.get("TERM_PROGRAM", "")
     if "KITTY_WINDOW_ID" in environment or "kitty" in term or program.lower() == "ghostty":
@@ -24,7 +25,7 @@ def detect(environment=os.environ):
     return None
 
 
-def terminal_bytes(picture, protocol):
+def terminal_bytes(picture: Any, protocol: int) -> Any:
     """What to write to a terminal so that it shows a pillow picture."""
     if protocol == "sixel":
         return sixel_bytes(picture)
@@ -40,7 +41,7 @@ def terminal_bytes(picture, protocol):
     return b"".join(pieces) + b"\n"
 
 
-def sixel_bytes(picture):
+def sixel_bytes(picture: Any) -> Any:
     """A picture as sixels: rows of six pixels' height, each colour drawn over the row in turn (DEC STD 070)."""
     need("PIL.Image", "images", "pictures")
     import numpy as np

@@ -17,6 +17,11 @@ from ..render.backends import cpu_renderer, is_sequential
 from ..render.simulate import new_image
 from ..vectors import DEGREES_PER_RADIAN
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any
+
 SCHEMA = "nanobragg-trace/1"
 
 #: a pixel with more steps than this is not traced
@@ -43,13 +48,13 @@ class Trace(Record):
         "pixel": REQUIRED,
     }
 
-    def steps(self):
+    def steps(self) -> "Iterator[Any]":
         """Every phi step and mosaic domain, in the order of the sum."""
         for subpixel in self.subpixels:
             for source in subpixel["sources"]:
                 yield from source["steps"]
 
-    def header(self, flags):
+    def header(self, flags: "Any") -> "list[Any]":
         """The comment lines that say what was traced. flags: the nanoBragg command line, a list of words."""
         from shlex import join
 
@@ -62,7 +67,7 @@ class Trace(Record):
             f"# flags: {join(flags)}",
         ]
 
-    def lines(self, flags, prefix="TRACE"):
+    def lines(self, flags: "Any", prefix: str = "TRACE") -> "Any":
         """The trace as text: the comment lines, then a line a quantity, each with the prefix in front.
 
         With another prefix than TRACE the phi steps are in the manner of older programs: one line a step with
@@ -77,13 +82,13 @@ class Trace(Record):
                     lines += step_lines(prefix, step)
         return lines + trace_lines(prefix, self.pixel)
 
-    def phi_lines(self, flags, prefix="TRACE"):
+    def phi_lines(self, flags: "Any", prefix: str = "TRACE") -> "list[str]":
         """The comment lines and the lines of the phi steps and domains alone."""
         if prefix == "TRACE":
             return self.header(flags) + [line for step in self.steps() for line in trace_lines("TRACE_PHI", step)]
         return self.header(flags) + [phi_pairs(prefix, step) for step in self.steps()]
 
-    def as_dict(self, flags):
+    def as_dict(self, flags: "Any") -> "dict[Any, Any]":
         """The trace for JSON (docs/trace.md has the schema)."""
         from .. import __version__
 
@@ -104,7 +109,7 @@ class Trace(Record):
         }
 
 
-def trace_lines(word, quantities):
+def trace_lines(word: str, quantities: "Any") -> "list[str]":
     """A line for each quantity that is one, in their order."""
     lines = []
     for name, value in quantities.items():
@@ -115,7 +120,7 @@ def trace_lines(word, quantities):
     return lines
 
 
-def phi_entry(step):
+def phi_entry(step: "Any") -> "dict[Any, Any]":
     """What older programs tell of a phi step, under their names."""
     return {
         "phi_tic": step["phi_step"],
@@ -126,12 +131,12 @@ def phi_entry(step):
     }
 
 
-def phi_pairs(prefix, step):
+def phi_pairs(prefix: str, step: "Any") -> str:
     """The same as a line: ``TRACE_C_PHI phi_tic=0 phi_deg=0 k_frac=... F_latt_b=... F_latt=...``."""
     return f"{prefix}_PHI " + " ".join(f"{name}={value_text(value)}" for name, value in phi_entry(step).items())
 
 
-def step_lines(prefix, step):
+def step_lines(prefix: str, step: "Any") -> "list[str]":
     """The lines of a phi step and domain in the text of a trace."""
     if prefix == "TRACE":
         return trace_lines("TRACE_PHI", step)
@@ -140,7 +145,7 @@ def step_lines(prefix, step):
     return [*lines[:behind], phi_pairs(prefix, step), *lines[behind:]]
 
 
-def value_text(value):
+def value_text(value: "Any") -> str:
     """Numbers with 15 significant digits, blanks between those of a vector."""
     if isinstance(value, tuple):
         return " ".join(map(value_text, value))
@@ -153,16 +158,16 @@ class Recorder:
     loop: the Sequential; its attributes hold the values in use when one of the methods is called.
     """
 
-    def __init__(self, loop, experiment):
-        self.loop = loop
-        self.sampling = experiment.sampling
-        self.domains = experiment.crystal.mosaic_domains
-        self.close_distance = experiment.detector.close_distance
-        self.background = experiment.water_background
-        self.subpixels = []
-        self.loops_sum = self.background
+    def __init__(self, loop: "Any", experiment: "Any") -> None:
+        self.loop: Any = loop
+        self.sampling: Any = experiment.sampling
+        self.domains: Any = experiment.crystal.mosaic_domains
+        self.close_distance: Any = experiment.detector.close_distance
+        self.background: Any = experiment.water_background
+        self.subpixels: list[Any] = []
+        self.loops_sum: Any = self.background
 
-    def subpixel(self, layer, sub_slow, sub_fast):
+    def subpixel(self, layer: int, sub_slow: int, sub_fast: int) -> None:
         """A position on the detector is reached."""
         loop = self.loop
         self.subpixels.append(
@@ -182,7 +187,7 @@ class Recorder:
             }
         )
 
-    def source(self, index, passed):
+    def source(self, index: int, passed: "Any") -> None:
         """A source begins; passed: it is within the resolution cut."""
         loop = self.loop
         self.subpixels[-1]["sources"].append(
@@ -200,7 +205,7 @@ class Recorder:
             }
         )
 
-    def step(self, orientation, contribution, total):
+    def step(self, orientation: "Any", contribution: "Any", total: "Any") -> None:
         """A phi step and domain is done."""
         loop = self.loop
         phi_step, domain = divmod(orientation, self.domains)
@@ -234,7 +239,7 @@ class Recorder:
         step["I_running"] = total
         self.subpixels[-1]["sources"][-1]["steps"].append(step)
 
-    def neighbourhood(self, step):
+    def neighbourhood(self, step: "Any") -> None:
         """The 4 x 4 x 4 structure factors around the step's indices, and their weights."""
         (step["interpolation_weights_h"], step["interpolation_weights_k"], step["interpolation_weights_l"]), rows = (
             self.loop.neighbourhood
@@ -242,7 +247,7 @@ class Recorder:
         h, k, l = (int(index // 1.0) - 1 for index in step["hkl_frac"])
         step["F_neighbours"] = [(h + row // 4, k + row % 4, l, *values) for row, values in enumerate(rows)]
 
-    def step_weight(self):
+    def step_weight(self) -> "Any":
         """The corrections that are made at every step."""
         weight = 1.0
         if self.sampling.oversample_thick:
@@ -254,7 +259,9 @@ class Recorder:
         return weight
 
 
-def trace_pixel(experiment, table, slow, fast, compat="spec", image=None):
+def trace_pixel(
+    experiment: "Any", table: "Any", slow: int, fast: int, compat: str = "spec", image: "Any" = None
+) -> "Any":
     """Trace one pixel of an experiment: a `Trace`.
 
     table: as for `simulate`. slow, fast: the pixel, counted from 0. compat: as for `simulate`. image: the rendered
@@ -295,7 +302,7 @@ def trace_pixel(experiment, table, slow, fast, compat="spec", image=None):
     return trace
 
 
-def check_traceable(experiment, slow, fast):
+def check_traceable(experiment: "Any", slow: int, fast: int) -> None:
     """Raise NanoBraggError for a pixel that the experiment does not render, or that has too many steps to be read."""
     detector = experiment.detector
     if not (0 <= slow < detector.spixels and 0 <= fast < detector.fpixels):
@@ -321,7 +328,7 @@ def check_traceable(experiment, slow, fast):
         )
 
 
-def rendered_pixel(experiment, table, slow, fast, defects, value):
+def rendered_pixel(experiment: "Any", table: "Any", slow: int, fast: int, defects: "Any", value: "Any") -> "Any":
     """The pixel's value from the parallel loops, float32; `value` where with `-compat c` they leave it to this one."""
     detector = experiment.detector.replace(roi=(fast, fast, slow, slow))
     job = Job(experiment.replace(detector=detector), table, defects=defects)
@@ -331,7 +338,7 @@ def rendered_pixel(experiment, table, slow, fast, defects, value):
     return memoryview(image)[slow, fast]
 
 
-def check_value(trace, experiment):
+def check_value(trace: "Any", experiment: "Any") -> None:
     """The trace explains the image only if it ends with the image's value."""
     pixel, crystal = trace.pixel, experiment.crystal
     traced, rendered = pixel["I_pixel_final"], pixel["I_pixel_image"]
@@ -348,7 +355,7 @@ def check_value(trace, experiment):
         )
 
 
-def setup_quantities(experiment):
+def setup_quantities(experiment: "Any") -> "dict[Any, Any]":
     """What is the same for every pixel."""
     beam, detector, crystal, sampling = experiment.beam, experiment.detector, experiment.crystal, experiment.sampling
     return {
@@ -387,7 +394,7 @@ def setup_quantities(experiment):
     }
 
 
-def pixel_quantities(experiment, loop, value):
+def pixel_quantities(experiment: "Any", loop: "Any", value: "Any") -> "dict[Any, Any]":
     """What follows from the sum; the sum of the parallel loops and the image's value are filled in by the caller."""
     return {
         "I_background": experiment.water_background,
@@ -404,6 +411,6 @@ def pixel_quantities(experiment, loop, value):
     }
 
 
-def scaled(values, factor):
+def scaled(values: "Any", factor: "Any") -> "Any":
     """A tuple of numbers, each times a factor."""
     return tuple(factor * value for value in values)

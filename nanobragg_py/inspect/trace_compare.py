@@ -8,6 +8,7 @@ pairs.
 import re
 import shlex
 from math import inf
+from typing import Any
 
 from ..errors import NanoBraggError
 from ..flags.nanobragg import OWN, RULES
@@ -85,20 +86,20 @@ class TraceComparison(Record):
     _fields = {"a": REQUIRED, "b": REQUIRED, "tolerance": REQUIRED, "pairs": REQUIRED, "only_a": (), "only_b": ()}
 
     @property
-    def first_divergence(self):
+    def first_divergence(self) -> Any:
         """The first pair that does not pass, or None."""
         return next((pair for pair in self.pairs if pair.grade != "pass"), None)
 
     @property
-    def grade(self):
+    def grade(self) -> Any:
         """The worst grade of any pair."""
         return worst(self.pairs).grade
 
-    def by_name(self):
+    def by_name(self) -> Any:
         """[(name, its pairs), ...] in order of appearance."""
         return grouped(self.pairs, lambda pair: pair.name)
 
-    def by_step(self):
+    def by_step(self) -> Any:
         """[((phi step, domain), its pairs), ...], empty unless both traces have phi steps.
 
         The running sum is left out: it carries what differs in one step to all that follow.
@@ -107,7 +108,7 @@ class TraceComparison(Record):
         return grouped(steps, lambda pair: (pair.where["phi_step"], pair.where.get("mosaic_domain", 0)))
 
 
-def grouped(pairs, key):
+def grouped(pairs: Any, key: Any) -> list[Any]:
     """[(key, pairs), ...] in order of the keys' first appearance."""
     groups = {}
     for pair in pairs:
@@ -115,12 +116,12 @@ def grouped(pairs, key):
     return list(groups.items())
 
 
-def worst(pairs):
+def worst(pairs: Any) -> Any:
     """The pair with the largest relative difference; the first of equals."""
     return max(pairs, key=lambda pair: pair.relative)
 
 
-def read_trace(path):
+def read_trace(path: Any) -> "TraceFile":
     """The TraceFile of a text file; raises NanoBraggError when it cannot be read or has no TRACE lines."""
     try:
         with open(path, encoding="utf-8", errors="replace") as file:
@@ -161,12 +162,12 @@ def read_trace(path):
     return TraceFile(path=path, comments=comments, quantities=quantities)
 
 
-def of_step(quantity, where):
+def of_step(quantity: Any, where: Any) -> Any:
     """A quantity that came before the line of pairs of its phi step, as older programs have it: in that step."""
     return quantity.replace(where=where) if quantity.name in LATTICE else quantity
 
 
-def named_values(text):
+def named_values(text: Any) -> Any:
     """[(name, text of its values), ...] of what follows TRACE on a line."""
     if "=" in text:
         return _PAIR.findall(text) if _PAIR.match(text) else []
@@ -174,7 +175,7 @@ def named_values(text):
     return [(name.rstrip(":"), values)]
 
 
-def is_prose(values):
+def is_prose(values: Any) -> Any:
     """Whether what follows a name is a sentence: nothing, or more than one thing with a word among them.
 
     ``Direct-space cell volume: V_cell = 1/V_star = 24682.3`` tells a person how a number came about.
@@ -183,7 +184,7 @@ def is_prose(values):
     return not values or (len(values) > 1 and bool(words))
 
 
-def number_or_word(text):
+def number_or_word(text: Any) -> Any:
     """A float where the text is a number."""
     try:
         return float(text)
@@ -191,20 +192,20 @@ def number_or_word(text):
         return text
 
 
-def enter(where, marker, index):
+def enter(where: Any, marker: Any, index: int) -> dict[Any, Any]:
     """The markers in force after this one."""
     order = list(MARKERS)
     kept = {name: where[name] for name in order[: order.index(marker)] if name in where}
     return {**kept, marker: int(index) if isinstance(index, float) else index}
 
 
-def place(where):
+def place(where: Any) -> Any:
     """In words: "layer 0, sub-pixel 1 0, source 0, ..."."""
     words = [f"{MARKERS[marker]} {where[marker]}" for marker in MARKERS if marker in where]
     return ", ".join(words).replace(",  ", " ")
 
 
-def compare_traces(a, b, tolerance=TOLERANCE):
+def compare_traces(a: Any, b: Any, tolerance: float = TOLERANCE) -> "TraceComparison":
     """Compare two TraceFiles: a TraceComparison.
 
     Quantities are paired by name and place; of places, what both traces tell counts, and within one the first goes with
@@ -229,7 +230,7 @@ def compare_traces(a, b, tolerance=TOLERANCE):
     return TraceComparison(a=a, b=b, tolerance=tolerance, pairs=pairs, only_a=tuple(only_a), only_b=tuple(only_b))
 
 
-def with_components(trace, other):
+def with_components(trace: Any, other: Any) -> Any:
     """The trace with the components of its vectors that the other one tells alone."""
     names, theirs = ({quantity.name for quantity in each.quantities} for each in (trace, other))
     wanted = {
@@ -246,12 +247,12 @@ def with_components(trace, other):
     return trace.replace(quantities=quantities)
 
 
-def markers_of(trace):
+def markers_of(trace: Any) -> set[Any]:
     """The markers that occur in a trace."""
     return {marker for quantity in trace.quantities for marker in quantity.where}
 
 
-def keyed(trace, markers):
+def keyed(trace: Any, markers: Any) -> Any:
     """(name, place, which of that name at that place) -> Quantity, in the order of the trace."""
     seen, result = {}, {}
     for quantity in trace.quantities:
@@ -261,7 +262,7 @@ def keyed(trace, markers):
     return result
 
 
-def compared(a, b, where, tolerance):
+def compared(a: Any, b: Any, where: Any, tolerance: float) -> "Pair":
     """The Pair of two quantities."""
     absolute, scale = 0.0, 0.0
     if len(a.values) != len(b.values):
@@ -290,7 +291,7 @@ def compared(a, b, where, tolerance):
     )
 
 
-def in_one_unit(a, b):
+def in_one_unit(a: Any, b: Any) -> tuple[Any, Any, Any]:
     """Both quantities in 1/Angstrom where the name says so and one of them comes in 1/m, and a word about it."""
     if not a.name.endswith("_A_inv"):
         return a, b, ""
@@ -306,14 +307,14 @@ def in_one_unit(a, b):
     return a, b, ""
 
 
-def grade(relative, tolerance):
+def grade(relative: Any, tolerance: float) -> Any:
     """The grade of a relative difference."""
     if relative <= tolerance:
         return "pass"
     return next((name for name, limit in GRADES.items() if relative < limit), "critical")
 
 
-def check_same_experiment(a, b):
+def check_same_experiment(a: Any, b: Any) -> None:
     """Raise NanoBraggError when two traces say that they are of different pixels or flags."""
     pixels = a.comments.get("pixel"), b.comments.get("pixel")
     if None not in pixels and pixels[0] != pixels[1]:
@@ -331,7 +332,7 @@ def check_same_experiment(a, b):
     )
 
 
-def physical_flags(trace):
+def physical_flags(trace: Any) -> Any:
     """The words of a trace's command line without the flags of our own, or None where the trace does not say."""
     if "flags" not in trace.comments:
         return None

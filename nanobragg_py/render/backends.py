@@ -5,6 +5,10 @@ import os
 from ..errors import FieldError, NanoBraggError
 from ..records import Record
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
 #: instruction-set levels, least first; the environment variable NANOBRAGG_ISA forces one
 LEVELS = ("base", "v3", "v4")
 
@@ -44,20 +48,20 @@ class Compute(Record):
                 raise FieldError(f"{name} is {value}; it cannot be below 0", fields=(name,))
 
     @classmethod
-    def of(cls, options):
+    def of(cls, options: "Any") -> "Any":
         """What the options of the same names say."""
         return cls(**{name: getattr(options, name) for name in cls._fields})
 
     @property
-    def renderer(self):
+    def renderer(self) -> "Any":
         """What renders, as of `renderer_of`; the backend has to be chosen."""
         return renderer_of(self.backend, self.device, self.precision)
 
-    def is_sequential(self, sampling):
+    def is_sequential(self, sampling: "Any") -> "Any":
         """True where defects D2 and D4 depend on the order of steps and pixels: no parallel loops then."""
         return is_sequential(sampling, self.compat)
 
-    def chosen(self, experiment):
+    def chosen(self, experiment: "Any") -> "tuple[Any, Any]":
         """The same with the backend that "auto" takes for an experiment, and why it does; else itself and None."""
         if self.backend != "auto":
             return self, None
@@ -65,12 +69,12 @@ class Compute(Record):
         return self.replace(backend=backend), sentence
 
 
-def cpu_renderer(level=None):
+def cpu_renderer(level: "Any" = None) -> "Any":
     """The render module for an instruction-set level, and the level's name; see `level_module`."""
     return level_module("loops.render", level)
 
 
-def level_module(name, level=None):
+def level_module(name: str, level: "Any" = None) -> "tuple[Any, Any]":
     """The compiled module kernels.NAME_LEVEL (loops.render_v4, say) for an instruction-set level, and the level's name.
 
     level: one of LEVELS; None takes NANOBRAGG_ISA from the environment, else the best that this processor has. A level
@@ -93,7 +97,7 @@ def level_module(name, level=None):
     raise NanoBraggError("the compiled loops are missing; install the package anew")
 
 
-def renderer_of(backend, device=0, precision="double"):
+def renderer_of(backend: str, device: "Any" = 0, precision: str = "double") -> "Any":
     """What renders on a backend, "cpu" or "gpu": it has the functions of kernels/loops/render.pyx.
 
     device: number of the GPU. precision: of the GPU, "double" or "single". One GPU renderer is kept for each of these,
@@ -109,19 +113,19 @@ def renderer_of(backend, device=0, precision="double"):
     return _gpu_renderers[key]
 
 
-def is_sequential(sampling, compat):
+def is_sequential(sampling: "Any", compat: str) -> "Any":
     """True where the reference's defects D2 and D4 depend on the order of steps and pixels: no parallel loops then."""
     return compat == "c" and (
         sampling.interpolate or sampling.oversample_thick or sampling.oversample_polar or sampling.oversample_omega
     )
 
 
-def needs_cpu(experiment, compat):
+def needs_cpu(experiment: "Any", compat: str) -> "Any":
     """True where only the CPU can do as the reference: in the order of pixels, or for the centres of spots (D6)."""
     return is_sequential(experiment.sampling, compat) or (compat == "c" and experiment.crystal.shape == "round")
 
 
-def choose_backend(experiment, compute=None, **how):
+def choose_backend(experiment: "Any", compute: "Any" = None, **how: "Any") -> "tuple[Any, Any]":
     """The backend, "cpu" or "gpu", that is expected to have an experiment done first, and a sentence that says why.
 
     A GPU has to make up for the time that CuPy and the driver take to start. Only when the experiment is large enough
@@ -143,7 +147,7 @@ def choose_backend(experiment, compute=None, **how):
     return "gpu", f"-backend auto takes the GPU ({chosen.name}): {expected}"
 
 
-def steps_of(experiment):
+def steps_of(experiment: "Any") -> "Any":
     """Contributions to all pixels of an image together."""
     detector = experiment.detector
     fast_min, fast_max, slow_min, slow_max = detector.roi
@@ -152,14 +156,14 @@ def steps_of(experiment):
     return max(0, width) * max(0, height) * experiment.sampling.steps * detector.thicksteps
 
 
-def expected_seconds(experiment, threads=0):
+def expected_seconds(experiment: "Any", threads: int = 0) -> "Any":
     """About how long the CPU takes for an image, with `thread_count` of `threads`."""
     return (
         steps_of(experiment) * (CPU_TRICUBIC if experiment.sampling.interpolate else CPU_STEP) / thread_count(threads)
     )
 
 
-def thread_count(wanted=0):
+def thread_count(wanted: "Any" = 0) -> "Any":
     """How many threads to use: `wanted`, else OMP_NUM_THREADS, else every processor this process may run on."""
     count = wanted if wanted > 0 else environment_threads()
     if count:
@@ -170,13 +174,13 @@ def thread_count(wanted=0):
         return os.cpu_count() or 1
 
 
-def environment_threads():
+def environment_threads() -> int:
     """The first number of OMP_NUM_THREADS; 0 where there is none of 1 or more."""
     first = os.environ.get("OMP_NUM_THREADS", "").split(",")[0].strip()
     return int(first) if first.isascii() and first.isdigit() and len(first) < 10 else 0
 
 
-def threads_remark():
+def threads_remark() -> "str | None":
     """A sentence for an OMP_NUM_THREADS that says nothing, else None."""
     stated = os.environ.get("OMP_NUM_THREADS", "")
     if not stated.strip() or environment_threads():

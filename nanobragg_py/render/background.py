@@ -7,6 +7,10 @@ from ..records import REQUIRED, Record
 from .backends import level_module, thread_count
 from .simulate import Statistics, new_image
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
 
 class Rendered(Record):
     """A rendered background: the BackgroundJob, the image, and the sums that statistics are made of."""
@@ -14,7 +18,7 @@ class Rendered(Record):
     _fields = {"job": REQUIRED, "image": REQUIRED, "sums": REQUIRED}
 
 
-def render_background(background, out=None, threads=0, progress=None):
+def render_background(background: "Any", out: "Any" = None, threads: int = 0, progress: "Any" = None) -> "Rendered":
     """Render a `ResolvedBackground`: a `Rendered`.
 
     out: a zeroed C-contiguous float32 buffer (slow, fast) to render into; None makes one. threads: 0 lets
@@ -33,7 +37,9 @@ def render_background(background, out=None, threads=0, progress=None):
     return Rendered(job=job, image=out, sums=sums)
 
 
-def structure_factors(background, job, pixels, ignored, adc, gain, outside):
+def structure_factors(
+    background: "Any", job: "Any", pixels: "Any", ignored: "Any", adc: float, gain: float, outside: "Any"
+) -> "Any":
     """F that the pixels of an image stand for: (mean, rms deviation, pixels) of each row of the curve.
 
     pixels: buffer of uint16 in the detector's order. ignored: values that are left out. adc, gain: pixel value of zero
@@ -46,7 +52,7 @@ def structure_factors(background, job, pixels, ignored, adc, gain, outside):
     return walk.structure_factors(walk.Walk(background, job), pixels, skipped, adc, gain, follow, outside)
 
 
-def statistics(background, rendered, pixels=None):
+def statistics(background: "Any", rendered: "Any", pixels: "Any" = None) -> "Any":
     """`Statistics` of a `Rendered`; `rmsd` is the reference's, which is shifted by one pixel.
 
     pixels: the number to divide by, if it is not that of the pixels.

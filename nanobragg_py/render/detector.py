@@ -10,6 +10,10 @@ from ..kernels.memory.buffers import Buffer
 from ..records import REQUIRED, Record
 from .backends import level_module, thread_count
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
 METHODS = ("exact", "fft")
 
 
@@ -32,7 +36,9 @@ class Spread(Record):
     }
 
 
-def spread_photons(image, psf, width, radius=0, threads=0, method="exact"):
+def spread_photons(
+    image: "Any", psf: "Any", width: int, radius: "Any" = 0, threads: int = 0, method: str = "exact"
+) -> "Spread":
     """Spread the photons of every pixel over its neighbours, as the reference's `apply_psf` does: a `Spread`.
 
     image: C-contiguous float32 buffer (slow, fast); it stays as it is. psf: "gauss" or "fiber". width: full width at
@@ -62,7 +68,7 @@ def spread_photons(image, psf, width, radius=0, threads=0, method="exact"):
     return Spread(image=out, automatic=automatic, maximum=maximum, radius=reach, lost=lost)
 
 
-def detector_noise(seed, calib_seed):
+def detector_noise(seed: "Any", calib_seed: int) -> "Any":
     """The reference's random numbers for one image, a `DetectorNoise` of kernels/noise/response.pyx.
 
     seed, calib_seed: the negated values that users give.
@@ -70,7 +76,7 @@ def detector_noise(seed, calib_seed):
     return level_module("noise.response")[0].DetectorNoise(seed, calib_seed)
 
 
-def check_bits(bits):
+def check_bits(bits: int) -> str:
     """The format of a Buffer for pixels of so many bits; raises NanoBraggError for any but 16 and 32."""
     if bits not in (16, 32):
         raise NanoBraggError(f"a pixel has 16 or 32 bits, not {bits}")

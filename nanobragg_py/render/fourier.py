@@ -1,9 +1,11 @@
 """Point spread by Fourier transform: for wide kernels, and for those who need not have the reference's bytes."""
 
+from typing import Any
+
 from ..errors import NanoBraggError
 
 
-def spread_by_fourier(image, out, kernel, share):
+def spread_by_fourier(image: Any, out: Any, kernel: Any, share: float) -> Any:
     """Fill `out` with the image, spread by a kernel; returns the photons that fell beyond its radius.
 
     image, out: float32 of shape (slow, fast). kernel: float64 of shape (dy, dx), odd in both. share: the part of a

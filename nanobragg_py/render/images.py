@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -28,7 +28,7 @@ _GPU_LOCK = threading.Lock()
 _team_process = None
 
 
-def team_size(wanted):
+def team_size(wanted: Any) -> Any:
     """How many threads to use, as `thread_count`; 1 in a process forked by one that has used several.
 
     GNU's OpenMP would wait for ever there, for threads that a fork does not copy.
@@ -40,7 +40,7 @@ def team_size(wanted):
     return threads if _team_process in (None, os.getpid()) else 1
 
 
-def render(experiment, compute, out=None, progress=None, on_device=False):
+def render(experiment: Any, compute: Any, out: Any = None, progress: Any = None, on_device: bool = False) -> Any:
     """(image, Statistics) of an `Experiment`; see its `render` and `simulate`. compute: a `Compute`."""
     if on_device and (compute.backend != "gpu" or out is not None):
         raise FieldError('on_device needs backend "gpu" and no out; a GPU image is where the GPU has made it')
@@ -59,7 +59,7 @@ def render(experiment, compute, out=None, progress=None, on_device=False):
         raise NanoBraggError(in_fields(error.sentence)) from None
 
 
-def new_image(shape):
+def new_image(shape: Any) -> Any:
     """A zeroed image; NanoBraggError where there is no memory for it."""
     try:
         return np.zeros(shape, dtype=np.float32)
@@ -68,7 +68,7 @@ def new_image(shape):
         raise NanoBraggError(f"no memory for an image of {shape[1]} x {shape[0]} pixels ({gib:.3g} GiB)") from None
 
 
-def caller_image(out, shape):
+def caller_image(out: Any, shape: Any) -> Any:
     """A caller's array, zeroed; FieldError unless it is writable, C-contiguous float32 of the image's shape."""
     try:
         view = np.asarray(memoryview(out))
@@ -82,7 +82,7 @@ def caller_image(out, shape):
     return view
 
 
-def kernel_table(factors):
+def kernel_table(factors: Any) -> Any:
     """The table of structure factors in the kernels' layout, made once for every StructureFactors."""
     table = factors.__dict__.get("_kernel_table")
     if table is None:
@@ -120,7 +120,7 @@ def add_noise(
     return out
 
 
-def to_smv(experiment, path, image, scale=None, adc=40.0):
+def to_smv(experiment: Any, path: Any, image: Any, scale: float | None = None, adc: float = 40.0) -> None:
     """Write an image of an `Experiment` as SMV; see its `to_smv`."""
     from ..files.report import smv_header
     from ..files.smv import integer_scale, write_scaled_smv, write_smv

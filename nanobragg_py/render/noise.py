@@ -1,7 +1,11 @@
 """Photon noise for an image, block of rows by block of rows, from one of two random streams."""
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
-def noise_maker(stream, random, seed, threads):
+
+def noise_maker(stream: "Any", random: "Any", seed: "Any", threads: int) -> "Any":
     """What turns mean counts into noisy integers.
 
     stream: "ran1" for the reference's own (serial) one, "philox" for the counter-based one. random: the Ran1 whose

@@ -13,6 +13,8 @@ from .backends import thread_count
 from .detector import METHODS, check_bits, detector_noise, spread_photons
 
 if TYPE_CHECKING:
+    from typing import Any
+
     from numpy.typing import ArrayLike
 
 STREAMS = ("ran1", "philox")
@@ -82,7 +84,7 @@ class Response(Record):
         if self.calib_seed is not None:
             self._set("calib_seed", _whole("calib_seed", self.calib_seed))
 
-    def apply(self, image: ArrayLike, seed: int | None = None, return_photons: bool = False):
+    def apply(self, image: ArrayLike, seed: int | None = None, return_photons: bool = False) -> Any:
         """The detector's image of mean photon counts: uint16 or uint32 of the same shape.
 
         image: (slow, fast), mean photons a pixel. seed: 0 or more; None leaves all noise out. return_photons: return

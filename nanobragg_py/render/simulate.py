@@ -8,6 +8,10 @@ from ..kernels.memory.buffers import Buffer
 from ..records import REQUIRED, Record
 from .backends import Compute, needs_cpu, thread_count
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
 
 class Statistics(Record):
     """What is known of an image.
@@ -33,7 +37,14 @@ class Statistics(Record):
     }
 
 
-def simulate(experiment, table=None, out=None, compute=None, progress=None, **how):
+def simulate(
+    experiment: "Any",
+    table: "Any" = None,
+    out: "Any" = None,
+    compute: "Any" = None,
+    progress: "Any" = None,
+    **how: "Any",
+) -> "tuple[Any, Any]":
     """Render the image of an experiment.
 
     table: the structure factors in the kernels' layout (`nanobragg_py.files.hkl.kernel_table`), or None without a
@@ -70,7 +81,7 @@ def simulate(experiment, table=None, out=None, compute=None, progress=None, **ho
     return out, statistics(experiment, renderer, job, out, sums)
 
 
-def new_image(shape):
+def new_image(shape: "Any") -> "Any":
     """A zeroed float32 image of shape (slow, fast); raises NanoBraggError when it does not fit into memory."""
     try:
         return Buffer(shape, "f")
@@ -82,7 +93,7 @@ def new_image(shape):
         ) from None
 
 
-def first_pixel(job):
+def first_pixel(job: "Any") -> "tuple[Any, Any]":
     """The first pixel with a contribution, whose first phi sweep starts from the unrotated cell (D1).
 
     Returns a loop that is past that pixel, and (slow, fast, value), or None where no pixel is an exception.
@@ -102,7 +113,7 @@ def first_pixel(job):
     return loop, None
 
 
-def statistics(experiment, renderer, job, image, sums):
+def statistics(experiment: "Any", renderer: "Any", job: "Any", image: "Any", sums: "Any") -> "Statistics":
     """Statistics from what a renderer returned."""
     total, squares, pixels, maximum, where, solid_angle, not_interpolated, seconds = sums
     mean = total / max(pixels, 1)

@@ -19,10 +19,21 @@ from ..resolved import StructureFactors
 from .setup import Setup, resolve_setup
 from .sources import resolve_experiment
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
 __all__ = ["Setup", "resolve", "resolve_experiment", "resolve_setup"]
 
 
-def resolve(options, random, structure_factors=None, matrix=None, source_rows=None, dump_available=False):
+def resolve(
+    options: "Any",
+    random: "Any",
+    structure_factors: "Any" = None,
+    matrix: "Any" = None,
+    source_rows: "Any" = None,
+    dump_available: bool = False,
+) -> "tuple[Any, Any]":
     """The experiment that the options describe, and its `Setup` (for the report): (Experiment, Setup).
 
     The arguments are those of `resolve_setup` and `resolve_experiment`.

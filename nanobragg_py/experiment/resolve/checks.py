@@ -5,6 +5,10 @@ from math import isfinite
 
 from ...errors import OptionError, Sentence
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
 #: options that must be finite numbers
 FINITE = (
     *("pixel_size", "distance", "detsize_f", "detsize_s", "detector_rotx", "detector_roty", "detector_rotz"),
@@ -20,7 +24,7 @@ FINITE_OR_UNSET = ("close_distance", "Xbeam", "Ybeam", "Xclose", "Yclose", "ORGX
 POSITIVE = ("pixel_size", "wavelength", "distance", "close_distance", "fluence")
 
 
-def check_numbers(options, finite=FINITE):
+def check_numbers(options: "Any", finite: "Any" = FINITE) -> None:
     """Raise for options that are no finite numbers, or are 0 where nothing could be rendered.
 
     finite: the options that have to be.
@@ -37,7 +41,7 @@ def check_numbers(options, finite=FINITE):
         raise OptionError("{pixel_size} does not take 0; give the size of a pixel in {pixel_size.unit}")
 
 
-def remark_on_signs(options, remark):
+def remark_on_signs(options: "Any", remark: "Any") -> None:
     """Tell of values that make no physical sense and are rendered all the same."""
     for name in POSITIVE:
         if getattr(options, name) < 0.0:
@@ -53,7 +57,7 @@ def _physical_memory():
         return float("inf")
 
 
-def check_memory(sources, phisteps, domains, layers):
+def check_memory(sources: "Any", phisteps: int, domains: int, layers: int) -> None:
     """Raise before lists and tables are begun that this machine cannot hold; the sizes of their entries are rough."""
     available = _physical_memory()
     for needed, what, which in (

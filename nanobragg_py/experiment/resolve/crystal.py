@@ -9,6 +9,10 @@ from ..resolved import ResolvedCrystal
 from .detector import SMALLEST
 from .steps import ceil_to_int
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
 #: g/m^3, of every crystal: what the printed molecular weight is estimated with
 CRYSTAL_DENSITY = 1.2e6
 #: a triple product smaller than this part of the lengths' product is no lattice
@@ -44,7 +48,7 @@ RECIPROCAL_LABELS = (
 )
 
 
-def reciprocal_cell(lengths, angles, warn):
+def reciprocal_cell(lengths: "Any", angles: "Any", warn: "Any") -> "tuple[Any, Any, Any, Any]":
     """The reciprocal cell vectors, 1/Angstrom, of a cell in its standard orientation, and the cell's volume.
 
     lengths: Angstrom. angles: radians. a* lies along x and b* in the x-y plane. As in the reference the z component
@@ -91,7 +95,7 @@ def reciprocal_cell(lengths, angles, warn):
     )
 
 
-def misset_angles(rotation):
+def misset_angles(rotation: "Any") -> "tuple[Any, Any, Any]":
     """The rotations about x, y and z, radians, that make up a rotation matrix (reference: umat2misset).
 
     rotation: nine floats, row-major. The rows are normalised twice over, as there.
@@ -106,7 +110,7 @@ def misset_angles(rotation):
     return pi, pi / 2, atan2(xy, -yy)
 
 
-def cell_constants(options):
+def cell_constants(options: "Any") -> "tuple[Any, Any]":
     """Lengths and angles from -cell, with what it left out filled in: b and c as a, angles 90 degrees."""
     a, b, c = options.cell_lengths
     lengths = (a, a if b <= 0.0 else b, a if c <= 0.0 else c)
@@ -125,7 +129,7 @@ def _sines_and_cosines(vectors, sizes, dual_sizes, volume):
     return sines, cosines
 
 
-def dual_lattices(stars, cell=None):
+def dual_lattices(stars: "Any", cell: "Any" = None) -> "tuple[Any, Any, Any, Any]":
     """Both lattices from approximate reciprocal vectors, and the two volumes: (direct, reciprocal, V, V*).
 
     stars: a*, b*, c*, 1/Angstrom. cell: None, or the (lengths, volume) of a cell that is to be made to fit. The
@@ -223,7 +227,7 @@ def _resolve_size(edges, counts, samples):
     return tuple(cells)
 
 
-def resolve_mosaic(options, warn):
+def resolve_mosaic(options: "Any", warn: "Any") -> "tuple[Any, Any]":
     """The mosaic spread, radians, and the number of domains: (spread, domains)."""
     spread, domains = options.mosaic_spread, options.mosaic_domains
     if spread > LARGEST_FLOAT:
@@ -244,7 +248,9 @@ def resolve_mosaic(options, warn):
     return spread, domains
 
 
-def resolve_crystal(options, samples, random, misset_seed, matrix, mosaic, warn):
+def resolve_crystal(
+    options: "Any", samples: "Any", random: "Any", misset_seed: "Any", matrix: "Any", mosaic: "Any", warn: "Any"
+) -> "tuple[Any, Any]":
     """The `ResolvedCrystal`, but for its mosaic rotations, and its vectors a, b, c in Angstrom.
 
     samples: the sample's sizes along a, b and c, m, as clipped by the beam; 0 where not given. matrix: nine floats,
@@ -295,7 +301,7 @@ def resolve_crystal(options, samples, random, misset_seed, matrix, mosaic, warn)
     return crystal, cell_vectors
 
 
-def recommended_oversampling(size, wavelength, distance, pixel_size):
+def recommended_oversampling(size: "Any", wavelength: "Any", distance: "Any", pixel_size: float) -> "tuple[Any, Any]":
     """Sub-pixels a side that resolve the peaks of a crystal whose edges are `size`: (number, reciprocal pixel, m)."""
     reciprocal_pixel = wavelength * distance / pixel_size
     if reciprocal_pixel == 0.0:

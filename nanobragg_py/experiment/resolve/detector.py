@@ -9,6 +9,10 @@ from ..resolved import ResolvedDetector
 from .finite import CENTRES, DIRECTIONS, DISTANCES, SIZES, out_of_reach
 from .steps import INT_MAX, ceil_to_int
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
 SMALLEST = 2.2250738585072014e-308
 #: what decides the number of pixels, in the template of a sentence
 SIZE = "{detsize_f+detsize_s}, {fpixels+spixels} or {pixel_size}"
@@ -18,9 +22,13 @@ class Frame:
     """The unit vectors of a convention, before the detector is rotated."""
 
     __slots__ = ("beam", "fast", "normal", "pivot", "polar", "slow", "spindle", "twotheta_axis")
+    if TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any: ...
+        def __setattr__(self, name: str, value: Any) -> None: ...
 
 
-def detector_size(options, slack=0.5):
+def detector_size(options: "Any", slack: float = 0.5) -> "tuple[Any, Any, Any, Any]":
     """Sizes in m and counts of pixels along fast and slow: (detsize_f, detsize_s, fpixels, spixels).
 
     slack: part of a pixel that may be missing from the last one.
@@ -38,7 +46,7 @@ def detector_size(options, slack=0.5):
     return detsize_f, detsize_s, fpixels, spixels
 
 
-def orient(options, warn):
+def orient(options: "Any", warn: "Any") -> "Any":
     """The `Frame` that the convention or the vector flags give; warns when the normal has to be made up."""
     frame = Frame()
     if options.convention == "CUSTOM":
@@ -69,14 +77,14 @@ def orient(options, warn):
     return frame
 
 
-def check_directions(vectors):
+def check_directions(vectors: "Any") -> None:
     """Raise for a vector of length 0 among (option, vector) pairs."""
     for option, vector in vectors:
         if length(vector) == 0.0:
             raise OptionError(f"{{{option}}} does not take 0 0 0; give a direction")
 
 
-def normal_of(fast, slow):
+def normal_of(fast: int, slow: int) -> "Any":
     """The detector's normal from its axes."""
     normal = unit(cross(fast, slow))
     if length(normal) == 0.0:
@@ -104,7 +112,7 @@ def _beam_centre(options, detsize_f, detsize_s, Xclose, Yclose):
     return Xbeam, Ybeam, Xbeam, Ybeam
 
 
-def region(options, fpixels, spixels):
+def region(options: "Any", fpixels: "Any", spixels: "Any") -> "tuple[Any, Any, Any, Any]":
     """The inclusive bounds of the region of interest; without -roi they reach one past the end, as the reference's."""
     xmin, xmax, ymin, ymax = options.roi
     return (
@@ -127,7 +135,7 @@ def _fit_mask(mask, pixels, remark):
     return flags[: 2 * pixels].cast("H")
 
 
-def place_detector(options, frame, thickness, mask, remark):
+def place_detector(options: "Any", frame: "Any", thickness: "Any", mask: "Any", remark: "Any") -> "Any":
     """The `ResolvedDetector`, swung and rotated into place.
 
     frame: what `orient` gave. thickness: (layers, thickness, layer thickness, mu). mask: the -mask image's buffer of
@@ -160,7 +168,16 @@ def place_detector(options, frame, thickness, mask, remark):
     )
 
 
-def swing_detector(options, frame, size, near, spot, centre, signed=False, **more):
+def swing_detector(
+    options: "Any",
+    frame: "Any",
+    size: "Any",
+    near: "Any",
+    spot: "Any",
+    centre: "Any",
+    signed: bool = False,
+    **more: "Any",
+) -> "Any":
     """A `ResolvedDetector`, from its place before it is swung and rotated.
 
     frame: a `Frame`. size: what `detector_size` gave. near, spot: along fast and slow, the point nearest the sample,

@@ -13,6 +13,10 @@ from ...errors import OptionError
 from ...vectors import length
 from .steps import INT_MAX
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
 #: positions are squared, m
 FARTHEST = 1e150
 #: from here on a float64 has no place for what is behind the point of an index
@@ -27,7 +31,7 @@ FLUENCES = "{fluence} (or {flux}, {exposure} and {beamsize})"
 DIRECTIONS = "a vector ({twotheta_axis}, {fdet_vector}, {sdet_vector} or {odet_vector})"
 
 
-def check_finite(experiment):
+def check_finite(experiment: "Any") -> None:
     """Raise OptionError where a number of a resolved experiment is not finite, or too large to compute with."""
     reach = check_reach(experiment.detector)
     check_beam(experiment.beam, experiment.crystal, reach)
@@ -35,13 +39,13 @@ def check_finite(experiment):
     check_intensity(experiment)
 
 
-def out_of_reach(sizes):
+def out_of_reach(sizes: "Any") -> "Any":
     """The error for a detector that lies too far away. sizes: (magnitude in m, what makes it) pairs."""
     size, what = max(sizes, key=lambda pair: pair[0] if pair[0] == pair[0] else float("inf"))
     return OptionError(f"{what} puts the detector out of reach, {size:.3g} m from the beam; give a smaller number")
 
 
-def check_reach(detector):
+def check_reach(detector: "Any") -> "Any":
     """The farthest that a point of the detector can be from the sample, m."""
     axes = [length(axis) for axis in (detector.fast, detector.slow, detector.normal)]
     sizes = (
@@ -65,7 +69,7 @@ def check_reach(detector):
     return reach
 
 
-def check_beam(beam, crystal, reach):
+def check_beam(beam: "Any", crystal: "Any", reach: "Any") -> None:
     """Wavelengths, source directions, and with them the largest Miller index."""
     wavelengths = [source[4] for source in beam.sources]
     smallest = min(abs(wavelength) for wavelength in wavelengths)
@@ -86,7 +90,7 @@ def check_beam(beam, crystal, reach):
         )
 
 
-def check_orientations(crystal, sampling):
+def check_orientations(crystal: "Any", sampling: "Any") -> None:
     """Angles, and the crystal's shape."""
     last = sampling.phi0 + sampling.phistep * sampling.phisteps
     if not isfinite(last):
@@ -99,7 +103,7 @@ def check_orientations(crystal, sampling):
         raise OptionError("{fudge} makes a crystal that cannot be computed with; give a number around 1")
 
 
-def check_intensity(experiment):
+def check_intensity(experiment: "Any") -> None:
     """What multiplies the sum of a pixel, and how many contributions it has."""
     sampling, detector = experiment.sampling, experiment.detector
     if not isfinite(R_E_SQR * experiment.beam.fluence):

@@ -12,6 +12,10 @@ from .detector import orient, place_detector
 from .sources import Grid
 from .steps import INT_MAX, fill_phi, fill_steps
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
 
 class Setup(Record):
     """What follows from the options before structure factors and sources are known.
@@ -42,7 +46,7 @@ class Setup(Record):
     }
 
 
-def resolve_fluence(options, warn):
+def resolve_fluence(options: "Any", warn: "Any") -> "tuple[Any, Any, Any]":
     """Fluence, flux and the sample's sizes as the beam clips them: (fluence, flux, (x, y, z))."""
     beamsize = options.beamsize
     fluence, flux = options.fluence, options.flux
@@ -65,7 +69,7 @@ def resolve_fluence(options, warn):
     return fluence, flux, (options.sample_x, sample_y, sample_z)
 
 
-def resolve_phi(options):
+def resolve_phi(options: "Any") -> "tuple[Any, Any, Any]":
     """Number of phi steps, range and step, radians."""
     phisteps, osc, phistep = fill_phi(options.phisteps, options.osc, options.phistep)
     if phisteps < 1:
@@ -91,7 +95,7 @@ def _resolve_thickness(options, warn):
     return layers, thickness, thickstep, mu
 
 
-def resolve_grid(options):
+def resolve_grid(options: "Any") -> "Any":
     """The grid of sources that divergence and dispersion ask for."""
     return Grid(
         hdiv=fill_steps(options.hdivsteps, options.hdivrange, options.hdivstep),
@@ -123,7 +127,14 @@ def _resolve_oversample(options, crystal, detector, warn):
     return oversample, recommended
 
 
-def resolve_setup(options, random, matrix=None, mask=None, dump_available=False, now=None):
+def resolve_setup(
+    options: "Any",
+    random: "Any",
+    matrix: "Any" = None,
+    mask: "Any" = None,
+    dump_available: bool = False,
+    now: "Any" = None,
+) -> "Setup":
     """Beam, detector, crystal and sampling as far as the options alone decide: a `Setup`.
 
     options: an Options. random: the generator; `random_rotation` is called for a random misset. matrix: the nine

@@ -7,6 +7,10 @@ from ...vectors import cross, rotate_axis, scale, unit
 from ..resolved import ResolvedExperiment
 from .finite import check_finite
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
 #: metres from the sample to sources that are made up; only the direction matters
 SOURCE_DISTANCE = 10.0
 
@@ -20,14 +24,14 @@ class Grid:
 
     __slots__ = ("dispersion", "hdiv", "round", "vdiv")
 
-    def __init__(self, hdiv, vdiv, dispersion, round):
-        self.hdiv = hdiv
-        self.vdiv = vdiv
-        self.dispersion = dispersion
-        self.round = round
+    def __init__(self, hdiv: "Any", vdiv: "Any", dispersion: "Any", round: "Any") -> None:
+        self.hdiv: Any = hdiv
+        self.vdiv: Any = vdiv
+        self.dispersion: Any = dispersion
+        self.round: Any = round
 
     @property
-    def points(self):
+    def points(self) -> "Any":
         """How many sources there are before the grid is cut to an ellipse."""
         return self.hdiv[0] * self.vdiv[0] * self.dispersion[0]
 
@@ -39,7 +43,7 @@ def _radius_sqr(deviation, steps, span, step):
     return (deviation * deviation - step * step / 4.0 * (1 - steps % 2)) / span / span
 
 
-def divergence_deviations(grid):
+def divergence_deviations(grid: "Any") -> "Any":
     """The (horizontal, vertical) deviations in radians of the grid's points, the vertical ones innermost."""
     hsteps, hspan, hstep = grid.hdiv
     vsteps, vspan, vstep = grid.vdiv
@@ -55,13 +59,13 @@ def divergence_deviations(grid):
     return tuple(deviations)
 
 
-def wavelength_steps(grid, wavelength):
+def wavelength_steps(grid: "Any", wavelength: "Any") -> "Any":
     """The wavelengths, m, of the dispersion grid about a central one."""
     steps, span, step = grid.dispersion
     return tuple(wavelength * (1.0 + step * i - span / 2.0) for i in range(steps))
 
 
-def grid_sources(grid, beam, distance=SOURCE_DISTANCE, weight=None):
+def grid_sources(grid: "Any", beam: "Any", distance: "Any" = SOURCE_DISTANCE, weight: "Any" = None) -> "Any":
     """`beam` (a Beam) with the grid's sources, one a direction and wavelength, wavelengths innermost.
 
     distance: of the sources, m. weight: of each; None: their share.
@@ -98,7 +102,7 @@ def grid_sources(grid, beam, distance=SOURCE_DISTANCE, weight=None):
     )
 
 
-def file_sources(rows, beam, distance=SOURCE_DISTANCE):
+def file_sources(rows: "Any", beam: "Any", distance: "Any" = SOURCE_DISTANCE) -> "Any":
     """`beam` with the sources of a -sourcefile: rows (X, Y, Z, weight, wavelength), nan where a value is missing."""
     defaults = (*scale(beam.direction, -distance), 1.0, beam.wavelength)
     sources = []
@@ -123,7 +127,7 @@ def file_sources(rows, beam, distance=SOURCE_DISTANCE):
     )
 
 
-def resolve_experiment(setup, random, structure_factors, source_rows=None):
+def resolve_experiment(setup: "Any", random: "Any", structure_factors: "Any", source_rows: "Any" = None) -> "Any":
     """The `Experiment`: the setup with its sources, mosaic domains and structure factors.
 
     setup: what `resolve_setup` gave. random: the generator it was given (`mosaic_rotations` is called once).

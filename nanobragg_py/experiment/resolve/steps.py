@@ -4,11 +4,15 @@ from math import ceil, isfinite
 
 from ...vectors import DEGREES_PER_RADIAN
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
 INT_MIN = -(2**31)
 INT_MAX = 2**31 - 1
 
 
-def ceil_to_int(value):
+def ceil_to_int(value: "Any") -> "Any":
     """(int) ceil(value) as C does it on x86: what does not fit into 32 bits becomes the smallest integer."""
     if not isfinite(value):
         return INT_MIN
@@ -16,7 +20,9 @@ def ceil_to_int(value):
     return whole if INT_MIN <= whole <= INT_MAX else INT_MIN
 
 
-def fill_steps(count, span, step, lone_span=1.0, halve=False):
+def fill_steps(
+    count: int, span: "Any", step: "Any", lone_span: float = 1.0, halve: bool = False
+) -> "tuple[Any, Any, Any]":
     """The number of steps, range and step size of a divergence, of the dispersion or of the sensor's layers.
 
     count <= 0, span < 0 and step <= 0 mean "not given". lone_span: the range when only a count is given. halve: a
@@ -46,7 +52,7 @@ def fill_steps(count, span, step, lone_span=1.0, halve=False):
     return count, span, step
 
 
-def fill_phi(count, osc, step):
+def fill_phi(count: int, osc: "Any", step: "Any") -> "tuple[Any, Any, Any]":
     """The number of phi steps, the oscillation range and the step, radians; here a count < 0 means "not given".
 
     Unlike the others, phi may keep a range or step of zero, and the end of its range is not a step.

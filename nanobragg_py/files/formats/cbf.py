@@ -10,6 +10,7 @@ import base64
 import hashlib
 import os
 import re
+from typing import Any
 
 import numpy as np
 
@@ -41,7 +42,7 @@ WRAPPED = {"signed 32-bit integer": "i4", "unsigned 32-bit integer": "u4"}
 ELEMENT_TYPE = re.compile(r'X-Binary-Element-Type:\s*"([^"]+)"')
 
 
-def compress(pixels):
+def compress(pixels: Any) -> Any:
     """The bytes of integers, one after the other, in byte-offset compression."""
     values = np.ascontiguousarray(pixels).ravel().astype(np.int64)
     steps = np.diff(values, prepend=0)
@@ -68,7 +69,7 @@ def _put(packed, start, numbers, size):
         packed[start + byte] = column
 
 
-def uncompress(data, count):
+def uncompress(data: Any, count: int) -> Any:
     """`count` integers (int64) from the bytes of byte-offset compression; ValueError when they do not suffice."""
     raw = np.frombuffer(data, np.int8)
     marks = np.flatnonzero(raw == -128)
@@ -116,7 +117,7 @@ def _short_header(geometry, saturation):
     return f'_array_data.header_convention "GENERIC_MINI"\r\n_array_data.header_contents\r\n;\r\n{text}\r\n;\r\n\r\n'
 
 
-def write_cbf(path, pixels, geometry, saturation=NO_CUTOFF):
+def write_cbf(path: Any, pixels: Any, geometry: Any, saturation: Any = NO_CUTOFF) -> None:
     """Write an image as a CBF.
 
     pixels: int32 of shape (slow, fast). geometry: a Geometry. saturation: the first value that is no count any more.
@@ -163,7 +164,7 @@ def write_cbf(path, pixels, geometry, saturation=NO_CUTOFF):
     )
 
 
-def read_cbf(path, header_only=False):
+def read_cbf(path: Any, header_only: bool = False) -> tuple[Any, Any, Any]:
     """Read a CBF: (shape, pixels, header text).
 
     The pixels are int32, or int64 where they do not fit, and None with header_only. Raises NanoBraggError for what is
@@ -173,7 +174,7 @@ def read_cbf(path, header_only=False):
     return image.shape, image.pixels, image.header
 
 
-def read(source):
+def read(source: Any) -> Any:
     content = source.read()
     header, found, data = content.partition(BINARY_START)
     text = header.decode("latin-1")
@@ -261,7 +262,7 @@ def _pixels(source, section, data, count):
     return pixels.astype(np.int32) if fits else pixels
 
 
-def write(path, pixels, scene):
+def write(path: Any, pixels: Any, scene: Any) -> None:
     write_cbf(path, pixels, scene.geometry, scene.saturated or NO_CUTOFF)
 
 

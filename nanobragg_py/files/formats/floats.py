@@ -1,5 +1,7 @@
 """Bare floats without a header, as -floatfile writes them: pixels alone, of which only the user knows how many."""
 
+from typing import Any
+
 import numpy as np
 
 from ...errors import NanoBraggError
@@ -7,7 +9,7 @@ from ..atomic import write_file
 from ..registry import Image, ImageFormat, only_pixels
 
 
-def read(source):
+def read(source: Any) -> Any:
     size = source.size
     if source.shape is None:
         guess = round((size / 4) ** 0.5)

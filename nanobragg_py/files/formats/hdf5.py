@@ -7,6 +7,7 @@ Written is NXmx (files/nexus.py). Where images are looked for: the data of an NX
 import re
 from contextlib import suppress
 from io import BytesIO
+from typing import Any
 
 import numpy as np
 
@@ -40,7 +41,7 @@ SHOWN = (
 )
 
 
-def read(source):
+def read(source: Any) -> Any:
     h5py = need(*H5PY)
     with suppress(ImportError):
         import hdf5plugin  # noqa: F401 (reading some files needs that it is there)
@@ -153,7 +154,7 @@ def _saturation(entry):
     return int(value[0]) if value.size and np.isfinite(value[0]) and value[0] > 0 else None
 
 
-def write_series(path, images, scenes, dtype):
+def write_series(path: Any, images: Any, scenes: Any, dtype: Any) -> None:
     first = scenes[0]
     geometries = [scene.geometry for scene in scenes]
     write_nexus(path, images, geometries, dtype, first.saturated, first.compression)

@@ -2,6 +2,7 @@
 
 import re
 from io import BytesIO
+from typing import Any
 
 import numpy as np
 
@@ -10,7 +11,7 @@ from ..atomic import write_file
 from ..registry import Image, ImageFormat, only_pixels
 
 
-def read(source):
+def read(source: Any) -> Any:
     with source.open() as file:
         version = np.lib.format.read_magic(file)
         header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
@@ -40,7 +41,7 @@ def read(source):
     return Image(name=source.name, kind="npy", shape=(slow, fast), pixels=pixels, count=count)
 
 
-def write_npy(path, pixels):
+def write_npy(path: Any, pixels: Any) -> None:
     """Write an array as an npy file; NanoBraggError where that cannot be done."""
     memory = BytesIO()
     np.save(memory, pixels, allow_pickle=False)

@@ -1,6 +1,7 @@
 """PGM pictures: grey levels of 8 or 16 bits. What the drop-in writes of them is in files/pgm.py."""
 
 import re
+from typing import Any
 
 import numpy as np
 
@@ -12,7 +13,7 @@ from ..registry import Image, ImageFormat, only_pixels, picture_remarks
 HEADER = re.compile(rb"P5(?:\s|#[^\n]*\n)+(\d+)(?:\s|#[^\n]*\n)+(\d+)(?:\s|#[^\n]*\n)*?\s(?:#[^\n]*\n|\s)*(\d+)\s")
 
 
-def read(source):
+def read(source: Any) -> Any:
     content = source.read()
     match = HEADER.match(content[:4096])
     if match is None:
@@ -34,7 +35,7 @@ def read(source):
     return Image(name=source.name, kind="pgm", shape=(slow, fast), pixels=pixels, remarks=picture_remarks(source))
 
 
-def write(path, pixels, scene):
+def write(path: Any, pixels: Any, scene: Any) -> None:
     grey = np.ascontiguousarray(greyscale(pixels))
     write_file(path, f"P5\n{grey.shape[1]} {grey.shape[0]}\n255\n".encode(), grey)
 

@@ -2,6 +2,7 @@
 
 import re
 from io import BytesIO
+from typing import Any
 
 import numpy as np
 
@@ -14,7 +15,7 @@ from ..registry import Image, ImageFormat, only_pixels, picture_remarks
 PILLOW = ("PIL.Image", "images", "PNG files")
 
 
-def read(source):
+def read(source: Any) -> Any:
     pillow = need(*PILLOW)
     with pillow.open(BytesIO(source.read()), formats=("PNG",)) as picture:
         source.check_pixels(picture.height, picture.width)
@@ -28,12 +29,12 @@ def read(source):
     return Image(name=source.name, kind="png", shape=shape, pixels=pixels, remarks=picture_remarks(source))
 
 
-def write_png(path, picture):
+def write_png(path: Any, picture: Any) -> None:
     """Write a picture as a PNG. picture: uint8 of shape (slow, fast) or (slow, fast, 3), or a pillow image."""
     write_file(path, png_bytes(picture))
 
 
-def png_bytes(picture):
+def png_bytes(picture: Any) -> Any:
     """The bytes of a PNG."""
     pillow = need(*PILLOW)
     memory = BytesIO()

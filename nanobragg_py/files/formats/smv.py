@@ -6,6 +6,8 @@ Here a file is what it says it is. Keys may be in lower case, lines may end in C
 
 import re
 import sys
+from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 
@@ -55,13 +57,13 @@ HEADER_LIMIT = 2**20
 SATURATION = ("SATURATED_VALUE", "CCD_IMAGE_SATURATION")
 
 
-def header_fields(header):
+def header_fields(header: Any) -> dict[Any, Any]:
     """The keys and values of an SMV header, as text; of a key that occurs twice the last counts."""
     text = header.decode("latin-1").partition("\f")[0]
     return {key: value.rstrip() for key, value in KEY_VALUE.findall(text)}
 
 
-def read(source):
+def read(source: Any) -> Any:
     with source.open() as file:
         header, size = _header(source, file)
         fields = {key.upper(): value for key, value in header_fields(header).items()}
@@ -180,7 +182,7 @@ def _plain_header(header):
     return "\n".join(["{", *lines, "}", ""]).encode("latin-1")
 
 
-def written_header(header, fast, slow):
+def written_header(header: Any, fast: int, slow: int) -> Any:
     """An SMV header as bytes that says what we write: unsigned 16-bit pixels in our byte order.
 
     Headers of nanoBragg keep every other byte; others are written anew with the same keys.
@@ -203,13 +205,13 @@ def written_header(header, fast, slow):
     return ((first % size) + body).encode("latin-1").ljust(size)
 
 
-def write(path, pixels, scene):
+def write(path: Any, pixels: Any, scene: Any) -> None:
     slow, fast = pixels.shape
     header = smv_header_of(scene.geometry) if scene.header is None else written_header(scene.header, fast, slow)
     write_smv(path, header, np.ascontiguousarray(pixels))
 
 
-def loses(scene):
+def loses(scene: Any) -> Iterator[Any]:
     geometry = scene.geometry
     if geometry is None:
         return

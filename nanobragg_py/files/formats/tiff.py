@@ -2,8 +2,10 @@
 
 import re
 import warnings
+from collections.abc import Iterator
 from io import BytesIO
 from math import degrees
+from typing import Any
 
 import numpy as np
 
@@ -21,7 +23,7 @@ BITS, DESCRIPTION, CHANNELS, SAMPLE_FORMAT = 258, 270, 277, 339
 KINDS = {1: "u", 2: "i", 3: "f"}
 
 
-def read(source):
+def read(source: Any) -> Any:
     pillow = need(*PILLOW)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # pillow warns of tags that it does not know
@@ -66,7 +68,7 @@ def _image(source, picture, count):
     )
 
 
-def write_tiff(path, pixels, description=""):
+def write_tiff(path: Any, pixels: Any, description: str = "") -> None:
     """Write an image as a TIFF.
 
     pixels: float32, int32, uint16 or uint8 of shape (slow, fast). description: text that programs show beside the
@@ -80,7 +82,7 @@ def write_tiff(path, pixels, description=""):
     write_file(path, memory.getbuffer())
 
 
-def description(geometry, saturation=NO_CUTOFF):
+def description(geometry: Any, saturation: Any = NO_CUTOFF) -> Any:
     """What the description says of a geometry: a line for people, and the lines of Pilatus detectors if they can."""
     fast, slow = (x / geometry.pixel_size for x in geometry.beam_centre)
     line = (
@@ -91,12 +93,12 @@ def description(geometry, saturation=NO_CUTOFF):
     return "\n".join([line, *mini_lines(geometry, saturation)]) if is_plain(geometry) else line
 
 
-def write(path, pixels, scene):
+def write(path: Any, pixels: Any, scene: Any) -> None:
     geometry = scene.geometry
     write_tiff(path, pixels, "" if geometry is None else description(geometry, scene.saturated or NO_CUTOFF))
 
 
-def loses(scene):
+def loses(scene: Any) -> Iterator[Any]:
     if scene.geometry is not None and not is_plain(scene.geometry):
         yield "the directions of the detector"
 

@@ -2,6 +2,7 @@
 
 import json
 from math import degrees, radians
+from typing import Any
 
 import numpy as np
 
@@ -15,7 +16,7 @@ from ..registry import OrientationFormat
 IDENTITY = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0)
 
 
-def read_expt(path, index=0):
+def read_expt(path: Any, index: int = 0) -> Any:
     """The OrientedCrystal of experiment `index` of a DIALS experiment list, at spindle angle 0.
 
     The detector is left out where it has several panels. Raises NanoBraggError for what is no such list, lacks a
@@ -147,7 +148,7 @@ def _panel(model):
     }
 
 
-def space_group_number(hall):
+def space_group_number(hall: Any) -> Any:
     """The number of a space group from its Hall symbol, 1 if that is unknown or gemmi is not installed."""
     try:
         import gemmi
@@ -160,7 +161,7 @@ def space_group_number(hall):
     return group.number if group else 1
 
 
-def hall_symbol(number):
+def hall_symbol(number: Any) -> Any:
     """The Hall symbol of a space group, "P 1" if gemmi is not installed."""
     try:
         import gemmi
@@ -170,7 +171,7 @@ def hall_symbol(number):
     return group.hall if group else "P 1"
 
 
-def expt_text(crystal):
+def expt_text(crystal: Any) -> str:
     """A DIALS experiment list of one experiment; the detector is left out where it is unknown."""
     geometry = crystal.geometry
     if geometry.curved:

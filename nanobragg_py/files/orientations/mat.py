@@ -1,5 +1,7 @@
 """Orientation matrices of nanoBragg's -mat: nine numbers. What follows them, as in MOSFLM's files, is left unread."""
 
+from typing import Any
+
 import numpy as np
 
 from ...errors import NanoBraggError
@@ -11,7 +13,7 @@ from ..registry import OrientationFormat
 from ..scan import scan_number
 
 
-def read_mat(path, wavelength, convention="MOSFLM", complain=None):
+def read_mat(path: Any, wavelength: Any, convention: str = "MOSFLM", complain: Any = None) -> Any:
     """The OrientedCrystal of a -mat or MOSFLM matrix file.
 
     wavelength: m, which the matrix was made for. convention: the nanoBragg convention in whose frame it is. complain:
@@ -36,17 +38,17 @@ def read_mat(path, wavelength, convention="MOSFLM", complain=None):
     return OrientedCrystal(A=A, geometry=convention_geometry(convention, wavelength))
 
 
-def mat_text(crystal, wavelength):
+def mat_text(crystal: Any, wavelength: Any) -> str:
     """The nine numbers of -mat, all digits, for the frame of the crystal's geometry. wavelength: m."""
     rows = crystal.A * (wavelength * 1e10)
     return "".join(" ".join(f"{x + 0.0:.17g}" for x in row) + "\n" for row in rows.tolist())
 
 
-def read(path, request):
+def read(path: Any, request: Any) -> Any:
     return read_mat(path, request.wavelength, request.convention, request.complain)
 
 
-def text(crystal, request):
+def text(crystal: Any, request: Any) -> Any:
     """In the frame of the flags where there are any, since that is where the matrix will be used."""
     frame = request.frame or convention_geometry(request.convention, request.wavelength)
     return mat_text(crystal.moved(frame), request.wavelength)

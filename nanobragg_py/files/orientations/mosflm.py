@@ -4,12 +4,14 @@ They begin with the nine numbers of nanoBragg's -mat, and are read as those are 
 c*, times the wavelength in Angstrom. There follow missetting angles, U, the cell and missetting angles again.
 """
 
+from typing import Any
+
 from ...orientation import cell_of, split_UB
 from ..registry import OrientationFormat
 from .mat import read
 
 
-def mosflm_text(crystal, wavelength):
+def mosflm_text(crystal: Any, wavelength: Any) -> str:
     """A MOSFLM matrix file, in its fixed columns and its frame. wavelength: m."""
     A = crystal.in_frame("mosflm")
     U, _ = split_UB(A)

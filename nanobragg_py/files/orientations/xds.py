@@ -1,6 +1,7 @@
 """XPARM.XDS and GXPARM.XDS: geometry and crystal as XDS has them, in whatever frame its input file set up."""
 
 from math import degrees, radians
+from typing import Any
 
 import numpy as np
 
@@ -18,7 +19,7 @@ OLD_COUNTS = (6, 4, 4, 3, 3, 3, 3, 7, 3, 3, 3)
 _NAMES = ("XPARM.XDS", "GXPARM.XDS")
 
 
-def is_xparm(text):
+def is_xparm(text: Any) -> Any:
     """Whether a text begins as an XPARM.XDS or GXPARM.XDS file: by name, or, of old, by the numbers on its lines."""
     lines = [line.split() for line in text.splitlines()[:2]]
     return text.split(None, 1)[:1] in ([name] for name in _NAMES) or _is_old(lines)
@@ -34,7 +35,7 @@ def _is_old(lines):
         return False
 
 
-def read_xparm(path):
+def read_xparm(path: Any) -> Any:
     """The OrientedCrystal of an XPARM.XDS or GXPARM.XDS file, with its detector; NanoBraggError for what is none."""
     try:
         with open(path, encoding="utf-8-sig", errors="replace") as file:
@@ -101,7 +102,7 @@ def _unit(vector):
     return tuple((np.asarray(vector) / np.linalg.norm(vector)).tolist())
 
 
-def xds_inp(geometry, template, images, kahn=0.0, e_vector=None):
+def xds_inp(geometry: Any, template: Any, images: Any, kahn: float = 0.0, e_vector: Any = None) -> str:
     """The text of an XDS.INP for a sweep of nanoBragg images.
 
     geometry: the `Geometry` of the first image. template: the files' names with ? for the digits of the number, which
@@ -151,7 +152,7 @@ def xds_inp(geometry, template, images, kahn=0.0, e_vector=None):
     return "".join(f"{name}= {value}\n" for name, value in keys)
 
 
-def xparm_text(crystal):
+def xparm_text(crystal: Any) -> str:
     """An XPARM.XDS file in the xds frame (beam along z, spindle along x); NanoBraggError without a detector."""
     geometry = crystal.geometry
     if geometry.origin is None:

@@ -1,13 +1,15 @@
 """A CUDA device through CuPy, and what can go wrong with one, in sentences."""
 
+from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from ...errors import OptionError
 
 INSTALL = "pip install 'nanobragg-py[gpu12]' for CUDA 12, or 'nanobragg-py[gpu13]' for CUDA 13"
 
 
-def open_device(number):
+def open_device(number: Any) -> Any:
     """CuPy, with device `number` chosen. Raises NanoBraggError that says what to install or what is missing."""
     try:
         import cupy
@@ -31,14 +33,14 @@ def open_device(number):
     return cupy
 
 
-def device_name(cupy, number):
+def device_name(cupy: Any, number: Any) -> Any:
     """What the maker calls the device."""
     name = cupy.cuda.runtime.getDeviceProperties(number)["name"]
     return name.decode(errors="replace") if isinstance(name, bytes) else name
 
 
 @contextmanager
-def clear_errors(cupy):
+def clear_errors(cupy: Any) -> Iterator[Any]:
     """Turns errors of the device's memory, of the compiler and of the driver into a NanoBraggError each."""
     try:
         yield
@@ -58,7 +60,7 @@ def clear_errors(cupy):
         ) from None
 
 
-def first_line(error):
+def first_line(error: Any) -> str:
     """The line of an error's text that says what is wrong."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
     return next((line for line in lines if "error" in line.lower()), lines[0])

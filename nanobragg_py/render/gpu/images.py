@@ -1,5 +1,7 @@
 """What is made of an image while it is on the device: pixels of the integer image, noise."""
 
+from typing import Any
+
 import numpy as np
 
 from .device import clear_errors
@@ -13,16 +15,16 @@ class DeviceImage:
     image: the caller's. array: float32 (rows, fast) on the device. roi: (fast min, fast max, slow min, slow max).
     """
 
-    def __init__(self, cupy, modules, image, array, roi):
-        self.image = image
+    def __init__(self, cupy: Any, modules: Any, image: Any, array: Any, roi: Any) -> None:
+        self.image: Any = image
         self._cupy, self._modules, self._array, self._roi = cupy, modules, array, roi
         self._made = {}
 
-    def smv_pixels(self, first, block, scale, adc):
+    def smv_pixels(self, first: Any, block: Any, scale: float, adc: float) -> None:
         """Fill `block`, the image's rows from `first` on, as `nanobragg_py.kernels.files.imagefile.smv_pixels` does."""
         self._copy_rows(first, block, self._once("smv", self._convert, scale, adc))
 
-    def noise(self, first, block, adc, seed):
+    def noise(self, first: Any, block: Any, adc: float, seed: Any) -> tuple[Any, Any]:
         """Fill `block` with noisy pixels; returns the (photons, overloads) of its rows."""
         pixels, found = self._once("noise", self._draw, adc, seed)
         low, high = self._copy_rows(first, block, pixels)
@@ -99,21 +101,21 @@ class DeviceNoise:
     renderer: a `Renderer`. cpu: the CPU's noise maker, which has the seed, and serves every other image.
     """
 
-    def __init__(self, renderer, cpu):
+    def __init__(self, renderer: Any, cpu: Any) -> None:
         self._renderer, self._cpu = renderer, cpu
         self._photons, self._overloads = 0.0, 0
 
     @property
-    def photons(self):
+    def photons(self) -> Any:
         """Photons of the blocks so far."""
         return self._photons + self._cpu.photons
 
     @property
-    def overloads(self):
+    def overloads(self) -> Any:
         """Clipped pixels of the blocks so far."""
         return self._overloads + self._cpu.overloads
 
-    def apply(self, image, first, block, roi, adc):
+    def apply(self, image: Any, first: Any, block: Any, roi: Any, adc: float) -> None:
         """Fill `block` (rows, fast) with the noisy pixels of the image's rows from `first` on; 0 outside the ROI."""
         kept = self._renderer.kept(image)
         if kept is None:

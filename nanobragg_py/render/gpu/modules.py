@@ -2,6 +2,7 @@
 
 import os
 import zlib
+from typing import Any
 
 from ... import kernels
 from ...kernels.loops.job import TRANSFORMS
@@ -34,23 +35,23 @@ class Variant(Record):
     }
 
     @property
-    def macros(self):
+    def macros(self) -> Any:
         """-D options that make the choices."""
         return tuple(f"-DNB_{name.upper()}={int(getattr(self, name))}" for name in self._fields)
 
     @property
-    def segment(self):
+    def segment(self) -> Any:
         """Pixels a block renders: two a thread, or one where structure factors are interpolated."""
         return THREADS * (1 if STRUCTURES[self.structure] == "tricubic" else 2)
 
     @property
-    def name(self):
+    def name(self) -> str:
         """A name for people and for the table of budgets, such as "square_555-constant-curved"."""
         flags = [name for name in ("curved", "single") if getattr(self, name)]
         return "-".join([TRANSFORMS[self.kind], STRUCTURES[self.structure], *flags])
 
 
-def all_variants():
+def all_variants() -> list[Any]:
     """Every choice that a job can come to."""
     return [
         Variant(
@@ -65,7 +66,7 @@ def all_variants():
     ]
 
 
-def source(name):
+def source(name: str) -> str:
     """The text of loops/`name`.cu, and a comment that changes with the headers: CuPy's cache knows texts only."""
     digest = 0
     for folder in HEADERS:
@@ -77,7 +78,7 @@ def source(name):
         return f"{file.read()}\n/* headers {digest:08x} */\n"
 
 
-def options(macros=(), exact=False):
+def options(macros: Any = (), exact: bool = False) -> Any:
     """Compiler options. exact: no fused multiply-adds, for what has to agree with the CPU bit for bit."""
     return ("--std=c++14", *(f"-I{folder}" for folder in HEADERS), *macros, *(("--fmad=false",) if exact else ()))
 
@@ -85,11 +86,11 @@ def options(macros=(), exact=False):
 class Modules:
     """Compiled modules of one device, each compiled when it is first asked for."""
 
-    def __init__(self, cupy):
+    def __init__(self, cupy: Any) -> None:
         self._cupy = cupy
         self._functions = {}
 
-    def function(self, file, name, macros=(), exact=False):
+    def function(self, file: Any, name: str, macros: Any = (), exact: bool = False) -> Any:
         """The kernel `name` of kernels/loops/`file`.cu; raises CuPy's CompileException."""
         key = file, name, macros
         if key not in self._functions:

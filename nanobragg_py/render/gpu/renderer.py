@@ -1,6 +1,7 @@
 """The image on a CUDA device: what is copied there, what is launched, what comes back."""
 
 from time import perf_counter
+from typing import Any
 
 import numpy as np
 
@@ -32,14 +33,14 @@ class DeviceArray(Record):
     _fields = {"name": REQUIRED, "dtype": REQUIRED, "shape": REQUIRED, "direction": REQUIRED, "values": None}
 
     @property
-    def nbytes(self):
+    def nbytes(self) -> Any:
         size = np.dtype(self.dtype).itemsize
         for extent in self.shape:
             size *= extent
         return size
 
 
-def job_arrays(job):
+def job_arrays(job: Any) -> Any:
     """What a job needs on the device whatever rows are rendered: a list of DeviceArray."""
     _, _, phis, rotations = job.rotation
     arrays = [
@@ -58,7 +59,7 @@ def job_arrays(job):
     return arrays
 
 
-def band_arrays(held, rows, width, segments):
+def band_arrays(held: Any, rows: Any, width: int, segments: Any) -> list[Any]:
     """What the image needs: `held` rows of it on the device, and the statistics of `rows` rows at a time."""
     return [
         DeviceArray(name="image", dtype="f4", shape=(held, width), direction="out"),
@@ -66,18 +67,18 @@ def band_arrays(held, rows, width, segments):
     ]
 
 
-def nbytes(arrays):
+def nbytes(arrays: Any) -> Any:
     """Bytes of a list of DeviceArray."""
     return sum(array.nbytes for array in arrays)
 
 
-def given(name, values):
+def given(name: str, values: Any) -> "DeviceArray":
     """A DeviceArray that goes in, of a buffer or array."""
     values = np.asarray(values)
     return DeviceArray(name=name, dtype=values.dtype, shape=values.shape, direction="in", values=values)
 
 
-def padded(table):
+def padded(table: Any) -> Any:
     """The table with the slab before its first element, which the kernels read for an index below every axis' range."""
     values = np.asarray(table).ravel()
     first = values.ctypes.data - 8 * table.pad
@@ -85,7 +86,7 @@ def padded(table):
     return np.concatenate([pad, values])
 
 
-def allocate(cupy, arrays):
+def allocate(cupy: Any, arrays: Any) -> Any:
     """The arrays on the device, by name, with what goes in copied."""
     made = {}
     for array in arrays:
@@ -96,7 +97,7 @@ def allocate(cupy, arrays):
     return made
 
 
-def variant_of(job, precision):
+def variant_of(job: Any, precision: str) -> Any:
     """Which kernel a job needs; job: a Job, precision: double or single."""
     kind, structure, curved = job.choices
     return Variant(kind=kind, structure=structure, curved=curved, single=precision == "single" and job.has_single)
@@ -109,16 +110,16 @@ class Renderer:
     in double). Raises NanoBraggError when CuPy or the device is missing.
     """
 
-    def __init__(self, device=0, precision="double"):
-        self.cupy = open_device(device)
+    def __init__(self, device: Any = 0, precision: str = "double") -> None:
+        self.cupy: Any = open_device(device)
         self.device, self.precision = device, precision
-        self.name = device_name(self.cupy, device)
-        self.modules = Modules(self.cupy)
-        self.seconds = dict.fromkeys(("in", "kernels", "out"), 0.0)  # of the last image: copies and computation
+        self.name: Any = device_name(self.cupy, device)
+        self.modules: Any = Modules(self.cupy)
+        self.seconds: Any = dict.fromkeys(("in", "kernels", "out"), 0.0)  # of the last image: copies and computation
         self._total = EMPTY
         self._kept = None  # the last image and what is known of it, where all of it stayed on the device
 
-    def render(self, job, image, threads=1, progress=None, override=None):
+    def render(self, job: Any, image: Any, threads: int = 1, progress: Any = None, override: Any = None) -> Any:
         """Render into `image` (slow, fast), float32, zeroed outside the region of interest; see loops/render.pyx.
 
         threads: ignored. Raises NanoBraggError for what goes wrong on the device.
@@ -188,7 +189,7 @@ class Renderer:
         self.seconds[what] += now - begin
         return now
 
-    def rotate(self, job, arrays):
+    def rotate(self, job: Any, arrays: Any) -> None:
         """Cell vectors of every orientation, and their reciprocal ones: the arrays `real` and `dual`."""
         cell, spindle, phis, rotations = job.rotation
         self.modules.function("rotation", "nb_rotation")(
@@ -242,12 +243,12 @@ class Renderer:
             seconds,
         )
 
-    def squared_deviations(self, job, image, mean):
+    def squared_deviations(self, job: Any, image: Any, mean: float) -> tuple[Any, Any]:
         """Sum of (pixel - mean)^2 over the region of interest of the last image, and its number of pixels."""
         total = self._total
         return float(total["deviations"] + total["count"] * (total["mean"] - mean) ** 2), int(total["count"])
 
-    def smv_pixels(self, image, first, block, roi, scale, adc):
+    def smv_pixels(self, image: Any, first: Any, block: Any, roi: Any, scale: float, adc: float) -> None:
         """`kernels.files.imagefile.smv_pixels`, by the device if the image is the last one and still there."""
         if self.kept(image) is None:
             smv_pixels(image, first, block, roi, scale, adc)
@@ -255,10 +256,10 @@ class Renderer:
             with clear_errors(self.cupy), self.cupy.cuda.Device(self.device):
                 self.kept(image).smv_pixels(first, block, scale, adc)
 
-    def kept(self, image):
+    def kept(self, image: Any) -> Any:
         """The `DeviceImage` of an image, if it is the last one and all of it is still on the device; else None."""
         return self._kept if self._kept is not None and self._kept.image is image else None
 
-    def noise(self, cpu):
+    def noise(self, cpu: Any) -> Any:
         """A noise maker like `cpu`, one of the counter-based stream (render/noise.py), that lets the device work."""
         return DeviceNoise(self, cpu)

@@ -1,9 +1,11 @@
 """The kernels' parameter structs; tests compare sizes and offsets with the compilers'."""
 
+from typing import Any
+
 import numpy as np
 
 
-def struct(*fields):
+def struct(*fields: Any) -> Any:
     """A dtype laid out as C lays out a struct."""
     return np.dtype(list(fields), align=True)
 
@@ -21,6 +23,6 @@ STATISTICS = struct(
 NOISE_ROW = struct(("photons", "f8"), ("overloads", "i8"))
 
 
-def job_struct(job):
+def job_struct(job: Any) -> Any:
     """The job's nb_job (formulas/nb_job.h), whole, as an array without dimensions: what CuPy passes by value."""
     return np.frombuffer(job.params, f"V{len(job.params)}").reshape(())
