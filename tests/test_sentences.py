@@ -35,6 +35,7 @@ KINDS = ("OptionError", "Sentence", "NothingToRender")
         ("{round_div=False}", "-square_div", "beam.round_divergence = False"),
         ("{matrix_file} or {hkl_file}", "-mat or -hkl", "crystal.matrix or structure_factors"),
         ("{backend} cpu, {compat} c", "-backend cpu, -compat c", "backend cpu, compat c"),
+        ("{molecules}", "molecules", "molecules"),
         ("{mu:g} {{}} {name}", "0.5 {} {brace}", "0.5 {} {brace}"),
     ],
 )

@@ -55,5 +55,7 @@ def flag_name(rules: "Any", options: "Any", value: "Any" = None, spoken: "Any" =
     """
     rule = rule_of(rules, options, value)
     if rule is None:
-        return ", ".join(rule_of(rules, (option,)).name for option in options), ""
+        # each by its own flag; what no flag of this program sets keeps its name
+        found = ((option, rule_of(rules, (option,))) for option in options)
+        return ", ".join(option if rule is None else rule.name for option, rule in found), ""
     return (rule.name if value is not None else spoken.get(options, rule.name)), WORDS.get(rule.convert, "")
