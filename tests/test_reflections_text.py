@@ -230,6 +230,10 @@ def test_no_dump_of_gigabytes_without_a_word(tmp_path):
     (tmp_path / "x.hkl").write_text("0 0 0 100\n1 1 1 50\n")
     assert program(tmp_path, "-hkl", "x.hkl", *SMALL, "-nointerpolate").returncode == 0
     assert (tmp_path / "floatimage.bin").read_bytes() == image and any(image)
+    kept = (tmp_path / "Fdump.bin").read_bytes()
+    (tmp_path / "x.hkl").write_text("0 0 0 100\n700 700 700 100\n1 1 1 50\n")
+    assert "the one that lies there is of another run" in program(tmp_path, "-hkl", "x.hkl", *SMALL).stderr
+    assert (tmp_path / "Fdump.bin").read_bytes() == kept
 
 
 def test_the_limit_can_be_raised(tmp_path):

@@ -203,9 +203,11 @@ def read_structure_factors(
     ]
     lines += report.filling_lines(options.hkl_file, options.default_F)
     if write_dump and said.scattered:
+        older = "; the one that lies there is of another run" if os.path.exists(options.dump_file) else ""
         complain(
             f"{options.hkl_file} has {said.rows} rows so far apart that {options.dump_file} would have "
             f"{said.scattered / 2**30:.3g} GiB, and it is not written; NANOBRAGG_TABLE_LIMIT=GiB raises the limit"
+            + older
         )
     elif write_dump:
         try:
