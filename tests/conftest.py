@@ -1,6 +1,7 @@
 """What tests of the program share: where it is, and how to run it."""
 
 import os
+import signal
 import subprocess
 import sys
 import sysconfig
@@ -13,6 +14,12 @@ from nanobragg_py.inspect import golden
 # Tests are run in the checkout, whose package has no compiled modules when what is tested is installed: programs that
 # tests start must not find it in their working directory.
 os.environ["PYTHONSAFEPATH"] = "1"
+
+# Signals that whoever started the tests ignores (nohup, a shell's background) would be ignored by programs, too, whose
+# tests send them.
+for _number, _default in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
+    if signal.getsignal(_number) is signal.SIG_IGN:
+        signal.signal(_number, _default)
 
 
 def installed_program(name):
