@@ -2,12 +2,12 @@
 
 import os
 import signal
-import subprocess
 import sys
 import sysconfig
 from pathlib import Path
 
 import pytest
+from running import Runner
 
 from nanobragg_py.inspect import golden
 
@@ -45,31 +45,6 @@ def noisify():
 def nonbragg():
     """nonBragg, as it is installed."""
     return installed_program("nonBragg")
-
-
-class Runner:
-    """Runs the program in a test's own folder.
-
-    `runner(line, ...)` gives the finished process, its output as text; `runner.result(line)` a `golden.Result`.
-    """
-
-    def __init__(self, program, folder):
-        self.program = program
-        self.folder = folder
-
-    def __call__(self, *words, environment=None, **options):
-        options = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options}
-        return subprocess.run(
-            [*self.program, *words],
-            cwd=self.folder,
-            text=True,
-            errors="surrogateescape",
-            env={**os.environ, **(environment or {})},
-            **options,
-        )
-
-    def result(self, *words, environment=None):
-        return golden.run(self.program, words, self.folder, environment)
 
 
 @pytest.fixture

@@ -102,13 +102,13 @@ def test_nohup_is_heeded(tmp_path):
 
 
 def test_a_tool_ends_like_ctrl_c(tmp_path):
-    os.mkfifo(tmp_path / "pipe.img")
-    process = subprocess.Popen([TOOLS, "info", "pipe.img"], cwd=tmp_path, stderr=subprocess.PIPE)
+    os.mkfifo(tmp_path / "pipe")  # which nobody writes to
+    process = subprocess.Popen([TOOLS, "compare-traces", "pipe", "pipe"], cwd=tmp_path, stderr=subprocess.PIPE)
     time.sleep(1.0)
     process.terminate()
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 143
-    assert errors.decode() == "nanobragg-py info: interrupted\n"
+    assert errors.decode() == "nanobragg-py compare-traces: interrupted\n"
 
 
 def test_what_a_killed_run_left_goes_with_the_next_one(tmp_path, whole):

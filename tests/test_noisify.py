@@ -4,7 +4,7 @@ import shlex
 
 import numpy as np
 import pytest
-from conftest import Runner
+from running import Runner
 
 from nanobragg_py.flags.noisify import DEFAULTS, RULES, TABLE
 from nanobragg_py.flags.parser import METAVARS, OWN

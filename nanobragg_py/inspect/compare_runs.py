@@ -18,6 +18,8 @@ from ..records import REQUIRED, Record
 from . import golden
 from .compare import clipped, floats, image_metrics, shortcomings
 
+#: options that name files which are read; a dump file is read only where it happens to lie
+READ = tuple(name for name in (*HEADERS, *INPUTS) if name != "dump_file")
 #: options that name files which are written
 OUTPUTS = ("float_file", "int_file", "pgm_file", "noise_file")
 
@@ -82,7 +84,7 @@ def plan_run(flags: Any, roi: Any = None) -> "Plan":
                 f"both programs would write {target}; give a name below the current directory and relative to it"
             )
     remarks = []
-    reads = {*HEADERS, *INPUTS} - {"dump_file"}
+    reads = {*READ}
     if options.hkl_file is None:
         if any(name == "dump_file" for event in events for name, _ in event[4] or ()):
             reads.add("dump_file")

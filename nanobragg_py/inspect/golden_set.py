@@ -17,7 +17,7 @@ from ..files.atomic import write_file
 from ..flags.nanobragg import parse
 from . import golden
 from .compare import floats, image_metrics
-from .compare_runs import INPUTS, OUTPUTS, float_layout, outside, read_flags
+from .compare_runs import OUTPUTS, READ, float_layout, outside, read_flags
 
 MANIFEST = "manifest.json"
 KEYS = ("id", "args", "inputs", "mode", "before", "tags")
@@ -82,7 +82,7 @@ def check_inside(where: Any, lines: Any) -> None:
     """Raise where a command line (a list of tokens) reads or writes a file outside of the folder that it is run in."""
     for flags in lines:
         options = parse(flags)
-        for option in (*INPUTS, *OUTPUTS, "dump_file"):
+        for option in (*READ, *OUTPUTS, "dump_file"):
             file = getattr(options, option)
             if file is not None and file != os.devnull and outside(file):
                 raise NanoBraggError(
@@ -96,7 +96,7 @@ def input_names(lines: Any) -> list[Any]:
     names = {}
     for flags in lines:
         options = parse(flags)
-        names.update(dict.fromkeys(getattr(options, option) for option in INPUTS))
+        names.update(dict.fromkeys(getattr(options, option) for option in READ))
     return [name for name in names if name is not None]
 
 
