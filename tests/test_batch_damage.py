@@ -11,7 +11,7 @@ import pytest
 from nanobragg_py import NanoBraggError
 from nanobragg_py.batch import Output, manifest, run, verify
 
-pytest.importorskip("h5py")
+pytest.importorskip("h5py", reason="h5py is not installed")
 
 JOB = """
 repeat = 6

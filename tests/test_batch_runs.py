@@ -18,7 +18,7 @@ from nanobragg_py.batch import Output, estimate, iter_images, manifest, run, ver
 from nanobragg_py.batch.local import divide, processors
 from nanobragg_py.files.image import read_image
 
-h5py = pytest.importorskip("h5py")
+h5py = pytest.importorskip("h5py", reason="h5py is not installed")
 
 PROGRAM = [sys.executable, "-c", "import sys; from nanobragg_py.cli.main import main; sys.exit(main())", "batch"]
 JOB = """
