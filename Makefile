@@ -30,7 +30,7 @@ setup: $(VENV)/installed
 # tests/test_install.py takes the same wheel. Objects are kept, so that only what changed is compiled.
 $(VENV)/installed: $(SOURCES)
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(PIP) install build 'setuptools>=77' 'cython>=3.1'
+	$(PIP) install build 'setuptools>=77' 'cython>=3.1' numpy
 	rm -rf build/archive $(WHEELS)
 	mkdir -p build/objects build/archive
 	$(BIN)/python -P -m build --no-isolation --sdist --outdir build/archive . >/dev/null

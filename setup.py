@@ -5,13 +5,14 @@ import glob
 import os
 import pathlib
 import platform
+import shutil
 import subprocess
 import sys
 import tempfile
 
 from Cython.Build import cythonize
 from Cython.Compiler import Options
-from setuptools import Extension, setup
+from setuptools import Distribution, Extension, setup
 from setuptools.command.build_ext import build_ext
 
 # Debugging information and symbols of modules that export one function are most of an installation's size.
@@ -178,6 +179,24 @@ class BuildExtensions(build_ext):
             extension.sources = [unit_of(extension.name, c_file)]
 
 
+class InstallPages(Distribution().get_command_class("install_data")):
+    """Completion scripts and man pages, which the package that was just built makes of its own tables."""
+
+    def run(self):
+        command = self.get_finalized_command("build")
+        folder = os.path.join(command.build_temp, "pages")
+        shutil.rmtree(folder, ignore_errors=True)
+        built = [os.path.abspath(command.build_lib), *sys.path]
+        code = f"import sys; sys.path[:] = {built!r}; from nanobragg_py.cli.pages import write; write({folder!r})"
+        made = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+        if made.returncode:  # built for another machine, or numpy is not there
+            why = made.stderr.strip().rpartition("\n")[2]
+            print(f"warning: completion scripts and man pages are left out: {why}", file=sys.stderr)
+        places = [(os.path.relpath(place, folder), place, names) for place, _, names in os.walk(folder) if names]
+        self.data_files = [(below, [os.path.join(place, name) for name in names]) for below, place, names in places]
+        super().run()
+
+
 def path_in_tree(source):
     """Where a source is in the tree: kernels/loops/render.pyx -> nanobragg_py/kernels/loops/render.pyx."""
     return source if source.startswith("nanobragg_py/") else f"nanobragg_py/{source}"
@@ -206,4 +225,8 @@ def write_if_changed(path, text):
         pathlib.Path(path).write_text(text)
 
 
-setup(ext_modules=EXTENSIONS + BY_LEVEL, cmdclass={"build_ext": BuildExtensions})
+setup(
+    ext_modules=EXTENSIONS + BY_LEVEL,
+    data_files=[("share", [])],  # InstallPages knows which
+    cmdclass={"build_ext": BuildExtensions, "install_data": InstallPages},
+)

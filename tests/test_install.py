@@ -118,6 +118,16 @@ def test_wheel_holds_one_package(wheel):
     assert "nanobragg_py/kernels/loops/render" in by_level
 
 
+def test_wheel_has_completion_and_man_pages(wheel):
+    """Made while it was built, from the tables of the package in it, and put where shells and man look."""
+    from nanobragg_py.cli.pages import files
+
+    with zipfile.ZipFile(wheel) as archive:
+        names = [name for name in archive.namelist() if ".data/data/" in name]
+        found = {name.partition(".data/data/")[2]: archive.read(name).decode() for name in names}
+    assert found == files()
+
+
 def test_wheel_in_a_fresh_environment(wheel, runner, tmp_path):
     python, packages = environment(tmp_path / "fresh")
     pip_into(python, wheel)
