@@ -10,35 +10,7 @@ from cpython.exc cimport PyErr_CheckSignals
 from libc.stdlib cimport free
 
 from nanobragg_py.kernels.loops.amorphous cimport BackgroundJob, nb_background
-
-cdef extern from *:
-    """
-    #include <stdlib.h>
-    #include <time.h>
-    #ifdef _OPENMP
-    #include <omp.h>
-    #define NB_THREAD omp_get_thread_num()
-    #define NB_PARALLEL 1
-    #else
-    #define NB_THREAD 0
-    #define NB_PARALLEL 0
-    #endif
-    static double nb_now(void)
-    {
-        struct timespec t;
-        clock_gettime(CLOCK_MONOTONIC, &t);
-        return t.tv_sec + 1e-9 * t.tv_nsec;
-    }
-    static void *nb_aligned(size_t nbytes)
-    {
-        void *data = NULL;
-        return posix_memalign(&data, 64, nbytes) ? NULL : data;
-    }
-    """
-    int NB_THREAD
-    int NB_PARALLEL
-    double nb_now() noexcept nogil
-    void *nb_aligned(size_t nbytes) noexcept nogil
+from nanobragg_py.kernels.loops.threads cimport NB_PARALLEL, NB_THREAD, nb_aligned, nb_now
 
 cdef extern from "nb_background.h" nogil:
     ctypedef struct nb_tile_work:

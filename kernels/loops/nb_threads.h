@@ -1,0 +1,32 @@
+/* What loops that run in parallel share: the number of the thread, a clock, and memory on a cache line. */
+#ifndef NB_THREADS_H
+#define NB_THREADS_H
+
+#include <stdlib.h>
+#include <time.h>
+
+#ifdef _OPENMP
+#include <omp.h>
+#define NB_THREAD omp_get_thread_num()
+#define NB_PARALLEL 1
+#else
+#define NB_THREAD 0
+#define NB_PARALLEL 0
+#endif
+
+/* Seconds of a clock that only goes forward. */
+static inline double nb_now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return t.tv_sec + 1e-9 * t.tv_nsec;
+}
+
+/* Memory on a cache line of its own, to be freed with free(), or NULL. */
+static inline void *nb_aligned(size_t nbytes)
+{
+    void *data = NULL;
+    return posix_memalign(&data, 64, nbytes) ? NULL : data;
+}
+
+#endif

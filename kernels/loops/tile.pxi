@@ -1,0 +1,168 @@
+# One tile: from its geometry to its float32 pixels and their share in the statistics.
+# Part of render.pyx, which includes it: in a .pxd these functions would be inlined, and lose their vectors.
+
+
+cdef void add_weighted(const nb_job *p, int n, bint masked, const Scratch *w) noexcept nogil:
+    """acc += part with the corrections that are asked for per contribution, and the dmin cut."""
+    cdef int i
+    cdef nb_out part = w.part
+    cdef nb_out acc = w.acc
+    cdef nb_in factor
+    if masked:
+        factor = w.passed
+        for i in range(n):
+            part[i] = part[i] * factor[i]
+    if p.weight_thick:
+        factor = w.capture
+        for i in range(n):
+            part[i] = part[i] * factor[i]
+    if p.weight_polar:
+        factor = w.polar
+        for i in range(n):
+            part[i] = part[i] * factor[i]
+    if p.weight_omega:
+        factor = w.omega
+        for i in range(n):
+            part[i] = part[i] * factor[i]
+    for i in range(n):
+        acc[i] = acc[i] + part[i]
+
+
+cdef void first_polarization(int n, nb_in passed, nb_in fresh, nb_out polar) noexcept nogil:
+    """Polarization is that of the first source and sub-step that passes dmin: take it where there is none yet."""
+    cdef int i
+    for i in range(n):
+        polar[i] = fresh[i] if (polar[i] == 0.0 and passed[i] != 0.0) else polar[i]
+
+
+cdef void finish(const nb_job *p, int n, const unsigned short *mask, const Scratch *w, int replaced,
+                 nb_outf image) noexcept nogil:
+    """Sum -> float32 pixels, and their share in the statistics.
+
+    replaced: the pixel of the tile whose value was worked out elsewhere, or -1.
+    """
+    cdef int i
+    cdef double f2 = p.default_F * p.default_F if p.structure_kind == NB_CONSTANT else 1.0
+    cdef double background = p.background
+    cdef nb_out acc = w.acc
+    cdef nb_out seen = w.part
+    cdef nb_in capture = w.capture
+    cdef const double *omega = w.ones if p.weight_omega else w.omega
+    cdef const double *polar = w.polar if p.polarized and not p.weight_polar else w.ones
+    if p.sensor and not p.weight_thick:
+        for i in range(n):
+            acc[i] = (background + f2 * acc[i]) * capture[i]
+        background = 0.0
+        f2 = 1.0
+    if mask != NULL:
+        for i in range(n):
+            acc[i] = acc[i] if mask[i] else 0.0
+            seen[i] = polar[i] * omega[i] if mask[i] else 0.0
+        polar = seen
+        omega = w.ones
+    f2 = f2 * p.scale
+    background = background * p.scale
+    if replaced < 0:
+        shade(w, 0, n, background, f2, acc, polar, omega, image)
+    else:
+        shade(w, 0, replaced, background, f2, acc, polar, omega, image)
+        shade(w, replaced, replaced + 1, w.value, 0.0, acc, w.ones, w.ones, image)
+        shade(w, replaced + 1, n, background, f2, acc, polar, omega, image)
+
+
+cdef void shade(const Scratch *w, int first, int last, double background, double f2, nb_in acc, nb_in polar,
+                nb_in omega, nb_outf image) noexcept nogil:
+    """Pixels `first` to `last` - 1 of a tile."""
+    cdef int i
+    cdef nb_out sum = w.sum
+    cdef nb_out squares = w.squares
+    cdef nb_outf top = w.top
+    cdef float value
+    for i in range(first, last):
+        value = <float>((background + f2 * acc[i]) * (polar[i] * omega[i]))
+        image[i] = value
+        sum[i] = sum[i] + value
+        squares[i] = squares[i] + value * value
+        top[i] = value if value > top[i] else top[i]
+
+
+cdef void along(const nb_job *p, int n, const double *axis, double step, const double *start, const Scratch *w,
+                double *out) noexcept nogil:
+    """Components of the tile's diffracted directions along an axis."""
+    if p.curved:
+        project(n, axis, w.x, w.y, w.z, out)
+    else:
+        project_flat(p, n, axis, step, start, w.place, w.inv, out)
+
+
+cdef void render_tile(const nb_job *p, const double *sources, const double *cells, Py_ssize_t stride,
+                      const double *table, const unsigned short *mask, int slow, int fast, int n, Scratch *w,
+                      float *image) noexcept nogil:
+    """n pixels of row `slow` from column `fast` on."""
+    cdef int m = (n + LANES - 1) // LANES * LANES  # the spare lanes are computed and thrown away
+    cdef int layer, sub_slow, sub_fast, source, passing = m, substeps = p.oversample * p.oversample
+    cdef bint weighted = p.weight_thick or p.weight_polar or p.weight_omega
+    cdef bint need_polar = p.polarized, cut = p.dmin > 0.0, have_omega = False, have_capture
+    cdef double f, s, o, step = p.subpixel * p.oversample
+    cdef bint vectors = p.curved or cut  # whether the directions are needed as vectors
+    cdef double start[3]
+    cdef const double *src
+    cdef int i
+    if mask != NULL:
+        for i in range(n):
+            if mask[i]:
+                break
+        else:
+            return
+    w.real = n
+    w.cut = cut
+    w.mask = mask
+    fill(m, 0.0, w.acc)
+    if cut:
+        fill(m, 0.0, w.polar)
+    for layer in range(p.layers):
+        o = layer * p.thickstep
+        have_capture = False
+        for sub_slow in range(p.oversample):
+            for sub_fast in range(p.oversample):
+                f = p.subpixel * (fast * p.oversample + sub_fast) + p.subpixel / 2.0
+                s = p.subpixel * (slow * p.oversample + sub_slow) + p.subpixel / 2.0
+                for i in range(3):
+                    start[i] = f * p.fast[i] + s * p.slow[i] + o * p.normal[i] + p.origin[i]
+                if vectors:
+                    directions(p, m, step, start, w.place, w.x, w.y, w.z, w.inv, w)
+                else:
+                    inverse_airpaths(p, m, step, start, w.place, w.inv, w)
+                if not have_omega or p.weight_omega:
+                    solid_angles(p, n, mask, w.inv, 1.0 if p.weight_omega else p.layers * substeps, w.omega, w.angle)
+                    have_omega = True
+                if (p.sensor and not have_capture) or p.weight_thick:
+                    along(p, m, p.normal, step, start, w, w.capture)
+                    captures(p, m, layer, w.capture)
+                    have_capture = True
+                for source in range(p.sources):
+                    src = sources + source * NB_SOURCE_SIZE
+                    if vectors:
+                        scattering(m, src, w.x, w.y, w.z, w.qx, w.qy, w.qz)
+                    if cut:
+                        passing = within_dmin(p.dmin, m, w.qx, w.qy, w.qz, w.passed)
+                        if passing == 0:
+                            continue
+                    if need_polar or p.weight_polar:
+                        along(p, m, src, step, start, w, w.h)
+                        if p.kahn != 0.0:
+                            along(p, m, src + 4, step, start, w, w.k)
+                            along(p, m, src + 7, step, start, w, w.l)
+                        if cut and not p.weight_polar:
+                            polarizations(p.kahn, m, w.h, w.k, w.l, w.part)
+                            first_polarization(m, w.passed, w.part, w.polar)
+                        else:
+                            polarizations(p.kahn, m, w.h, w.k, w.l, w.polar)
+                            need_polar = False
+                    if weighted or passing < m:
+                        fill(m, 0.0, w.part)
+                        sum_orientations(p, cells, stride, table, src, start, step, m, w, w.part)
+                        add_weighted(p, m, passing < m, w)
+                    else:
+                        sum_orientations(p, cells, stride, table, src, start, step, m, w, w.acc)
+    finish(p, n, mask, w, w.column - fast if w.row == slow and fast <= w.column < fast + n else -1, image)
