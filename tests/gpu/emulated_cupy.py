@@ -30,11 +30,19 @@ FILL = 0xA5
 
 
 class CUDARuntimeError(RuntimeError):
-    """An error of a launch."""
+    """An error of a launch. status: its number."""
+
+    def __init__(self, text, status=None):
+        super().__init__(text)
+        self.status = status
 
 
-class CUDADriverError(RuntimeError):
+class CUDADriverError(CUDARuntimeError):
     """An error of the driver."""
+
+
+class NVRTCError(RuntimeError):
+    """An error of the compiler that is not about the text."""
 
 
 class CompileException(Exception):
@@ -172,7 +180,7 @@ class RawKernel:
         assert shared_mem == 0
         grid, block = (tuple(grid) + (1, 1))[:3], (tuple(block) + (1, 1))[:3]
         if min(grid) < 1 or grid[0] >= 2**31 or max(grid[1:]) > 65535 or np.prod(block) > 1024:
-            raise CUDARuntimeError("cudaErrorInvalidConfiguration: invalid configuration argument")
+            raise CUDARuntimeError("cudaErrorInvalidConfiguration: invalid configuration argument", 9)
         kept = [self._bytes(argument) for argument in args]
         pointers = (ctypes.c_void_p * len(kept))(*[data.ctypes.data for data in kept])
         sizes = (ctypes.c_size_t * len(kept))(*[data.nbytes for data in kept])
@@ -183,7 +191,7 @@ class RawKernel:
             raise CUDARuntimeError(f"{self.name}: a barrier was not reached by every thread of the block")
         for argument in args:
             if isinstance(argument, ndarray) and not argument._memory.intact():
-                raise CUDARuntimeError(f"cudaErrorIllegalAddress: {self.name} wrote beside an array")
+                raise CUDARuntimeError(f"cudaErrorIllegalAddress: {self.name} wrote beside an array", 700)
 
     @staticmethod
     def _bytes(argument):
@@ -240,6 +248,7 @@ def install():
                                       getDeviceProperties=lambda number: {"name": b"emulated by g++"}),
         driver=types.SimpleNamespace(CUDADriverError=CUDADriverError),
         compiler=types.SimpleNamespace(CompileException=CompileException),
+        nvrtc=types.SimpleNamespace(getVersion=lambda: (12, 9), NVRTCError=NVRTCError),
         memory=types.SimpleNamespace(OutOfMemoryError=OutOfMemoryError),
     )
     sys.modules["cupy"] = cupy

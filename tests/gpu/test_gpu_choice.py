@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import numpy as np
@@ -68,6 +69,55 @@ def test_no_device(emulated, monkeypatch):
     monkeypatch.setattr(emulated.cuda.runtime, "getDeviceCount", fail)
     with pytest.raises(NanoBraggError, match=r"no CUDA device can be used \(cudaErrorNoDevice.*-backend cpu"):
         simulate(small(), backend="gpu")
+
+
+def without_nvrtc(emulated, monkeypatch):
+    def fail():  # CuPy 14 finds NVRTC by cuda.pathfinder, whose error is a RuntimeError
+        raise RuntimeError('Failure finding "libnvrtc.so.13 or libnvrtc.so.12": No such file')
+
+    monkeypatch.setattr(emulated.cuda.nvrtc, "getVersion", fail)
+    monkeypatch.setattr(emulated, "RawModule", lambda **_: fail())
+
+
+def test_no_compiler(emulated, monkeypatch):
+    without_nvrtc(emulated, monkeypatch)
+    with pytest.raises(NanoBraggError, match=r"NVRTC.*libnvrtc\.so.*nanobragg-py\[gpu12\].*or use -backend cpu"):
+        simulate(small(), backend="gpu")
+
+
+def test_auto_without_a_compiler(emulated, monkeypatch):
+    without_nvrtc(emulated, monkeypatch)
+    chosen, sentence = backends.choose_backend(experiment(LARGE))
+    assert chosen == "cpu"
+    assert "takes the CPU" in sentence and "needs NVRTC" in sentence
+
+
+def test_extras_bring_the_compiler():
+    extras = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]
+    for major in (12, 13):
+        assert extras["optional-dependencies"][f"gpu{major}"] == [f"cupy-cuda{major}x[ctk]"]
+
+
+def test_a_compiler_that_fails(emulated, monkeypatch):
+    def fail(**_):
+        raise emulated.cuda.nvrtc.NVRTCError("NVRTC_ERROR_BUILTIN_OPERATION_FAILURE (7)")
+
+    monkeypatch.setattr(emulated, "RawModule", fail)
+    with pytest.raises(NanoBraggError, match=r"do not compile for this GPU \(NVRTC_ERROR_BUILTIN"):
+        simulate(small(), backend="gpu")
+
+
+@pytest.mark.parametrize(("status", "anew"), [(700, True), (719, True), (2, False), (9, False)])
+@pytest.mark.parametrize("kind", ["CUDARuntimeError", "CUDADriverError"])
+def test_errors_that_stay(emulated, monkeypatch, status, anew, kind):
+    """After an illegal address every call of the process fails: no sense in trying again."""
+    from nanobragg_py.render.gpu.device import clear_errors
+
+    raised = getattr(emulated.cuda.runtime, kind, None) or emulated.cuda.driver.CUDADriverError
+    with pytest.raises(NanoBraggError) as found, clear_errors(emulated):
+        raise raised("cudaErrorSomething: what happened", status)
+    assert ("start the program anew" in str(found.value)) == anew
+    assert ("try again" in str(found.value)) != anew
 
 
 def test_kernels_that_do_not_compile(emulated, monkeypatch):

@@ -1,6 +1,7 @@
 """The real CuPy, on a machine without a GPU: it takes our arguments, and says what we expect of it."""
 
 import ctypes
+import os
 import subprocess
 import sys
 
@@ -63,6 +64,7 @@ def test_names_that_the_host_module_uses():
     assert issubclass(cupy.cuda.compiler.CompileException, Exception)
     assert issubclass(cupy.cuda.runtime.CUDARuntimeError, Exception)
     assert issubclass(cupy.cuda.driver.CUDADriverError, Exception)
+    assert issubclass(cupy.cuda.nvrtc.NVRTCError, Exception)
     for name in ("asarray", "empty", "zeros", "RawModule"):
         assert callable(getattr(cupy, name))
     assert callable(cupy.get_default_memory_pool().free_all_blocks)
@@ -77,8 +79,8 @@ def test_without_a_device(tmp_path, program):
     """The program with the real CuPy: one sentence, and no image half done."""
     try:
         cupy.cuda.runtime.getDeviceCount()
-    except cupy.cuda.runtime.CUDARuntimeError:
-        pass
+    except cupy.cuda.runtime.CUDARuntimeError as error:
+        assert error.status in (35, 100)  # the number of "insufficient driver" or "no device"
     else:
         pytest.skip("there is a device; tests marked gpu cover that")
     words = [*WORDS.split(), "-backend", "gpu"]
@@ -86,4 +88,26 @@ def test_without_a_device(tmp_path, program):
     done = subprocess.run([sys.executable, "-c", code, *words], cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 9
     assert done.stderr.startswith("ERROR: no CUDA device can be used (") and len(done.stderr.splitlines()) == 1
+    assert not list(tmp_path.iterdir())
+
+
+def test_without_nvrtc(tmp_path):
+    """CuPy's own error where its packages have brought no NVRTC, on a machine whose driver is there."""
+    code = """if True:
+        import sys
+        import nvidia
+        nvidia.__path__ = []
+        import cupy
+        cupy.cuda.runtime.getDeviceCount = lambda: 1
+        from nanobragg_py.cli.dropin import main
+        sys.exit(main(sys.argv))
+    """
+    hidden = {name: value for name, value in os.environ.items() if name not in ("CUDA_PATH", "LD_LIBRARY_PATH")}
+    words = [sys.executable, "-c", code, *WORDS.split(), "-backend", "gpu"]
+    done = subprocess.run(words, env=hidden, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 9
+    if "needs NVRTC" not in done.stderr:
+        pytest.skip("this machine has an NVRTC of its own")
+    assert done.stderr.startswith("ERROR: the GPU backend needs NVRTC, CUDA's run-time compiler (")
+    assert "nanobragg-py[gpu12]" in done.stderr and len(done.stderr.splitlines()) == 1
     assert not list(tmp_path.iterdir())
