@@ -2,46 +2,21 @@
 
 import importlib
 import json
-import os
-import resource
-import struct
-import subprocess
-import sys
 import time
-import zlib
-from pathlib import Path
 
 import fabio
 import h5py
 import numpy as np
 import pytest
-from images import FLAGS, geometry, render, tool
+from field_files import DRAW, SHARED, pixels_of, refused
+from images import geometry, render, tool
 
 from nanobragg_py.errors import NanoBraggError
 from nanobragg_py.files.formats import cbf
 from nanobragg_py.files.image import read_image
 from nanobragg_py.inspect.describe import image_geometry
 
-SHARED = Path(__file__).resolve().parent.parent.parent / "shared"
 KINDS = ("u1", "i1", "u2", "i2", "u4", "i4", "f4")
-DRAW = np.random.default_rng(5)
-
-
-def pixels_of(kind, shape=(20, 30)):
-    """Counts with the least and the largest number of the type among them."""
-    pixels = DRAW.poisson(50.0, shape).astype(kind)
-    if pixels.dtype.kind in "iu":
-        pixels[1, 1], pixels[3, 2] = np.iinfo(kind).min, np.iinfo(kind).max
-    else:
-        pixels += np.float32(0.25)
-    return pixels
-
-
-def refused(*words, folder=None):
-    """What a tool says that ends in one sentence with status 2."""
-    status, out, said = tool(*words, folder=folder)
-    assert (status, out) == (2, "") and said.count("\n") == 1, said
-    return said
 
 
 # ---- what fabio writes ---------------------------------------------------------------------------------------------
@@ -64,149 +39,8 @@ def test_files_of_fabio(tmp_path, writer, kind):
     assert module == "cbf" or (np.array_equal(found.pixels, pixels) and found.pixels.dtype == pixels.dtype)
 
 
-# ---- SMV -----------------------------------------------------------------------------------------------------------
-
-GEOMETRY = ["PIXEL_SIZE=0.1", "DISTANCE=100", "WAVELENGTH=1", "BEAM_CENTER_X=1", "BEAM_CENTER_Y=1.5"]
-
-
-def smv(path, pixels, *lines, size=512, start="{\nHEADER_BYTES=%5d;\n", end="\n", order="<", tail=b""):
-    text = "".join(f"{line};{end}" for line in [f"SIZE1={pixels.shape[1]}", f"SIZE2={pixels.shape[0]}", *lines])
-    header = (start % size).encode() + text.encode() + b"}\f"
-    assert len(header) <= size
-    path.write_bytes(header.ljust(size) + pixels.astype(pixels.dtype.newbyteorder(order)).tobytes() + tail)
-    return path
-
-
-@pytest.mark.parametrize("order", ["little", "big"])
-@pytest.mark.parametrize(
-    ("key", "kind"),
-    [
-        ("TYPE=unsigned_short", "u2"),
-        ("TYPE=unsigned short int", "u2"),
-        ("TYPE=signed_short", "i2"),
-        ("TYPE=unsigned_long", "u4"),
-        ("TYPE=signed_long", "i4"),
-        ("TYPE=long_int", "i4"),
-        ("TYPE=UNSIGNED_LONG", "u4"),
-        ("TYPE=unsigned_char", "u1"),
-        ("TYPE=float", "f4"),
-        ("TYPE=mad", "u2"),
-        ("Data_type=unsigned short int", "u2"),
-        ("Data_type=short int", "i2"),
-        ("Data_type=long int", "i4"),
-        ("Data_type=unsigned long int", "u4"),
-        ("Data_type=float IEEE", "f4"),
-        ("Data_type=signed char", "i1"),
-    ],
-)
-def test_every_type(tmp_path, key, kind, order):
-    pixels = pixels_of(kind)
-    path = smv(tmp_path / "a.img", pixels, "DIM=2", f"BYTE_ORDER={order}_endian", key, order="<>"[order == "big"])
-    image = read_image(path)
-    assert np.array_equal(image.pixels, pixels) and image.pixels.dtype == pixels.dtype
-    if key.startswith("Data_type"):
-        assert np.array_equal(fabio.dtrekimage.DtrekImage().read(str(path)).data, pixels)
-    # and written by us, it says what it then is
-    assert (
-        tool("convert", path, "--out", tmp_path / "b.img", "--", *FLAGS, "-detpixels_f", 30, "-detpixels_s", 20)[0] == 0
-    )
-    assert np.array_equal(read_image(tmp_path / "b.img").pixels, np.floor(pixels + 0.5).clip(0, 65535))
-
-
-def test_types_that_are_not_known(tmp_path):
-    path = smv(tmp_path / "a.img", pixels_of("u4"), "TYPE=complex_double")
-    assert "has pixels of the type complex_double, which is not known here" in refused("info", path)
-    path = smv(tmp_path / "a.img", pixels_of("u2"), "TYPE=mad")
-    assert "TYPE=mad, and as many bytes as unsigned 16-bit pixels" in read_image(path).remarks[0]
-    path = smv(tmp_path / "a.img", pixels_of("u2"), "COMPRESSION=PCK")
-    assert "COMPRESSION=pck" in refused("info", path)
-    path = smv(tmp_path / "a.img", pixels_of("u2"), "COMPRESSION=None", "TYPE=unsigned_short")
-    assert read_image(path).shape == (20, 30)
-
-
-@pytest.mark.parametrize(
-    "layout",
-    [
-        {"size": 1024},
-        {"size": 5120},
-        {"start": "{\nHEADER_BYTES=  %d ;\n"},
-        {"start": "{\r\nHEADER_BYTES=%d;\r\n", "end": "\r\n"},
-        {"start": "{\nheader_bytes=%d;\n", "lower": True},
-        {"start": " {\n HEADER_BYTES = %d;\n"},
-        {"start": "{\nCOMMENT=of a file whose first key is another;\nHEADER_BYTES=%d;\n"},
-    ],
-    ids=["1024", "5120", "blanks", "crlf", "lower case", "blanks in front", "other first key"],
-)
-def test_layouts_of_headers(tmp_path, layout):
-    pixels = pixels_of("i4")
-    lines = ["DIM=2", "BYTE_ORDER=little_endian", "TYPE=signed_long", *GEOMETRY]
-    lower = layout.pop("lower", False)
-    path = smv(tmp_path / "a.img", pixels, *lines, **layout)
-    if lower:
-        content = path.read_bytes()
-        path.write_bytes(content[:512].lower() + content[512:])
-    image = read_image(path)
-    assert np.array_equal(image.pixels, pixels)
-    found = image_geometry(image)
-    assert found.distance == pytest.approx(0.1) and found.beam_centre == pytest.approx((0.00155, 0.00105))
-    assert tool("convert", path, "--out", tmp_path / "b.img")[0] == 0
-    again = read_image(tmp_path / "b.img")
-    assert np.array_equal(again.pixels, pixels.clip(0, 65535)) and image_geometry(again) == found
-
-
-def test_stacks(tmp_path):
-    pixels = DRAW.poisson(9.0, (3, 20, 30)).astype(np.uint16)
-    path = smv(tmp_path / "a.img", pixels[0], "DIM=3", "SIZE3=3", tail=pixels[1:].tobytes())
-    assert read_image(path).count == 3 and np.array_equal(read_image(f"{path}#2").pixels, pixels[2])
-    np.save(tmp_path / "a.npy", pixels)
-    assert np.array_equal(read_image(tmp_path / "a.npy#1").pixels, pixels[1])
-    np.save(tmp_path / "f.npy", np.asfortranarray(pixels))
-    assert np.array_equal(read_image(tmp_path / "f.npy#1").pixels, pixels[1])
-    assert tool("convert", path, "--out", tmp_path / "b.npy")[0] == 0
-    assert np.array_equal(np.load(tmp_path / "b_00003.npy"), pixels[2])
-
-
-def test_pixels_that_are_missing_or_too_many(tmp_path):
-    pixels = pixels_of("u2")
-    path = smv(tmp_path / "a.img", pixels, tail=b"more")
-    status, _, said = tool("info", path)
-    assert status == 0 and "has 4 bytes behind its pixels, which are ignored" in said
-    path.write_bytes(path.read_bytes()[:-5])
-    assert "is cut off: 30 x 20 pixels of 2 bytes take 1200 bytes after the header, and it has 1199" in refused(
-        "info", path
-    )
-
-
-def test_counts_of_image_plates(tmp_path):
-    pixels = pixels_of("u2").clip(0, 32767)
-    lines = ("Data_type=unsigned short int", "RAXIS_COMPRESSION_RATIO=8")
-    assert np.array_equal(read_image(smv(tmp_path / "a.img", pixels, *lines)).pixels, pixels)
-    pixels[2, 2] = 40000
-    assert "squeezed by RAXIS_COMPRESSION_RATIO=8" in refused("info", smv(tmp_path / "a.img", pixels, *lines))
-
-
-@pytest.mark.parametrize(("centre", "odd"), [(1, False), (31, True), (-1, True)])
-def test_a_beam_centre_off_the_detector(tmp_path, centre, odd):
-    path = smv(
-        tmp_path / "a.img", pixels_of("u2", (64, 64)), *GEOMETRY[:3], f"BEAM_CENTER_X={centre}", "BEAM_CENTER_Y=2"
-    )
-    status, _, said = tool("info", path)
-    assert status == 0 and ("lies off the detector of 6.4 x 6.4 mm" in said) == odd
-    assert ("may give it in pixels" in said) == (centre == 31)
-
-
-@pytest.mark.parametrize(
-    "key", ["PIXEL_SIZE=0", "WAVELENGTH=0", "WAVELENGTH=-1", "DISTANCE=0", "PIXEL_SIZE=1e999", "DISTANCE=nan"]
-)
-def test_geometry_that_cannot_be(tmp_path, key):
-    path = smv(tmp_path / "a.img", pixels_of("u2"), *GEOMETRY, key)
-    status, out, _ = tool("info", path)
-    assert status == 0 and f"has {key}" in out
-    assert f"has {key}" in refused("convert", path, "--out", tmp_path / "a.cbf")
-    assert tool("convert", path, "--out", tmp_path / "a.png")[0] == 0
-
-
 # ---- Pilatus, Eiger, imgCIF ----------------------------------------------------------------------------------------
+
 
 PILATUS = """# Detector: PILATUS 6M, S/N 60-0101
 # 2011-Apr-09T11:32:28.510
@@ -423,152 +257,7 @@ def test_cbf_without_compression_and_with_damage(tmp_path):
         assert np.array_equal(read_image(path).pixels, pixels.astype(kind))
 
 
-# ---- what promises too much, and what is none ----------------------------------------------------------------------
-
-
-def huge_hdf5(path):
-    with h5py.File(path, "w") as file:
-        file.create_dataset("images", (10**6, 10**6, 10**6), "u2", chunks=(1, 100, 100), compression="gzip")
-
-
-def huge_chunk(path):
-    with h5py.File(path, "w") as file:
-        file.create_dataset("images", (10**6, 100, 100), "u2", chunks=(200000, 100, 100), compression="gzip")
-
-
-def png(width, height):
-    def chunk(kind, data):
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-
-    header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0))
-    return b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", zlib.compress(b"\0" * 100)) + chunk(b"IEND", b"")
-
-
-def tiff(width, height):
-    tags = [
-        (256, 4, width),
-        (257, 4, height),
-        (258, 3, 16),
-        (259, 3, 1),
-        (262, 3, 1),
-        (273, 4, 8),
-        (277, 3, 1),
-        (279, 4, 64),
-    ]
-    entries = b"".join(struct.pack("<HHII", tag, kind, 1, value) for tag, kind, value in tags)
-    return struct.pack("<2sHI", b"II", 42, 8) + struct.pack("<H", len(tags)) + entries + bytes(68)
-
-
-def cbf_promise(fast, slow):
-    sizes = f"X-Binary-Size-Fastest-Dimension: {fast}\nX-Binary-Size-Second-Dimension: {slow}\n"
-    return f"###CBF\nx-CBF_BYTE_OFFSET\n{sizes}".encode() + cbf.BINARY_START + bytes(50)
-
-
-def npy_promise(*shape):
-    text = f"{{'descr': '<u2', 'fortran_order': False, 'shape': {shape}, }}".ljust(117) + "\n"
-    return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(text)) + text.encode() + bytes(64)
-
-
-PROMISES = {
-    "smv": b"{\nHEADER_BYTES=512;\nSIZE1=1000000;\nSIZE2=1000000;\n}".ljust(2000),
-    "smv-types": b"{\nHEADER_BYTES=512;\nSIZE1=30000;\nSIZE2=30000;\nTYPE=float;\n}".ljust(2000),
-    "smv-stack": b"{\nHEADER_BYTES=512;\nDIM=3;\nSIZE1=3;\nSIZE2=3;\nSIZE3=2000000000;\n}".ljust(2000),
-    "smv-header": b"{\nHEADER_BYTES=99999999999;\nSIZE1=3;\nSIZE2=3;\n}".ljust(2000),
-    "smv-endless": b"{\nHEADER_BYTES=" + b"9" * 5000 + b";\nSIZE1=3;\nSIZE2=3;\n}",
-    "cbf": cbf_promise(10**6, 10**6),
-    "cbf-large": cbf_promise(30000, 30000),
-    "cbf-endless": cbf_promise("9" * 5000, 3),
-    "npy": npy_promise(10**6, 10**6),
-    "npy-large": npy_promise(30000, 30000),
-    "npy-stack": npy_promise(10**12, 3, 3),
-    "npy-negative": npy_promise(-3, 3),
-    "pgm": b"P5\n1000000 1000000\n255\n".ljust(2000),
-    "pgm-large": b"P5\n30000 30000\n65535\n".ljust(2000),
-    "png": png(2**31 - 1, 2**31 - 1),
-    "png-large": png(60000, 15000),
-    "tiff": tiff(10**6, 10**6),
-    "tiff-large": tiff(30000, 30000),
-    "hdf5": huge_hdf5,
-    "hdf5-chunk": huge_chunk,
-}
-
-
-def limited():
-    resource.setrlimit(resource.RLIMIT_AS, (2 * 2**30, 2 * 2**30))
-
-
-@pytest.mark.parametrize("name", PROMISES)
-def test_promises_take_neither_time_nor_memory(tmp_path, name):
-    """A header that speaks of 10^12 pixels, or of 10^9 that are not there: refused with 2 GiB of address space."""
-    path = tmp_path / f"a.{name.partition('-')[0]}"
-    if callable(PROMISES[name]):
-        PROMISES[name](path)
-    else:
-        path.write_bytes(PROMISES[name])
-    words = "import sys; from nanobragg_py.cli.main import main; sys.exit(main(sys.argv[1:]))"
-    done = subprocess.run(
-        [sys.executable, "-c", words, "info", str(path)],
-        capture_output=True,
-        text=True,
-        timeout=30,
-        preexec_fn=limited,
-        env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},
-    )
-    assert (done.returncode, done.stdout) == (2, "") and done.stderr.count("\n") == 1, done.stderr
-    assert done.stderr.startswith(f"nanobragg-py info: {path}")
-
-
-def test_a_million_images(tmp_path):
-    huge_chunk(tmp_path / "a.h5")
-    assert "has 1000000 images, of which 99999 are converted" in refused("convert", tmp_path / "a.h5", "--out", "b.npy")
-
-
-@pytest.mark.parametrize(
-    ("content", "what"),
-    [
-        (b"{\nEDF_DataBlockID = 1 ;\n", "an EDF image"),
-        (b"{\nHeaderID = EH:000001 ;\n", "an EDF image"),
-        (b"R-AXIS4   ", "an R-AXIS image"),
-        (struct.pack("<I", 1234), "a MAR345 image"),
-        (b"FORMAT :100   ", "a Bruker image"),
-        (b"PK\x03\x04", "a zip archive"),
-        (b"\x28\xb5\x2f\xfd", "a zstd file"),
-        (b"\xff\xd8\xff\xe0", "a JPEG picture"),
-    ],
-)
-def test_formats_that_are_not_read(tmp_path, content, what):
-    path = tmp_path / "a.img"
-    path.write_bytes(content.ljust(600))
-    assert f"a.img is {what}, which is not read here; give one of CBF, bare floats" in refused("info", path)
-
-
-def test_what_is_no_file(tmp_path):
-    os.mkfifo(tmp_path / "pipe.img")
-    assert "it is a pipe or a device" in refused("info", tmp_path / "pipe.img")
-    assert "it is a directory" in refused("info", tmp_path)
-    assert "no such file" in refused("info", tmp_path / "none.img#3")
-    assert "it is a pipe or a device" in refused("info", "/dev/zero")
-
-
-def test_colours_and_channels(tmp_path):
-    from PIL import Image
-
-    for name in ("a.png", "a.tif"):
-        Image.fromarray(np.zeros((4, 5, 3), np.uint8)).save(tmp_path / name)
-    assert "is a picture in colours" in refused("info", tmp_path / "a.png")
-    assert "has 3 channels of 8 bits" in refused("info", tmp_path / "a.tif")
-
-
 # ---- inputs that were found elsewhere ------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("case", ["F1-unsigned_long", "F4-signed_long"])
-def test_field_types(case):
-    folder = SHARED / "field" / case
-    if not folder.exists():
-        pytest.skip(f"{folder} is not here")
-    image = read_image(next(folder.glob("*.img")))
-    assert (int(image.pixels.sum()), int(image.pixels.max())) == (2002560, 999)
 
 
 def test_damaged_images_end_in_a_sentence(tmp_path):
@@ -616,17 +305,3 @@ def test_inputs_that_broke_the_tools(case, tmp_path):
     status, _, said = tool(*words, folder=tmp_path)
     assert status in (0, 2) and "Traceback" not in said
     assert status == 0 or said.count("\n") == 1
-
-
-def test_byte_order_marks(tmp_path):
-    mark = b"\xef\xbb\xbf"
-    cell = ["--cell", 40, 50, 60, 90, 90, 90, "--missets", 10, 20, 30]
-    for form in ("mat", "mosflm", "dials", "xds"):
-        path = tmp_path / f"A.{form}"
-        assert tool("matrix", *cell, "--to", form, "--out", path, "--", *FLAGS)[0] == 0
-        expected = tool("matrix", path, "--", *FLAGS)
-        path.write_bytes(mark + path.read_bytes())
-        assert tool("matrix", path, "--", *FLAGS) == expected and expected[0] == 0
-    (tmp_path / "sources.txt").write_bytes(mark + b"-10 0 0 1 1e-10\n")
-    said = refused("info", render(tmp_path), "--", *FLAGS, "-sourcefile", tmp_path / "sources.txt")
-    assert "sources.txt begins with a byte order mark; save it as UTF-8 without one" in said
