@@ -12,8 +12,8 @@ import os
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from .errors import FieldError, NanoBraggError, OptionError
-from .experiment.fields import field_error, in_fields
+from .errors import FieldError, meant
+from .experiment.fields import FIELDS, in_fields, naming_fields
 from .experiment.options_map import from_options, to_options
 from .experiment.parts import PARTS, Beam, Crystal, Detector, Sampling
 from .experiment.resolved import StructureFactors
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 #: what an experiment is made of, by name
 CONTENTS = {**PARTS, "structure_factors": StructureFactors}
+#: fields that leave nearly all of what follows as it was; see `nanobragg_py.experiment.resolve.turned`
+TURNING = {"crystal": {"missets", "misset_seed"}, "beam": {"fluence"}}
 
 
 @dataclasses.dataclass(frozen=True, eq=True)
@@ -52,9 +54,7 @@ class Experiment:
         for name, cls in CONTENTS.items():
             if not isinstance(getattr(self, name), cls):
                 raise FieldError(f"{name} is {getattr(self, name)!r}; it must be a nanobragg_py.{cls.__name__}")
-        resolved, warnings = self._resolve()
-        object.__setattr__(self, "resolved", resolved)
-        object.__setattr__(self, "warnings", warnings)
+        self._resolve()
 
     def _resolve(self):
         """What follows from the fields: the kernels' experiment, and the sentences to tell of."""
@@ -72,7 +72,7 @@ class Experiment:
         if sources is not None:
             sources = [tuple(float("nan") if x is None else x for x in row) for row in sources]
         random = Ran1()
-        try:
+        with naming_fields():
             setup = resolve_setup(
                 options,
                 random,
@@ -82,13 +82,28 @@ class Experiment:
             )
             self._check_mask(setup.detector)
             resolved = resolve_experiment(setup, random, factors, source_rows=sources)
-        except OptionError as error:
-            raise field_error(error) from None
-        except FieldError:
-            raise
-        except NanoBraggError as error:
-            raise FieldError(str(error)) from None
-        return resolved, tuple(in_fields(text) for text in (*[w[1] for w in setup.warnings], *setup.remarks))
+        self._know(options, matrix, setup, resolved)
+
+    def _know(self, options, matrix, setup, resolved):
+        """Keep what follows from the fields, with what it followed from."""
+        told = tuple(in_fields(text) for text in (*[w[1] for w in setup.warnings], *setup.remarks))
+        self.__dict__.update(resolved=resolved, warnings=told, _followed=(options, matrix, setup))
+
+    def _turned(self, crystal, beam):
+        """This experiment with another orientation and fluence, sooner; None where all has to be worked out."""
+        if "random" in (crystal.missets, self.crystal.missets):
+            return None
+        from .experiment.resolve.turned import resolve_turned
+
+        options, matrix, setup = self._followed
+        with naming_fields():
+            found = resolve_turned(options, matrix, setup, self.resolved, crystal.missets, beam.fluence)
+        if found is None:
+            return None
+        made = object.__new__(type(self))
+        made.__dict__.update(self.__dict__, crystal=crystal, beam=beam)
+        made._know(options, matrix, *found)
+        return made
 
     def _check_mask(self, detector):
         shape = (detector.spixels, detector.fpixels)
@@ -141,17 +156,23 @@ class Experiment:
         for name, value in {**(changes or {}), **more}.items():
             part, _, field = name.replace("__", ".", 1).partition(".")
             if part not in CONTENTS:
-                raise FieldError(f"an experiment has no field {part!r}; its fields are {', '.join(CONTENTS)}")
+                hint = meant(part, tuple(CONTENTS), "its fields are", elsewhere())
+                raise FieldError(f"an experiment has no field {part!r}; {hint}")
             if field:
                 fields.setdefault(part, {})[field] = value
             else:
                 parts[part] = value
+        turning = not parts and all(set(values) <= TURNING.get(part, set()) for part, values in fields.items())
         for part, values in fields.items():
             old = parts.get(part, getattr(self, part))
             try:
                 parts[part] = old.replace(**values)
             except TypeError as error:
                 raise FieldError(str(error)) from None
+        if turning:
+            turned = self._turned(parts.get("crystal", self.crystal), parts.get("beam", self.beam))
+            if turned is not None:
+                return turned
         return dataclasses.replace(self, **parts)
 
     # ---- rendering -------------------------------------------------------------------------------------------------
@@ -284,6 +305,11 @@ class Experiment:
         from .experiment.serialize import read
 
         return read(cls, path)
+
+
+def elsewhere() -> dict[str, str]:
+    """Names that people leave the part out of, and how they go in full."""
+    return {row.name: row.full_name for row in FIELDS if row.name}
 
 
 def _image_of(mask, detector):

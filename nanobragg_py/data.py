@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from math import acos, degrees, sqrt
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,7 +17,8 @@ import numpy as np
 from .batch.images import Maker
 from .batch.jobs import Job, read_job
 from .errors import FieldError
-from .orientation import cell_of, split_UB
+from .orientation import split_UB
+from .vectors import cross, dot, length, scale, unit
 
 if TYPE_CHECKING:
     from .experiment.resolved import ResolvedExperiment
@@ -25,30 +27,21 @@ if TYPE_CHECKING:
 LABELS = ("index", "A", "quaternion", "cell", "wavelength", "fluence")
 
 
-def quaternion_of(rotation: np.ndarray) -> np.ndarray:
-    """The unit quaternion (w, x, y, z), w >= 0, of a rotation matrix, shape (3, 3).
+def quaternion_of(rotation: Iterable[Iterable[float]]) -> np.ndarray:
+    """The unit quaternion (w, x, y, z), w >= 0, of a rotation matrix, given as its rows.
 
     The component of the largest size comes first, so that nothing small is divided by.
     """
-    r = np.asarray(rotation, dtype=float)
-    squares = np.array(
-        [
-            1 + r[0, 0] + r[1, 1] + r[2, 2],
-            1 + r[0, 0] - r[1, 1] - r[2, 2],
-            1 - r[0, 0] + r[1, 1] - r[2, 2],
-            1 - r[0, 0] - r[1, 1] + r[2, 2],
-        ]
-    )
-    largest = int(squares.argmax())
-    products = np.array(
-        [
-            [squares[0], r[2, 1] - r[1, 2], r[0, 2] - r[2, 0], r[1, 0] - r[0, 1]],
-            [r[2, 1] - r[1, 2], squares[1], r[0, 1] + r[1, 0], r[0, 2] + r[2, 0]],
-            [r[0, 2] - r[2, 0], r[0, 1] + r[1, 0], squares[2], r[1, 2] + r[2, 1]],
-            [r[1, 0] - r[0, 1], r[0, 2] + r[2, 0], r[1, 2] + r[2, 1], squares[3]],
-        ]
-    )
-    quaternion = products[largest] / (2.0 * np.sqrt(squares[largest]))
+    (xx, xy, xz), (yx, yy, yz), (zx, zy, zz) = (map(float, row) for row in rotation)
+    squares = 1 + xx + yy + zz, 1 + xx - yy - zz, 1 - xx + yy - zz, 1 - xx - yy + zz
+    largest = squares.index(max(squares))
+    products = (
+        (squares[0], zy - yz, xz - zx, yx - xy),
+        (zy - yz, squares[1], xy + yx, xz + zx),
+        (xz - zx, xy + yx, squares[2], yz + zy),
+        (yx - xy, xz + zx, yz + zy, squares[3]),
+    )[largest]
+    quaternion = np.array(products) / (2.0 * sqrt(squares[largest]))
     return -quaternion if quaternion[0] < 0 else quaternion
 
 
@@ -59,13 +52,25 @@ def labels_of(index: int, experiment: ResolvedExperiment) -> dict[str, Any]:
     rotation U in A = UB with B as `nanobragg_py.b_matrix` has it. cell: (6,), Angstrom and degrees. wavelength: m, of
     the central beam. fluence: photons/m^2.
     """
-    crystal = experiment.crystal
-    A = np.array([crystal.a_star, crystal.b_star, crystal.c_star]).T
+    # three vectors, with which numpy takes its time, image after image
+    a, b, c = stars = experiment.crystal.a_star, experiment.crystal.b_star, experiment.crystal.c_star
+    A = np.array(stars).T
+    across = unit(cross(a, b))
+    if not dot(across, c) > 0.0:
+        split_UB(A)  # which says what is wrong
+    first = unit(a)
+    volume = dot(a, cross(b, c))
+    direct = [scale(cross(*pair), 1.0 / volume) for pair in ((b, c), (c, a), (a, b))]
+    sides = [length(v) for v in direct]
+    angles = [
+        degrees(acos(min(1.0, max(-1.0, dot(direct[i], direct[j]) / sides[i] / sides[j]))))
+        for i, j in ((1, 2), (0, 2), (0, 1))
+    ]
     return {
         "index": index,
         "A": A,
-        "quaternion": quaternion_of(split_UB(A)[0]),
-        "cell": np.array(cell_of(A)),
+        "quaternion": quaternion_of(zip(first, cross(across, first), across, strict=True)),
+        "cell": np.array([*sides, *angles]),
         "wavelength": np.float64(experiment.beam.wavelength),
         "fluence": np.float64(experiment.beam.fluence),
     }

@@ -121,6 +121,33 @@ class NothingToRender(OptionError, UsageError):
     """Options without structure factors or without a crystal."""
 
 
+def meant(name: str, known: "Any", listing: str = "there are", elsewhere: "Any" = ()) -> str:
+    """What to say after a name that is not known: "did you mean ...?", or all that are.
+
+    Alike are names that share most letters in their order (difflib), and those of which one begins or ends the other:
+    orientatoin is orientation, mosaic is mosaic_spread. listing: what comes before a list of all. elsewhere: {name:
+    what to call it} of what it could be instead.
+    """
+    own, elsewhere = dict(zip(known, known, strict=True)), dict(elsewhere)
+    last = name.rpartition(".")[2]  # crystal.fluence is beam.fluence
+    if last in elsewhere:
+        return f"did you mean {elsewhere[last]}?"
+    for names, cutoff in ((own, 0.75), (elsewhere, 0.75), (own, 0.6)):
+        called = {key.lower(): word for key, word in names.items()}
+        if (found := _alike(name.lower(), called, cutoff)) is not None:
+            return f"did you mean {called[found]}?"
+    return f"{listing} {', '.join(known)}"
+
+
+def _alike(name, names, cutoff):
+    import difflib
+
+    near = difflib.get_close_matches(name, names, 1, cutoff)
+    if not near and len(name) > 2:
+        near = [word for word in names if word.startswith(name) or word.endswith(name)]
+    return near[0] if near else None
+
+
 #: what the errors of Python and of libraries say of a file, the most special first
 _SAYINGS = (
     (RecursionError, "it is nested too deeply"),

@@ -10,14 +10,14 @@ from math import atan2, cos, hypot, pi, radians, sin, sqrt
 from typing import TYPE_CHECKING
 
 from .errors import FieldError
-from .vectors import rotate_axis, rotate_xyz, unit
+from .vectors import cross, dot, rotate_axis, rotate_xyz, unit
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import ArrayLike
 
-#: how far a product U^T U may be from the identity
-ROTATION_TOLERANCE = 1e-6
+#: how far a product U^T U may be from the identity: beside its diagonal, and on it
+SKEWED, STRETCHED = 1e-6, 1.1e-5
 _AXES = ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0))
 
 
@@ -36,16 +36,26 @@ def rotation_to_missets(rotation: ArrayLike) -> tuple[float, float, float]:
     import numpy as np
 
     matrix = np.asarray(rotation, dtype=float)
-    if matrix.shape != (3, 3) or not np.allclose(matrix.T @ matrix, np.eye(3), atol=ROTATION_TOLERANCE):
+    rows = matrix.tolist()
+    # plain floats: every image of a batch comes here, and numpy takes its time with nine numbers
+    if matrix.shape != (3, 3) or not _is_orthogonal(rows):
         raise FieldError("rotation must be a 3 x 3 matrix whose columns are orthogonal unit vectors")
-    if np.linalg.det(matrix) < 0.0:
+    if dot(rows[0], cross(rows[1], rows[2])) < 0.0:
         raise FieldError("rotation must be proper; its determinant is -1, a reflection")
-    (_, xy, xz), (_, yy, yz), (zx, zy, zz) = matrix.tolist()
+    (_, xy, xz), (_, yy, yz), (zx, zy, zz) = rows
     about_x = atan2(zy, zz)
     about_y = atan2(-zx, hypot(zy, zz))
     # z from what x leaves, which is exact where y is near 90 degrees and x alone is not
     sine, cosine = sin(about_x), cos(about_x)
     return about_x, about_y, atan2(sine * xz - cosine * xy, cosine * yy - sine * yz)
+
+
+def _is_orthogonal(rows):
+    """Whether the columns of a matrix are orthogonal unit vectors; nan is not."""
+    a, b, c = zip(*rows, strict=True)
+    return all(abs(dot(v, v) - 1.0) <= STRETCHED for v in (a, b, c)) and all(
+        abs(dot(one, other)) <= SKEWED for one, other in ((a, b), (b, c), (c, a))
+    )
 
 
 def axis_rotation(axis: Sequence[float], angle: float) -> np.ndarray:

@@ -38,7 +38,7 @@ class Record:
         for name, value in values.items():
             if value is REQUIRED:
                 raise TypeError(f"{type(self).__name__} needs a value for {name!r}")
-            object.__setattr__(self, name, value)
+        self.__dict__.update(values)
         self._validate()
 
     def _validate(self):
@@ -56,7 +56,8 @@ class Record:
 
     def _asdict(self):
         """The fields as a dict, nested records included as they are."""
-        return {name: getattr(self, name) for name in self._fields}
+        held = self.__dict__
+        return {name: held[name] for name in self._fields}
 
     def replace(self, **changes: "Any") -> "Self":
         """A copy with some fields changed; raises TypeError for a name that is not a field."""
@@ -65,7 +66,10 @@ class Record:
             if name not in values:
                 raise TypeError(f"{type(self).__name__} has no field {name!r}; its fields are {', '.join(values)}")
         values.update(changes)
-        return type(self)(**values)
+        made = object.__new__(type(self))
+        made.__dict__.update(values)
+        made._validate()
+        return made
 
     def __eq__(self, other: object) -> bool:
         return type(self) is type(other) and self._asdict() == other._asdict()

@@ -25,6 +25,8 @@ from nanobragg_py import (
     Sampling,
     StructureFactors,
     add_noise,
+    random_rotations,
+    rotation_to_missets,
 )
 
 FLAT = StructureFactors(default_F=100.0)
@@ -180,8 +182,12 @@ def test_masks_of_any_whole_numbers():
             {"sampling.osc": 0.1, "sampling.phistep": 0.5, "sampling.phisteps": None, "sampling.dmin": -1},
             "sampling.dmin",
         ),
-        ({"sampling.mosaic": 1}, "Sampling has no field 'mosaic'; its fields are oversample"),
-        ({"noise": 1}, "an experiment has no field 'noise'; its fields are"),
+        ({"sampling.mosaic": 1}, "Sampling has no field 'mosaic'; did you mean crystal.mosaic_spread?"),
+        ({"sampling.zzz": 1}, "Sampling has no field 'zzz'; its fields are oversample"),
+        ({"crystal.mosaic_domain": 1}, "Crystal has no field 'mosaic_domain'; did you mean mosaic_domains?"),
+        ({"wavelength": 1}, "an experiment has no field 'wavelength'; did you mean beam.wavelength?"),
+        ({"detectr.distance": 1}, "an experiment has no field 'detectr'; did you mean detector?"),
+        ({"nois": 1}, "an experiment has no field 'nois'; its fields are"),
         ({"crystal": 5}, "crystal is 5; it must be a nanobragg_py.Crystal"),
         ({"structure_factors.default_F": math.nan}, "structure_factors.default_F is nan"),
         ({"structure_factors": StructureFactors()}, "give structure_factors or structure_factors.default_F"),
@@ -216,6 +222,54 @@ def test_command_line_errors_name_the_flag():
         Experiment.from_args("-cell 10 10 10")
     with pytest.raises(NanoBraggError, match=r"absent\.hkl"):
         Experiment.from_args(["-cell", "10", "10", "10", "-hkl", "absent.hkl"])
+
+
+def followed(experiment):
+    """What follows from an experiment, with the mosaic domains' rotations by their values."""
+    resolved = experiment.resolved
+    rotations = memoryview(resolved.crystal.mosaic_rotations).tolist()
+    return resolved.replace(crystal=resolved.crystal.replace(mosaic_rotations=rotations))
+
+
+TURNED = [
+    {},
+    {"crystal.mosaic_spread": 0.01, "crystal.mosaic_domains": 7},
+    {"crystal.lengths": (30.0, 41.0, 52.0), "crystal.angles": (1.4, 1.5, 1.9)},
+    {"crystal.angles": (0.1, 0.1, 3.0)},  # with warnings of its own
+    {"crystal.matrix": ((0.02, 0.001, 0.0), (0.0, 0.015, 0.002), (0.003, 0.0, 0.01)), "crystal.lengths": None},
+    {"crystal.sample_size": (1e-6, 2e-3, 1e-6), "beam.size": 1e-4, "detector.thickness": 1e-4},
+    {"beam.flux": 1e12, "sampling.oversample": 1, "crystal.cells": (200, 200, 201)},
+    {"sampling.oversample": 1, "crystal.cells": (200, 200, 200)},  # 720 sub-pixels, or 721
+]
+
+
+@pytest.mark.parametrize("fields", TURNED)
+def test_another_orientation_is_as_good_as_new(fields):
+    """`replace` works out what follows from orientation and fluence alone, and that is what a new experiment has."""
+    base = small(**{"crystal.angles": None} | fields)
+    for number, rotation in enumerate(random_rotations(20, 3)):
+        changes = {"crystal.missets": rotation_to_missets(rotation), "beam.fluence": 1e24 + number}
+        turned = base.replace(changes)
+        short = turned.resolved.detector is base.resolved.detector
+        # the last bit of a crystal's size can ask for a sub-pixel more
+        assert short == (turned.resolved.sampling == base.resolved.sampling)
+        new = Experiment(turned.crystal, turned.beam, turned.detector, turned.sampling, turned.structure_factors)
+        assert turned == new and turned.warnings == new.warnings
+        assert followed(turned) == followed(new)
+        assert pickle.loads(pickle.dumps(turned)) == new
+    again = turned.replace(crystal__missets=None)
+    assert followed(again) == followed(base.replace(beam__fluence=turned.beam.fluence))
+
+
+def test_orientations_that_the_short_way_does_not_know():
+    base = small(crystal__missets=(0.0, 0.1, 0.2))
+    random = base.replace(crystal__missets="random", crystal__misset_seed=3)
+    assert random.resolved.crystal.random_misset and random.resolved.crystal.missets != (0.0, 0.1, 0.2)
+    assert followed(random.replace(crystal__missets=(0.0, 0.1, 0.2))) == followed(base)
+    with pytest.raises(FieldError, match=r"crystal\.missets"):
+        base.replace(crystal__missets=(0.0, math.inf, 0.0))
+    with pytest.raises(FieldError, match=r"sampling\.water and the fluence"):
+        base.replace(sampling__water=10.0).replace(beam__fluence=1e307)
 
 
 def test_warnings_are_kept():

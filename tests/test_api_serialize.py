@@ -119,7 +119,7 @@ def test_toml_is_what_the_standard_library_reads():
         ("beam = 1\n" + CELL, "beam is 1; it must be a table of fields"),
         (
             CELL + FLAT + "[beam]\nwavelenght = 1\n",
-            "beam.wavelenght is no field; those of beam are wavelength, fluence",
+            "beam.wavelenght is no field; did you mean wavelength",
         ),
         (CELL + FLAT + "[beam]\nwavelength = -1\n", "beam.wavelength is -1; it must be above 0"),
         (CELL + FLAT + '[detector]\ndistance = "far"\n', "detector.distance is 'far'; it must be a number"),

@@ -261,7 +261,9 @@ def test_structure_factors_are_read_once(tmp_path):
 # ---- what is wrong -------------------------------------------------------------------------------------------------
 
 WRONG = {
-    "key": ({"repeats": 3}, "job: there is no key 'repeats'"),
+    "key": ({"repeats": 3}, "job: there is no key 'repeats'; did you mean repeat?"),
+    "misspelt": ({"random": {"crystal.orientatoin": "uniform"}}, "did you mean crystal.orientation?"),
+    "another part": ({"random": {"crystal.fluence": {"jitter": 0.1}}}, "did you mean beam.fluence?"),
     "seed": ({"seed": -1}, "seed is -1"),
     "field": ({"vary": [{"beam.wavelenght": [1]}]}, "did you mean beam.wavelength"),
     "flag": ({"vary": [{"-floob": [1]}]}, "-floob is no flag"),

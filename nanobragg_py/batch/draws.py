@@ -6,6 +6,7 @@ change, and every program that has SHA-256 can repeat them.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import struct
 from dataclasses import dataclass
@@ -17,6 +18,8 @@ from ..errors import FieldError
 
 _NORMAL = NormalDist()
 ORIENTATION = "crystal.orientation"
+#: orientations that are drawn together
+ROTATIONS = 64
 #: kinds of distribution with what their numbers are
 KINDS = {
     "uniform": "two numbers, from and to",
@@ -42,6 +45,16 @@ def words(seed: int, index: int, name: str, count: int) -> list[int]:
 def fractions(seed: int, index: int, name: str, count: int) -> list[float]:
     """`count` uniform deviates between 0 and 1, both excluded."""
     return [((word >> 11) + 0.5) * 2.0**-53 for word in words(seed, index, name, count)]
+
+
+@functools.lru_cache(maxsize=4)
+def rotations_about(key: int, block: int) -> Any:
+    """The rotations of the images of a block of `ROTATIONS`; numpy is as long at one as at many."""
+    from ..orientation import random_rotations
+
+    rotations = random_rotations(ROTATIONS, key, block * ROTATIONS)
+    rotations.flags.writeable = False
+    return rotations
 
 
 def noise_seed(seed: int, index: int) -> int:
@@ -73,10 +86,7 @@ class Draw:
 
     def _value(self, seed, index, base):
         if self.kind == "orientation":
-            from ..orientation import random_rotations
-
-            key = words(seed, 0, self.name, 1)[0]
-            return random_rotations(1, key, index)[0]
+            return rotations_about(words(seed, 0, self.name, 1)[0], index // ROTATIONS)[index % ROTATIONS]
         if self.kind == "choice":
             return self.numbers[words(seed, index, self.name, 1)[0] % len(self.numbers)]
         if self.kind == "integers":

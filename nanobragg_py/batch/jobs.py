@@ -7,13 +7,12 @@ other images, or on who asks.
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import json
 import os
 import shlex
 from typing import Any
 
-from ..errors import FieldError, NanoBraggError
+from ..errors import FieldError, NanoBraggError, meant
 from ..experiment.checks import finite
 from ..experiment.serialize import PARTS, field_value, read_table
 from ..render.images import STREAMS
@@ -75,7 +74,7 @@ class Job:
     def _read(self, values):
         for key in values:
             if key not in KEYS:
-                raise FieldError(f"there is no key {key!r}; the keys are {', '.join(KEYS)}")
+                raise FieldError(f"there is no key {key!r}; {meant(key, KEYS, 'the keys are')}")
         self.seed = self._whole("seed", values.get("seed"), 0, LARGEST_SEED)
         self.repeat = self._whole("repeat", values.get("repeat", 1), 1, tables.LARGEST)
         self.noise = self._read_noise(values.get("noise"))
@@ -114,7 +113,7 @@ class Job:
         given = {} if given is True else self._table("noise", given)
         for key in given:
             if key not in ("stream", "adc"):
-                raise FieldError(f"noise.{key} is no key; those of noise are stream and adc")
+                raise FieldError(f"noise.{key} is no key; {meant(key, ('stream', 'adc'), 'those of noise are')}")
         if given.get("stream", STREAMS[0]) not in STREAMS:
             raise FieldError(f"noise.stream is {given['stream']!r}; it must be one of {', '.join(STREAMS)}")
         if "adc" in given:
@@ -184,11 +183,11 @@ class Job:
                 told = ", ".join(f"{name} has {length}" for name, length in lengths.items())
                 raise FieldError(f"{where}: {told} values; give as many of each, or put them under two [[vary]]")
             for name in columns:
-                self._check_name(name)
+                self._check_name(name, where)
             groups.append(columns)
         return groups
 
-    def _check_name(self, name):
+    def _check_name(self, name, where):
         if name == "flags" or name.startswith("-"):
             if not self.from_flags:
                 raise FieldError(f"{name} varies, which needs an experiment stated by flags; use the names of fields")
@@ -199,8 +198,11 @@ class Job:
                     raise FieldError(f"{name} is no flag of nanoBragg")
             return
         if name not in (names := field_names()):
-            near = difflib.get_close_matches(name, names, 1)
-            advice = f"did you mean {near[0]}?" if near else "give a field such as beam.wavelength, a flag, or flags"
+            known = [*names, ORIENTATION] if where == "[random]" else names
+            bare = {each.partition(".")[2]: each for each in known}
+            advice = meant(name, known, elsewhere=bare)
+            if not advice.startswith("did"):
+                advice = "give a field such as beam.wavelength, a flag, or flags"
             raise FieldError(f"{name} is nothing that can vary; {advice}")
 
     def _read_sweep(self, given):
@@ -210,7 +212,8 @@ class Job:
         given = self._table("sweep", given)
         for key in given:
             if key not in ("images", "start", "step"):
-                raise FieldError(f"sweep.{key} is no key; those of sweep are images, start and step")
+                hint = meant(key, ("images", "start", "step"), "those of sweep are")
+                raise FieldError(f"sweep.{key} is no key; {hint}")
         if "step" not in given or "images" not in given:
             raise FieldError("sweep needs images and step")
         self.sweep_images = self._whole("sweep.images", given["images"], 1, tables.LARGEST)
@@ -225,7 +228,7 @@ class Job:
         draws = []
         for name, stated in self._table("random", given).items():
             if name != ORIENTATION:
-                self._check_name(name)
+                self._check_name(name, "[random]")
             if name == "flags":
                 raise FieldError("random.flags: flags cannot be drawn; use a list of them in [[vary]]")
             draw = read_draw(name, stated, lambda value, name=name: plain(name, value), each)

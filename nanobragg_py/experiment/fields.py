@@ -7,14 +7,15 @@ names in messages, the pages of the documentation. Defaults are those of `nanobr
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from math import pi
 from typing import Any
 
 from ..constants import EV_ANGSTROM
-from ..errors import FieldError, OptionError, Sentence
+from ..errors import FieldError, NanoBraggError, OptionError, Sentence
 from ..flags.names import flag_name, rule_of
 from ..flags.nanobragg import RULES
 from ..flags.options import DEFAULTS
@@ -187,6 +188,19 @@ def field_error(error: OptionError) -> FieldError:
     """The library's error for one of the resolver's."""
     rows = [row for row in FIELDS if set(row.options) & set(error.sentence.options)]
     return FieldError(in_fields(error.sentence), fields=tuple(row.full_name for row in rows))
+
+
+@contextlib.contextmanager
+def naming_fields() -> Iterator[None]:
+    """Has what the resolver raises name the library's fields."""
+    try:
+        yield
+    except OptionError as error:
+        raise field_error(error) from None
+    except FieldError:
+        raise
+    except NanoBraggError as error:
+        raise FieldError(str(error)) from None
 
 
 def energy_wavelength(energy: float) -> float:

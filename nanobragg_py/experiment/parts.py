@@ -18,7 +18,7 @@ from math import pi, radians
 from typing import TYPE_CHECKING, Any
 
 from ..constants import CONVENTIONS
-from ..errors import FieldError
+from ..errors import FieldError, meant
 from ..kernels.loops.job import SHAPES
 from ..orientation import b_matrix, rotation_to_missets
 from .checks import (
@@ -78,7 +78,12 @@ class Part:
         cls.__doc__ = "\n".join([cls.__doc__.rstrip(), "", "    Fields:", *lines, "    "])
 
     def __post_init__(self) -> None:
-        for row in rows_of(type(self)):
+        self._check(rows_of(type(self)))
+        self._complete()
+
+    def _check(self, rows):
+        """Put values into their plain types; raises FieldError for those that fields do not take."""
+        for row in rows:
             value = getattr(self, row.name)
             if value is None and row.default is None:
                 continue
@@ -88,10 +93,17 @@ class Part:
                 error.fields = (row.full_name,)
                 raise
 
+    def _complete(self):
+        """What depends on several fields; raises FieldError where they do not go together."""
+
     def replace(self, **changes: Any) -> Self:
         """A copy with some fields changed; raises FieldError for a name that is no field."""
         check_names(self, changes)
-        return dataclasses.replace(self, **changes)
+        made = object.__new__(type(self))
+        made.__dict__.update(self.__dict__, **changes)
+        made._check([row for row in rows_of(type(self)) if row.name in changes])
+        made._complete()
+        return made
 
     def __eq__(self, other: object) -> bool:
         if type(self) is not type(other):
@@ -104,11 +116,12 @@ class Part:
 
 def check_names(part: Any, changes: Any) -> None:
     """Raise FieldError for a change that names no field."""
-    names = [field.name for field in dataclasses.fields(part)]
     for name in changes:
-        if name not in names:
-            what = type(part).__name__
-            raise FieldError(f"{what} has no field {name!r}; its fields are {', '.join(names)}")
+        if name not in type(part).__dataclass_fields__:
+            names = [row.name for row in rows_of(type(part))]
+            elsewhere = {row.name: row.full_name for row in FIELDS}
+            hint = meant(name, names, "its fields are", elsewhere)
+            raise FieldError(f"{type(part).__name__} has no field {name!r}; {hint}")
 
 
 def equal(one: Any, other: Any) -> Any:
@@ -218,8 +231,7 @@ class Detector(Part):
         "mask_file", mask_pixels, "", "None, or uint16 of shape (slow, fast), 0 = leave the pixel out", way=None
     )
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
+    def _complete(self):
         if self.mask is not None:
             # the size of a mask image is the detector's, as on the command line
             for name, extent in zip(("spixels", "fpixels"), self.mask.shape, strict=True):
@@ -297,8 +309,7 @@ class Crystal(Part):
     )
     mosaic_seed: int = field("mosaic_seed", seed, "", "of the domains' rotations", way=NEGATED)
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
+    def _complete(self):
         if self.lengths is None and self.matrix is None:
             raise FieldError("crystal.lengths is missing; give a unit cell or crystal.matrix")
         if self.lengths is not None and self.angles is None:

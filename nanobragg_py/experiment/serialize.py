@@ -17,8 +17,8 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import FieldError, NanoBraggError
-from .fields import ENERGY, UNITS, energy_wavelength, find
+from ..errors import FieldError, NanoBraggError, meant
+from .fields import ENERGY, FIELDS, UNITS, energy_wavelength, find
 from .parts import PARTS
 from .resolved import StructureFactors
 
@@ -122,8 +122,8 @@ def from_dict(cls: Any, values: dict[str, Any], folder: Any = None) -> Any:
         raise FieldError(f"an experiment is a table of {', '.join((*PARTS, 'structure_factors'))}, not {values!r}")
     for name in values:
         if name not in PARTS and name != "structure_factors":
-            known = ", ".join((*PARTS, "structure_factors"))
-            raise FieldError(f"{name} is no part of an experiment; the parts are {known}")
+            hint = meant(name, (*PARTS, "structure_factors"), "the parts are")
+            raise FieldError(f"{name} is no part of an experiment; {hint}")
         if not isinstance(values[name], dict):
             raise FieldError(f"{name} is {values[name]!r}; it must be a table of fields")
     parts = {}
@@ -132,7 +132,8 @@ def from_dict(cls: Any, values: dict[str, Any], folder: Any = None) -> Any:
         names = [field.name for field in dataclasses.fields(part)]
         for field in given:
             if field not in names:
-                raise FieldError(f"{name}.{field} is no field; those of {name} are {', '.join(names)}")
+                hint = meant(field, names, f"those of {name} are", {row.name: row.full_name for row in FIELDS})
+                raise FieldError(f"{name}.{field} is no field; {hint}")
         mask = given.pop("mask", None)
         given = {field: field_value(name, field, value) for field, value in given.items()}
         if mask is not None:

@@ -23,6 +23,7 @@ MOST_THREADS = 1024
 ALLOWED = {"backend": ("cpu", "gpu", "auto"), "compat": ("spec", "c"), "precision": ("double", "single")}
 
 _gpu_renderers = {}
+_level_modules = {}
 
 
 class Compute(Record):
@@ -80,10 +81,17 @@ def level_module(name: str, level: "Any" = None) -> "tuple[Any, Any]":
     level: one of LEVELS; None takes NANOBRAGG_ISA from the environment, else the best that this processor has. A level
     that was not built falls back to the next lower one. Raises NanoBraggError for a level that the processor lacks.
     """
+    wanted = level or os.environ.get("NANOBRAGG_ISA")
+    if (name, wanted) not in _level_modules:
+        _level_modules[name, wanted] = _find_level(name, wanted)
+    return _level_modules[name, wanted]
+
+
+def _find_level(name, wanted):
     from ..kernels.loops.job import processor_level
 
     best = processor_level()
-    wanted = level or os.environ.get("NANOBRAGG_ISA") or best
+    wanted = wanted or best
     if wanted not in LEVELS:
         raise NanoBraggError(f"NANOBRAGG_ISA is {wanted!r}; it must be one of {', '.join(LEVELS)}")
     if LEVELS.index(wanted) > LEVELS.index(best):

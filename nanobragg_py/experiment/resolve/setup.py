@@ -111,7 +111,7 @@ def _resolve_seeds(options, now):
     return tuple(clock if seed is None else seed for seed in (options.seed, options.misset_seed))
 
 
-def _resolve_oversample(options, crystal, detector, warn):
+def resolve_oversample(options, crystal, detector, warn):
     """Sub-pixels a side: (used, recommended)."""
     recommended, reciprocal_pixel = recommended_oversampling(
         crystal.size, options.wavelength, detector.distance, detector.pixel_size
@@ -176,7 +176,7 @@ def resolve_setup(
         text = "the orientation matrix {file} cannot be read; {cell_lengths+cell_angles} is used alone"
         remarks.append(Sentence(text, file=options.matrix_file))
     crystal, cell_vectors = resolve_crystal(options, samples, random, misset_seed, matrix, mosaic, warn)
-    oversample, recommended = _resolve_oversample(options, crystal, detector, warn)
+    oversample, recommended = resolve_oversample(options, crystal, detector, warn)
     if grid.points * mosaic[1] * phisteps * oversample**2 > INT_MAX:
         remarks.append("the reference cannot count this many steps, so its image would differ from this one")
 
