@@ -24,8 +24,13 @@ PIPES = {
     "conversion": ("FRND", "F2F", "F2I", "I2F", "MUFU"),
     "load": ("LDS", "LDG", "LDC", "ULDC", "LDL", "LD.", "LDCU"),
     "store": ("STS", "STG", "STL"),
-    "control": ("BRA", "BSSY", "BSYNC", "EXIT", "CALL", "RET", "BAR", "NOP", "WARPSYNC"),
+    "control": ("BRA", "BSSY", "BSYNC", "EXIT", "CALL", "RET", "BAR", "WARPSYNC"),
 }
+
+
+def cupys(options, architecture):
+    """Compiler options as CuPy hands them on: it flushes subnormal float32 numbers, whatever its caller says."""
+    return (*options, "-ftz=true", f"-arch=sm_{architecture}", "--device-as-default-execution-space")
 
 
 class CompilerError(Exception):
@@ -58,10 +63,13 @@ class Nvrtc:
         return [number for number in numbers if number >= oldest]
 
     def compile(self, code, options, architecture):
-        """Machine code and what it uses: (cubin, dict of registers, spilled and shared bytes). Raises CompilerError."""
+        """Machine code by CuPy's options, and what it uses: (cubin, dict of registers, spilled and shared bytes).
+
+        Raises CompilerError.
+        """
         program = ctypes.c_void_p()
         self._library.nvrtcCreateProgram(ctypes.byref(program), code.encode(), b"kernel.cu", 0, None, None)
-        words = [*options, f"--gpu-architecture=sm_{architecture}", "--ptxas-options=-v"]
+        words = [*cupys(options, architecture), "--ptxas-options=-v"]
         status = self._library.nvrtcCompileProgram(
             program, len(words), (ctypes.c_char_p * len(words))(*[word.encode() for word in words])
         )
@@ -115,7 +123,10 @@ def disassemble(cubin):
 
 
 def innermost_loop(cubin):
-    """Opcodes of the innermost loop over orientations: the one that rounds Miller indices."""
+    """Opcodes of the innermost loop over orientations: the one that rounds Miller indices.
+
+    Without NOPs, with which NVRTC 12.9 pads FP64 instructions for sm_120 (NVRTC 13 does not).
+    """
     instructions, labels = disassemble(cubin)
     loops = []
     for end, (opcode, operands) in enumerate(instructions):
@@ -123,7 +134,7 @@ def innermost_loop(cubin):
         if target and labels.get(target[1], end + 1) <= end:
             loops.append((labels[target[1]], end + 1))
     inner = [a for a in loops if not any(b != a and a[0] <= b[0] and b[1] <= a[1] for b in loops)]
-    bodies = [[opcode for opcode, _ in instructions[begin:end]] for begin, end in inner]
+    bodies = [[opcode for opcode, _ in instructions[begin:end] if opcode != "NOP"] for begin, end in inner]
     return max(bodies, key=lambda body: sum(opcode.startswith("FRND.F64") for opcode in body))
 
 

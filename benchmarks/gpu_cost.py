@@ -7,11 +7,12 @@ import cuda_tools
 
 from nanobragg_py.render.gpu.modules import THREADS, all_variants, options, source
 
-#: what NVIDIA's data sheets and programming guide say: FP64 and FP32 (not tensor cores), 1e12 floating-point operations
-#: a second, of which a fused multiply-add is two; multiprocessors and their clock (boost), GHz
+#: what NVIDIA's data sheets and programming guide say: numbers in FP64 and FP32 (not tensor cores) a clock and
+#: multiprocessor; multiprocessors and their clock (boost), GHz
 DEVICES = {
-    80: {"name": "A100 SXM", "FP64": 9.7, "FP32": 19.5, "multiprocessors": 108, "clock": 1.41},
-    90: {"name": "H100 SXM", "FP64": 34.0, "FP32": 67.0, "multiprocessors": 132, "clock": 1.98},
+    80: {"name": "A100 SXM", "FP64": 32, "FP32": 64, "multiprocessors": 108, "clock": 1.41},
+    90: {"name": "H100 SXM", "FP64": 64, "FP32": 128, "multiprocessors": 132, "clock": 1.98},
+    120: {"name": "RTX 5090", "FP64": 2, "FP32": 128, "multiprocessors": 170, "clock": 2.41},
 }
 #: in a clock, a multiprocessor converts to or from float64, issues instructions (counted by lane), and reads bytes of
 #: shared memory
@@ -43,13 +44,13 @@ def bounds(architecture, counts, total, pixels):
     device = DEVICES[architecture]
     cycles = device["multiprocessors"] * device["clock"]
     found = {
-        "FP64": device["FP64"] * 500 / counts["FP64"],
+        "FP64": cycles * device["FP64"] / counts["FP64"],
         "conversions": cycles * CONVERSIONS / counts["conversion"],
         "issue": cycles * ISSUED / total,
         "shared memory": cycles * SHARED * pixels / ROW,
     }
     if counts["FP32"]:
-        found["FP32"] = device["FP32"] * 500 / counts["FP32"]
+        found["FP32"] = cycles * device["FP32"] / counts["FP32"]
     return found
 
 

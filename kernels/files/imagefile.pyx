@@ -38,7 +38,7 @@ cdef extern from *:
     int nb_lock(int descriptor) nogil
 
 cdef extern from "nb_pixel.h" nogil:
-    uint16_t nb_smv_pixel(float photons, double scale, double adc)
+    uint16_t nb_smv_pixel(double photons, double scale, double adc)
 
 
 cdef inline void smv_row(const float* I, uint16_t* pixel, Py_ssize_t n, double scale, double adc) noexcept nogil:

@@ -5,7 +5,7 @@
 #include "nb_common.h"
 
 /* I*scale + adc, clipped to 0..65535, plus 0.5, rounded to float32 (as the reference does) and cut. NaN becomes 0. */
-NB_FN unsigned short nb_smv_pixel(float photons, double scale, double adc)
+NB_FN unsigned short nb_smv_pixel(double photons, double scale, double adc)
 {
     float value = (float)(photons * scale + adc + 0.5);
     value = value > 0.0f ? value : 0.0f; /* clipping float32 is cheaper, and comes to the same */

@@ -40,11 +40,11 @@ NB_FN void nb_merge(nb_statistics *into, const nb_statistics *other)
     into->outside += other->outside;
 }
 
-/* One pixel more. */
-NB_FN void nb_count_pixel(nb_statistics *into, float value, long long where, int rendered)
+/* One pixel more; square: value^2 rounded to float32. Doubles, so that no compiler flushes them. */
+NB_FN void nb_count_pixel(nb_statistics *into, double value, double square, long long where, int rendered)
 {
-    nb_statistics pixel = {1.0, value, 0.0, value * value, 0.0, 0.0, -1, rendered, 0};
-    if (value > 0.0f) {
+    nb_statistics pixel = {1.0, value, 0.0, square, 0.0, 0.0, -1, rendered, 0};
+    if (value > 0.0) {
         pixel.top = value;
         pixel.where = where;
     }

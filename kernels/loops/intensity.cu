@@ -8,6 +8,7 @@
  * block together and kept in shared memory, where every thread reads the same nine numbers at the same time. A pixel's
  * contributions are added by one thread in the reference's order, in double.
  */
+#include "nb_device.h"
 #include "nb_geometry.h"
 #include "nb_job.h"
 #include "nb_statistics.h"
@@ -147,7 +148,7 @@ NB_FN float nb_photons(const nb_job &p, const nb_pixel &pixel)
     if (p.sensor && !p.weight_thick) photons *= pixel.capture;
     if (p.polarized && !p.weight_polar) photons *= pixel.polar;
     if (!p.weight_omega) photons *= pixel.omega;
-    return pixel.lit ? (float)photons : 0.0f;
+    return pixel.lit ? nb_float(photons) : 0.0f;
 }
 
 /* sources: p.sources x NB_SOURCE_SIZE. cells: 9 x stride. table: the first element of the padded box, or null. mask: of
@@ -220,7 +221,8 @@ extern "C" __global__ void __launch_bounds__(NB_THREADS, 3)
             float value = nb_photons(p, pixel[k]);
             if (slow == replaced.slow && fast == replaced.fast) value = replaced.value;
             image[(long long)blockIdx.y * p.fpixels + fast] = value;
-            nb_count_pixel(&mine, value, (long long)slow * p.fpixels + fast, pixel[k].lit);
+            const double counted = nb_double(value), square = nb_double(nb_float(counted * counted));
+            nb_count_pixel(&mine, counted, square, (long long)slow * p.fpixels + fast, pixel[k].lit);
         }
     }
     tally[thread] = mine;

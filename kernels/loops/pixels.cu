@@ -1,4 +1,5 @@
 /* Float images to the pixels of image files. To be compiled without fused multiply-adds, as the CPU's loops are. */
+#include "nb_device.h"
 #include "nb_pixel.h"
 #include "nb_poisson.h"
 
@@ -17,7 +18,7 @@ extern "C" __global__ void nb_smv_pixels(const float *image, long long rows, int
     const long long i = (long long)blockIdx.x * blockDim.x + threadIdx.x;
     const int fast = i % width;
     if (i >= rows * width) return;
-    pixels[i] = fast >= fast_min && fast <= fast_max ? nb_smv_pixel(image[i], scale, adc) : 0;
+    pixels[i] = fast >= fast_min && fast <= fast_max ? nb_smv_pixel(nb_double(image[i]), scale, adc) : 0;
 }
 
 /* One block a row: Poisson noise from the counter-based stream. image, pixels: as above, row 0 being row first_slow of
@@ -34,7 +35,7 @@ extern "C" __global__ void nb_noise(const float *image, int first_slow, int widt
         unsigned short pixel = 0;
         if (fast >= fast_min && fast <= fast_max) {
             const unsigned long long place = (unsigned long long)(first_slow + (long long)blockIdx.x) * width + fast;
-            const double count = nb_poisson(image[row + fast], place, key_low, key_high);
+            const double count = nb_poisson(nb_double(image[row + fast]), place, key_low, key_high);
             int clipped;
             pixel = nb_noise_pixel(count, adc, &clipped);
             mine.photons += count;

@@ -86,6 +86,22 @@ def test_a_mistake_is_found():
         compiler(12).compile(source("rotation").replace("int i;", "int i, unused;"), options(), 80)
 
 
+@pytest.mark.parametrize("architecture", [80, 90, 120])
+@pytest.mark.parametrize("file", ["intensity", "pixels"])
+def test_faint_pixels_are_kept(file, architecture):
+    """CuPy has subnormal float32 numbers flushed: in arithmetic, but not where a pixel is made or read."""
+    macros = {"intensity": VARIANTS["gauss-constant"].macros, "pixels": ()}[file]
+    cubin, _ = compiler(12).compile(source(file), options(macros, PLAIN.get(file, False)), architecture)
+    opcodes = {opcode for opcode, _ in cuda_tools.disassemble(cubin)[0] if opcode.startswith("F2F")}
+    if file == "intensity":
+        assert opcodes == {"F2F.F32.F64", "F2F.F64.F32"}
+        text = source(file).replace("nb_float(photons)", "(float)photons")
+        flushed, _ = compiler(12).compile(text, options(macros), 80)
+        assert any(".FTZ." in opcode for opcode, _ in cuda_tools.disassemble(flushed)[0])
+    else:  # the integer of a pixel may be made by way of a flushed one
+        assert "F2F.F64.F32" in opcodes and not any(opcode.startswith("F2F.FTZ.F64") for opcode in opcodes)
+
+
 @pytest.mark.parametrize("architecture", [80, 90])
 @pytest.mark.parametrize("name", BUDGETS["step"])
 def test_instructions_of_a_step(name, architecture):

@@ -5,12 +5,13 @@ import os
 import subprocess
 import sys
 
+import cuda_tools
 import numpy as np
 import pytest
 
 from nanobragg_py.experiment.load import load_args
 from nanobragg_py.kernels.loops.job import Job
-from nanobragg_py.render.gpu import structs
+from nanobragg_py.render.gpu import modules, structs
 from nanobragg_py.render.gpu.renderer import NULL
 
 cupy = pytest.importorskip("cupy", reason="the real CuPy is not installed (pip install 'nanobragg-py[test]')")
@@ -73,6 +74,31 @@ def test_names_that_the_host_module_uses():
     for name in ("get", "set", "fill"):
         assert callable(getattr(cupy.ndarray, name))
     assert callable(cupy.cuda.runtime.getDeviceProperties)
+
+
+def test_options_are_those_of_the_budgets(monkeypatch):
+    """CuPy adds options of its own; cuda_tools compiles with the same ones."""
+    compiler = cupy.cuda.compiler
+
+    class Enough(Exception):
+        pass
+
+    class Program:
+        def __init__(self, *_, **__):
+            pass
+
+        def compile(self, words, log_stream=None):
+            raise Enough(words)
+
+    monkeypatch.setattr(compiler, "_get_nvrtc_version", lambda: (12, 9))
+    monkeypatch.setattr(compiler, "_get_arch_for_options_for_nvrtc", lambda arch=None: (f"-arch=sm_{arch}", "cubin"))
+    monkeypatch.setattr(compiler, "_preprocess", lambda *_: b"")
+    monkeypatch.setattr(compiler.function, "Module", lambda: None)
+    monkeypatch.setattr(compiler, "_NVRTCProgram", Program)
+    given = modules.options(("-DNB_KIND=0",))
+    with pytest.raises(Enough) as found:
+        compiler._compile_with_cache_cuda(modules.source("statistics"), given, "90", cache_in_memory=True)
+    assert sorted(found.value.args[0]) == sorted(cuda_tools.cupys(given, 90))
 
 
 def test_without_a_device(tmp_path, program):

@@ -134,6 +134,26 @@ def test_spread_of_a_nearly_flat_image(emulated):
     assert gpu.rmsd == pytest.approx(cpu.rmsd, rel=1e-9)
 
 
+@pytest.mark.parametrize("words", ["", "-oversample 2 -oversample_omega", "-phi 1 -osc 1 -phisteps 3"])
+def test_pixels_that_float32_can_hardly_hold(emulated, words):
+    """Far from a Gaussian spot: subnormal float32 numbers, which the device's arithmetic takes for 0."""
+    expected, cpu, image, gpu = both(f"-gauss_xtal -N 10 -detpixels 200 {words}")
+    tiny = (expected != 0) & (expected < np.finfo(np.float32).tiny)
+    assert tiny.mean() > 0.0015
+    assert (image == expected).mean() > 0.999
+    assert np.array_equal(image[tiny], expected[tiny])
+    assert gpu.pixels == cpu.pixels
+
+
+def test_an_image_of_faint_pixels_alone(emulated):
+    """Statistics and integer pixels of what the device's arithmetic takes for 0."""
+    expected, cpu, image, gpu = both("-N 5 -detpixels 20 -fluence 1e-14")
+    assert 0 < expected.max() < np.finfo(np.float32).tiny
+    assert np.array_equal(image, expected)
+    assert (gpu.maximum, gpu.maximum_pixel) == (cpu.maximum, cpu.maximum_pixel)
+    assert gpu.mean == pytest.approx(cpu.mean, rel=1e-12)
+
+
 def test_rotation_and_duality(emulated):
     """The device's cells are the host's, and the reciprocal vectors are dual to them with the volume kept."""
     from nanobragg_py.kernels.loops.job import Job
