@@ -32,6 +32,7 @@ TOOLS = {
     "view": ("view", "a picture of an image"),
     "info": ("info", "header, statistics and beam centre of an image"),
     "batch": ("batch", "render many images"),
+    "add": ("add", "the sum of float images"),
     "simulate": ("simulate", "spots, background and detector in one image"),
     "sweep": ("sweep", "render a rotation series, ready for DIALS or XDS"),
     "completion": ("completion", "scripts for shells that complete flags and options"),

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from nanobragg_py import Background, Experiment, FieldError, NanoBraggError
-from nanobragg_py.cli.main import main as tools
 from nanobragg_py.experiment.background import make_curve
 from nanobragg_py.inspect import golden
 from nanobragg_py.kernels.files.columns import read_columns
@@ -238,53 +237,3 @@ def test_background_errors(more, said):
     with pytest.raises(NanoBraggError, match="(?s).*" + said.replace("'", ".")) as caught:
         Background(**more).render(Experiment.from_args(flags()))
     assert isinstance(caught.value, FieldError)
-
-
-# ---- the chain -----------------------------------------------------------------------------------------------------
-
-
-def test_simulate_is_the_three_programs(program, nonbragg, noisify, tmp_path):
-    (tmp_path / "curve.stol").write_text(CURVE)
-    words = flags()
-    golden.run(program, [*words, "-nonoise", "-nopgm", "-floatfile", "spots.bin"], tmp_path)
-    golden.run(nonbragg, ["-stol", "curve.stol", *words, "-nonoise", "-floatfile", "background.bin"], tmp_path)
-    spots, background = (np.fromfile(tmp_path / name, np.float32) for name in ("spots.bin", "background.bin"))
-    (spots + background).tofile(tmp_path / "sum.bin")
-    detector = "-detpixels_x 50 -detpixels_y 40 -pixel 1 -calibration 0 -readout_noise 3 -psf gauss -psf_fwhm 1500"
-    golden.run(noisify, ["-floatfile", "sum.bin", *detector.split(), "-seed", "7", "-gain", "1.5"], tmp_path)
-    noisy = np.frombuffer((tmp_path / "noiseimage.img").read_bytes()[512:], np.uint16)
-
-    arguments = ["simulate", "--background", f"{tmp_path}/curve.stol"]
-    assert tools([*arguments, "--out", f"{tmp_path}/sum.npy", "--", *words]) == 0
-    assert np.array_equal(np.load(tmp_path / "sum.npy").reshape(-1), spots + background)
-    arguments += ["--response", "readout=3,psf=gauss,fwhm=1500e-6,gain=1.5", "--seed", "7"]
-    for name, start in (("all.img", 512), ("all.npy", None), ("all.cbf", None)):
-        assert tools([*arguments, "--out", str(tmp_path / name), "--", *words]) == 0
-        if name.endswith(".npy"):
-            pixels = np.load(tmp_path / name).reshape(-1)
-        elif name.endswith(".img"):
-            pixels = np.frombuffer((tmp_path / name).read_bytes()[start:], np.uint16)
-        else:
-            from nanobragg_py.files.image import read_image
-
-            pixels = read_image(str(tmp_path / name)).pixels.reshape(-1)
-        assert np.array_equal(pixels, noisy), name
-
-
-@pytest.mark.parametrize(
-    ("arguments", "said"),
-    [
-        (["--out", "x.xyz"], "has the ending of no format"),
-        (["--out", "x.npy", "--background", "no.stol"], "cannot read no.stol"),
-        (["--out", "x.npy", "--background", "water,thick=1"], "--background water,thick=1"),
-        (["--out", "x.npy", "--background", "water,thickness"], "takes KEY=VALUE"),
-        (["--out", "x.npy", "--response", "psf=round"], "--response psf=round"),
-        (["--out", "x.img", "--response", "bits=32"], "no room in SMV"),
-        (["--out", "x.npy", "--threads", "-1"], "--threads -1"),
-    ],
-)
-def test_simulate_errors(arguments, said, tmp_path, monkeypatch, capsys):
-    monkeypatch.chdir(tmp_path)
-    assert tools(["simulate", *arguments, "--", *flags()]) == 2
-    assert said in capsys.readouterr().err
-    assert list(tmp_path.iterdir()) == []

@@ -10,6 +10,7 @@
 #include "nb_interpolant.h"
 
 #define NB_TILE 256
+#define NB_SAME_DIRECTION 1e-31  /* squared: unit vectors that differ by less differ by rounding */
 
 /* A function in pieces. Piece k holds from node[k] on and is a polynomial in (x - node[k]); the last node is infinite.
  * cell[] has for every cell of an even grid the piece that its left end lies in; a search by halves from `stride` on
@@ -85,7 +86,8 @@ static void nb_tile_geometry(const nb_background *p, int n, const double *start,
     }
 }
 
-/* u = |d - s|/2 */
+/* u = |d - s|/2. In the direct beam it is 0, of which rounding must not make something: with a curve that begins at 0
+ * the pixel would not be dark. */
 static void nb_tile_half_difference(int n, const double *s, nb_tile_work *w)
 {
     const double *__restrict x = w->x, *__restrict y = w->y, *__restrict z = w->z;
@@ -93,8 +95,8 @@ static void nb_tile_half_difference(int n, const double *s, nb_tile_work *w)
     double sx = s[0], sy = s[1], sz = s[2];
     int i;
     for (i = 0; i < n; i++) {
-        double dx = x[i] - sx, dy = y[i] - sy, dz = z[i] - sz;
-        u[i] = 0.5 * sqrt(dx * dx + dy * dy + dz * dz);
+        double dx = x[i] - sx, dy = y[i] - sy, dz = z[i] - sz, square = dx * dx + dy * dy + dz * dz;
+        u[i] = 0.5 * sqrt(square > NB_SAME_DIRECTION ? square : 0.0);
     }
 }
 

@@ -34,8 +34,9 @@ CHECK_SECONDS = 5.0
 class Made:
     """An image of a job.
 
-    index: its number. pixels: (slow, fast), uint16 with noise, else float32. parameters: what was stated and drawn for
-    it, plain values by name, with noise_seed. statistics: of the image without noise. experiment: what it is of.
+    index: its number. pixels: (slow, fast), uint16 with noise, else float32; with a response uint16 or uint32.
+    parameters: what was stated and drawn for it, plain values by name, with noise_seed. statistics: of the spots alone,
+    without noise. experiment: what it is of.
     """
 
     index: int
@@ -226,13 +227,28 @@ class Maker:
             out = None
         try:
             pixels, statistics = experiment.simulate(self.job.backend, self.threads, out)
-            if self.job.background is not None:
-                pixels += self.job.background.render(experiment, threads=self.threads)
-            if noise:
+            for background in self.job.backgrounds:
+                pixels += background.render(experiment, threads=self.threads)
+            if self.job.response is not None:
+                pixels = self._response(experiment).apply(pixels, noise.get("seed"))
+            elif noise:
                 pixels = experiment.add_noise(pixels, threads=self.threads, **noise)
         except FieldError as error:
             raise NanoBraggError(f"{self.job.name}, image {index}: {error}") from None
         return Made(index, pixels, parameters, statistics, experiment)
+
+    def dtype(self, noise: dict[str, Any]) -> np.dtype:
+        """The type of an image's pixels; noise: its settings, of `experiment`."""
+        if self.job.response is not None:
+            return np.dtype(np.uint32 if self.job.response.get("bits") == 32 else np.uint16)
+        return np.dtype(np.uint16 if noise else np.float32)
+
+    def _response(self, experiment):
+        """What makes pixels of an experiment's photons; a pixel is as large as there unless the job says otherwise."""
+        from ..render.response import Response
+
+        stated = {"pixel_size": experiment.resolved.detector.pixel_size, **self.job.response}
+        return Response(**stated, threads=self.threads)
 
     def check(self) -> None:
         """Try the first image, the last, the values of lists, and the ends of every draw, without rendering.
@@ -241,6 +257,13 @@ class Maker:
         """
         first, _, _ = self.experiment(0)
         self.warnings = [*self.warnings, *first.warnings]
+        try:
+            for background in self.job.backgrounds:
+                background.resolved(first)
+            if self.job.response is not None:
+                self._response(first)
+        except NanoBraggError as error:
+            raise NanoBraggError(f"{self.job.name}: {error}") from None
         begin = perf_counter()
         for index in [len(self.job) - 1, *self.job.each_row(CHECKED_ROWS)]:
             self.experiment(index)

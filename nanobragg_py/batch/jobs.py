@@ -19,7 +19,19 @@ from ..render.images import STREAMS
 from . import tables
 from .draws import ABOUT_THE_VALUE, ORIENTATION, Draw, read_draw
 
-KEYS = ("seed", "repeat", "noise", "background", "backend", "experiment", "vary", "sweep", "random", "override")
+KEYS = (
+    "seed",
+    "repeat",
+    "noise",
+    "background",
+    "response",
+    "backend",
+    "experiment",
+    "vary",
+    "sweep",
+    "random",
+    "override",
+)
 SWEEP = ("sampling.phi0", "sampling.osc")
 MOST_IMAGES = 10**12
 #: numpy's Philox and the digests take any of these; a signed 64-bit number is what TOML has
@@ -78,7 +90,8 @@ class Job:
         self.seed = self._whole("seed", values.get("seed"), 0, LARGEST_SEED)
         self.repeat = self._whole("repeat", values.get("repeat", 1), 1, tables.LARGEST)
         self.noise = self._read_noise(values.get("noise"))
-        self.background = self._read_background(values.get("background"))
+        self.backgrounds = self._read_backgrounds(values.get("background"))
+        self.response = self._read_response(values.get("response"))
         self.backend = values.get("backend", "cpu")
         if self.backend not in ("cpu", "gpu"):
             raise FieldError(f'backend is {self.backend!r}; it must be "cpu" or "gpu"')
@@ -120,22 +133,47 @@ class Job:
             finite("noise.adc", given["adc"])
         return dict(given)
 
-    def _read_background(self, given):
-        """The `Background` that is added to every image, or None."""
+    def _read_backgrounds(self, given):
+        """The `Background`s that are added to every image: a table, or a list of tables."""
         if given is None:
-            return None
+            return []
+        if not isinstance(given, list):
+            return [self._read_background("background", given)]
+        return [self._read_background(f"[[background]] number {place}", one) for place, one in enumerate(given, 1)]
+
+    def _read_background(self, where, given):
         from ..render.amorphous import SHIPPED, Background
 
-        given = dict(self._table("background", given))
+        given = dict(self._table(where, given))
         curve = given.get("curve")
         if not isinstance(curve, (str, list)):
-            raise FieldError("background.curve is missing; give a file, water, air or unity, or two lists")
+            raise FieldError(f"{where}: curve is missing; give a file, {', '.join(SHIPPED)}, or two lists")
         if isinstance(curve, str) and curve not in SHIPPED:
             given["curve"] = os.path.join(self.folder, curve)
         try:
             return Background(**given)
         except (TypeError, FieldError) as error:
-            raise FieldError(f"background: {error}") from None
+            raise FieldError(f"{where}: {error}") from None
+
+    def _read_response(self, given):
+        """The fields, as stated, of the `Response` that every image goes through, or None."""
+        if given is None:
+            return None
+        from ..render.response import Response
+
+        given = dict(self._table("response", given))
+        if isinstance(self.noise, dict) and self.noise:
+            raise FieldError(
+                f"noise.{next(iter(self.noise))} has no meaning with a response; give stream and offset under "
+                "[response], and noise = true or false"
+            )
+        if "threads" in given:
+            raise FieldError("response.threads cannot be; the threads are those of the batch (--threads)")
+        try:
+            Response(**given)
+        except (TypeError, FieldError) as error:
+            raise FieldError(f"response: {error}") from None
+        return given
 
     def _read_experiment(self, given):
         """The base: `tokens` of a command line, or `file`, or `parts`; tokens are empty without an experiment."""

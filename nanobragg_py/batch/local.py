@@ -104,7 +104,7 @@ def tell_of_space(maker: Any, output: Any, missing: Any, complain: Any) -> None:
     """Say so where the images that are missing have no room on the disk unless they are compressed."""
     experiment, _, noise = maker.experiment(0)
     images = min(len(missing) * output.per_file, len(maker.job))
-    size = images * experiment.shape[0] * experiment.shape[1] * (2 if noise else 4)
+    size = images * experiment.shape[0] * experiment.shape[1] * maker.dtype(noise).itemsize
     free = shutil.disk_usage(output.folder).free
     if size > free:
         complain(
@@ -243,6 +243,7 @@ def estimate(job: Job | str | os.PathLike[str], output: Output) -> dict[str, Any
     output.require()
     maker = Maker(job)
     maker.check()
+    output.check_room(maker.job)
     total = len(maker.job)
     experiment, _, noise = maker.experiment(0)
     pixels = experiment.shape[0] * experiment.shape[1]
@@ -250,13 +251,13 @@ def estimate(job: Job | str | os.PathLike[str], output: Output) -> dict[str, Any
     if each < LONGEST_TRIAL and pixels < LARGEST_TRIAL:
         each, size = _measured(maker, output, total)
     else:
-        size = pixels * (2 if noise else 4)
+        size = pixels * maker.dtype(noise).itemsize
     workers, threads = divide(output.units(maker.job))
     return {
         "images": total,
         "slow": experiment.shape[0],
         "fast": experiment.shape[1],
-        "dtype": "uint16" if noise else "float32",
+        "dtype": maker.dtype(noise).name,
         "files": output.units(maker.job),
         "bytes": round(size * total),
         "seconds_per_image": each,

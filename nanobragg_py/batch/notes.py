@@ -76,6 +76,8 @@ def _check_record(record):
         raise Damaged("has no name of a file in the folder")
     if not isinstance(digest, str) or len(digest) != 64:
         raise Damaged("has no sha256")
+    if not isinstance(record.get("dtype"), str):
+        raise Damaged("has no dtype")
     for key in ("parameters", "statistics"):
         if not isinstance(record.get(key), dict):
             raise Damaged(f"has no {key}")

@@ -30,8 +30,8 @@ SZIP_BLOCK = 32
 DATASET = "images"
 #: the format with an NXmx master file
 NEXUS = "nexus"
-#: a pixel of a noise image that has this value is an overload
-SATURATION = 65535
+#: a pixel that has this value is an overload, by the type of the pixels
+SATURATION = {"uint16": 65535, "uint32": 2**31 - 1}
 
 
 def output_formats() -> dict[str, Any]:
@@ -87,6 +87,11 @@ class Output:
     def found(self) -> Any:
         """The ImageFormat."""
         return output_formats()[self.format]
+
+    def check_room(self, job: Job) -> None:
+        """Raise NanoBraggError where the pixels of a job have no place in the format."""
+        if self.format == "smv" and job.response is not None and job.response.get("bits") == 32:
+            raise NanoBraggError(f"{job.name}: response.bits = 32 has no room in SMV files; use another --format")
 
     def lost(self, maker: Maker) -> list[str]:
         """Sentences about what the files have no room for."""
@@ -161,12 +166,13 @@ def record(made: Made, name: str, at: int) -> dict[str, Any]:
     told = made.statistics
     statistics = {key: getattr(told, key) for key in ("pixels", "mean", "rms", "rmsd", "maximum")}
     statistics["maximum_pixel"] = None if told.maximum_pixel is None else list(told.maximum_pixel)
-    if pixels.dtype == np.uint16:
-        statistics["overloads"] = int(np.count_nonzero(pixels == SATURATION))
+    if (top := SATURATION.get(pixels.dtype.name)) is not None:
+        statistics["overloads"] = int(np.count_nonzero(pixels == top))
     return {
         "index": made.index,
         "file": name,
         "at": at,
+        "dtype": pixels.dtype.name,
         "sha256": digest(pixels),
         "parameters": made.parameters,
         "statistics": statistics,
@@ -246,8 +252,8 @@ def scene_of(experiment: Any, pixels: np.ndarray | None) -> Scene:
     """What is known beside the pixels of an image of an experiment."""
     from ..files.geometry import experiment_geometry
 
-    noisy = pixels is not None and pixels.dtype == np.uint16
-    return Scene(geometry=experiment_geometry(experiment.resolved), saturated=SATURATION if noisy else None)
+    top = None if pixels is None else SATURATION.get(pixels.dtype.name)
+    return Scene(geometry=experiment_geometry(experiment.resolved), saturated=top)
 
 
 def write_single(format: Any, path: Any, made: Any) -> None:
@@ -274,7 +280,7 @@ def write_master(path: Any, names: Any, counts: Any, shape: Any, dtype: Any, geo
 
     h5py = need("h5py", "batch", "HDF5 files")
     with h5py.File(path, "w", libver="v110") as file:
-        data = nexus_structure(file, geometries, SATURATION if np.dtype(dtype) == np.uint16 else None)
+        data = nexus_structure(file, geometries, SATURATION.get(np.dtype(dtype).name))
         _show(h5py, data, "data", DATASET, names, counts, shape, dtype)
         file[f"{DETECTOR}/data"] = data["data"]
         _show(h5py, file, "index", "index", names, counts, (), np.int64)

@@ -13,7 +13,7 @@ import numpy as np
 from ..errors import NanoBraggError
 from ..files.reading import cannot_read
 from .notes import JOB, MANIFEST, Damaged, entry_of
-from .output import DATASET, digest
+from .output import DATASET, SATURATION, digest
 
 
 def read_text(path: Any) -> str:
@@ -28,9 +28,9 @@ def read_text(path: Any) -> str:
 def manifest(folder: str | os.PathLike[str]) -> Iterator[dict[str, Any]]:
     """The lines of a folder's manifest as dicts, in the order of the images.
 
-    index: of the image. file, at: where it is. sha256: of its pixels in image order, little-endian. parameters,
-    statistics: dicts. bytes: the size of the file. Raises NanoBraggError without a manifest, and for a line that no run
-    has written.
+    index: of the image. file, at: where it is. dtype: of its pixels. sha256: of these in image order, little-endian.
+    parameters, statistics: dicts. bytes: the size of the file. Raises NanoBraggError without a manifest, and for a line
+    that no run has written.
     """
     path = os.path.join(folder, MANIFEST)
     try:
@@ -121,8 +121,8 @@ class Images:
         path = os.path.join(self.folder, entry["file"])
         if not entry["file"].endswith(".h5"):
             pixels = read_image(path).pixels
-            if "noise_seed" in entry["parameters"]:
-                return digest(pixels.astype(np.uint16))
+            if entry["dtype"] in SATURATION:
+                return digest(pixels.astype(entry["dtype"]))
             return digest(pixels) if pixels.dtype == np.float32 else None  # whole numbers were floats, and are rounded
         if entry["file"] != self.name:
             self.__exit__(None, None, None)

@@ -48,8 +48,8 @@ def identity(maker: Maker, output: Output) -> dict[str, Any]:
         for table in (experiment.structure_factors.values, experiment.detector.mask):
             if table is not None:
                 content.update(memoryview(table).cast("B"))
-    if job.background is not None:
-        curve = job.background.resolved(maker.experiment(0)[0]).curve
+    for background in job.backgrounds:
+        curve = background.resolved(maker.experiment(0)[0]).curve
         for column in (curve.x, curve.F):
             content.update(memoryview(column).cast("B"))
     shape = maker.experiment(0)[0].shape
@@ -75,6 +75,7 @@ class Store:
     def __init__(self, maker: Maker, output: Output, complain: Callable[[str], Any] = lambda sentence: None) -> None:
         self.maker, self.output, self.job = maker, output, maker.job
         self.complain: Callable[[str], Any] = complain
+        output.check_room(maker.job)
         text = json.dumps(identity(maker, output), indent=1, default=str) + "\n"
         try:
             os.makedirs(output.folder, exist_ok=True)
