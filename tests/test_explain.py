@@ -15,10 +15,12 @@ from transcripts import replay
 from nanobragg_py.cli.main import main
 from nanobragg_py.cli.tools.explain import text_lines
 from nanobragg_py.errors import NanoBraggError
-from nanobragg_py.experiment.load import load_args
+from nanobragg_py.experiment.load import load, load_args
+from nanobragg_py.experiment.origins import Origins
 from nanobragg_py.flags.nanobragg import parse
 from nanobragg_py.flags.options import DEFAULTS
 from nanobragg_py.inspect.explain import explain
+from nanobragg_py.render.simulate import simulate
 
 GOLDEN = Path(__file__).parent.parent / "golden"
 CASES = json.loads((GOLDEN / "cases.json").read_text())
@@ -222,6 +224,60 @@ def test_what_is_not_named_as_a_source_has_no_influence(folder):
                 if found.name in values and not direct and not named:
                     assert near(values[found.name], found.value), (found, line[position], line)
     assert removed > 400
+
+
+MINIMAL = "-cell 50 60 70 90 90 90 -default_F 100 -N 3 -detpixels 8 -pixel 1 -seed 1 -nonoise"
+LINES = [
+    MINIMAL,
+    MINIMAL + " -xds -mosaic 1 -mosaic_domains 3 -osc 1 -phisteps 2",
+    MINIMAL + " -beam_vector 1 0.1 0 -twotheta 5 -close_distance 80 -misset random -misset_seed 3",
+    MINIMAL + " -mat A.mat -sourcefile sources.txt -flux 1e20 -xtal_x 1e-4 -detector_thick 50",
+]
+#: another value for each kind of option
+OTHERS = {float: 3.5e-2, int: 3, bool: True, str: "other", tuple: (0.3, 0.7, 0.2), type(None): 7}
+OTHER = {
+    "convention": "ADXV", "pivot": "neither", "shape": "gauss", "misset_mode": "angles", "compat": "c",
+    "backend": "auto", "precision": "single", "noise_rng": "philox", "progress": False, "round_div": False,
+    "stol_file": "ice.stol", "user_cell": False, "trace_pixel": (1, 1), "printout_pixel": (1, 1), "density": 1e6,
+}  # fmt: skip
+
+
+def rendered(options):
+    """The float image of options, as bytes."""
+    loaded = load(options, write_dump=False)
+    return bytes(simulate(loaded.experiment, loaded.table, threads=1)[0])
+
+
+@pytest.mark.parametrize("line", LINES)
+def test_every_option_is_named_or_does_not_enter_the_image(line, folder):
+    """Each is what a value follows from, or has no influence: shown by giving it another value."""
+    explanation = explained(line)
+    assert explanation.error is None
+    named = {option for found in explanation.quantities for option, _ in found.origins}
+    unused = {option: why for options, why in explanation.unused for option in options}
+    assert all(unused.values())
+    assert sorted(set(DEFAULTS) - named - set(unused)) == []
+    before = rendered(parse(shlex.split(line)))
+    for name in unused:
+        options = parse(shlex.split(line))
+        value = getattr(options, name)
+        other = OTHER.get(name, OTHERS[type(value)])
+        setattr(options, name, not value if isinstance(value, bool) else other)
+        assert getattr(options, name) != value
+        assert rendered(options) == before, name
+
+
+def test_values_are_noted_once_and_cost_nothing_otherwise():
+    """What resolve notes is the same with and without somebody who asks; the values are bit for bit those."""
+    line = shlex.split(MINIMAL + " -twotheta 5 -mosaic 1 -xtal_x 1e-4")
+    options = parse(line)
+    origins = Origins(options)
+    asked, unasked = load(options, write_dump=False, origins=origins), load(parse(line), write_dump=False)
+    assert asked.experiment.detector == unasked.experiment.detector
+    origins.settle(asked.setup, asked.experiment)
+    assert origins.of("detector.origin").how == "derived"
+    assert origins.of("crystal.cells.1") == origins.of("crystal.cells.1").replace(options=("Nb",), how="given")
+    assert "Na" in origins.void_options()
 
 
 # ---- oddities ------------------------------------------------------------------------------------------------------

@@ -102,6 +102,9 @@ def text_lines(explanation: Any) -> list[str]:
             lines += ["", section.capitalize()]
         value = shown(quantity.value, quantity.unit)
         lines.append(f"  {quantity.name:<{width}}  {value:<28}  [{quantity.source_text}]")
+    if explanation.unused:
+        lines += ["", "Options that do not enter the image here"]
+        lines += [f"  {', '.join(options)}: {reason}" for options, reason in explanation.unused]
     return lines
 
 

@@ -11,7 +11,7 @@ from ..flags.options import Options
 from ..kernels.noise.random import Ran1
 from ..records import REQUIRED, Record
 from .resolve import resolve_experiment, resolve_setup
-from .resolved import StructureFactors
+from .resolved import UNASKED, StructureFactors
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -51,6 +51,7 @@ def load(
     prepare: "Any" = ignore,
     write_dump: bool = True,
     folder: "Any" = None,
+    origins: "Any" = UNASKED,
 ) -> "Loaded":
     """Read the files that the options name and resolve the experiment: a `Loaded`.
 
@@ -58,6 +59,7 @@ def load(
     reference's lines, in its order. complain: called with sentences it does not say. prepare: called with the options
     before structure factors are read or a dump file is written. write_dump: leave the dump file the reference leaves.
     folder: what relative input names are relative to; None: the working directory.
+    origins: an `Origins` that notes what values come from.
 
     Raises UsageError when there is nothing to render, NanoBraggError for everything else that is wrong.
     """
@@ -68,15 +70,15 @@ def load(
     random = Ran1()
     matrix = read_matrix(options, complain)
     dump_available = options.hkl_file is None and os.access(options.dump_file, os.R_OK)
-    setup = resolve_setup(options, random, matrix=matrix, mask=mask, dump_available=dump_available)
+    setup = resolve_setup(options, random, matrix=matrix, mask=mask, dump_available=dump_available, origins=origins)
     for sentence in setup.remarks:
         complain(sentence)
     say([*opening, *report.opening_lines(setup), *program_lines(), *report.setup_lines(setup)])
     sources = read_sources(options)
     check_stol(options)
     prepare(options)
-    factors = read_structure_factors(options, dump_available, say, complain, write_dump)
-    experiment = resolve_experiment(setup, random, factors, source_rows=sources)
+    factors = read_structure_factors(options, dump_available, say, complain, write_dump, origins)
+    experiment = resolve_experiment(setup, random, factors, source_rows=sources, origins=origins)
     lines = [] if options.stol_file is None else [report.reading_line(options.stol_file)]
     lines += report.sweep_lines(setup) + report.source_lines(experiment)
     lines += report.summary_lines(experiment, setup.noise_seed if options.write_noise else None)
@@ -176,18 +178,25 @@ def check_stol(options: "Any") -> None:
 
 
 def read_structure_factors(
-    options: "Any", dump_available: bool, say: "Any", complain: "Any", write_dump: bool
+    options: "Any", dump_available: bool, say: "Any", complain: "Any", write_dump: bool, origins: "Any" = UNASKED
 ) -> "Any":
     """From text (leaving a dump file behind), from a dump file, or none at all."""
     if options.hkl_file is None:
         if not dump_available:
+            origins.taken("structure_factors.table", "hkl_file", "dump_file", value=None)
             return StructureFactors(default_F=options.default_F)
         from ..files.hkl import read_dump
 
+        note = "it exists and there is no -hkl"
+        origins.taken("structure_factors.table", "dump_file", "hkl_file", note=note, value=options.dump_file)
+        origins.follows("structure_factors.bounds", "dump_file")
         say([report.dump_read_line(options.dump_file)])
         return StructureFactors.of(read_dump(options.dump_file, options.default_F))
     from ..files import hkl
 
+    origins.taken("structure_factors.table", "hkl_file", value=options.hkl_file)
+    origins.follows("structure_factors.count", "hkl_file")
+    origins.follows("structure_factors.bounds", "hkl_file")
     lines = [report.counting_line(options.hkl_file)]
     said = hkl.HklReport()
     try:

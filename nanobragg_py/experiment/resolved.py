@@ -18,6 +18,18 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
 
+class Unasked:
+    """Takes the place of `nanobragg_py.experiment.origins.Origins` where nobody asks what values come from."""
+
+    def note(self, *what: "Any", **how: "Any") -> None:
+        """Nothing is noted."""
+
+    taken = filled = steps = follows = void = note
+
+
+UNASKED = Unasked()
+
+
 class ResolvedBeam(Record):
     """The incident beam.
 

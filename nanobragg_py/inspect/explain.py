@@ -9,7 +9,8 @@ from typing import Any
 from .. import __version__
 from ..errors import NanoBraggError
 from ..experiment.load import load, read_headers
-from ..flags.nanobragg import INERT, RETIRED, matching_rules, nearest_flag, parse, prescan, warning_sentences
+from ..experiment.origins import Origins
+from ..flags.nanobragg import INERT, RETIRED, flag_name, matching_rules, nearest_flag, parse, prescan, warning_sentences
 from ..flags.options import DEFAULTS, Options
 from ..records import REQUIRED, Record
 from .explain_oddities import oddities
@@ -68,7 +69,8 @@ class Explanation(Record):
 
     argv: its tokens. tokens: a Token each. history: every Setting in order, headers first. warnings: what the drop-in
     says on standard error and in WARNING lines. oddities: (id, sentence) pairs. quantities: the resolved experiment, as
-    `Quantity` records; empty when there is none. error: why there is none, or None.
+    `Quantity` records; empty when there is none. unused: (options, reason) pairs, of those that do not enter the image
+    here. error: why there is none, or None.
     """
 
     _fields = {
@@ -78,6 +80,7 @@ class Explanation(Record):
         "warnings": (),
         "oddities": (),
         "quantities": (),
+        "unused": (),
         "error": None,
     }
 
@@ -111,6 +114,7 @@ class Explanation(Record):
                 {**q._asdict(), "origins": [{"option": name, **o._asdict()} for name, o in q.origins]}
                 for q in self.quantities
             ],
+            "unused": [{"options": list(options), "reason": reason} for options, reason in self.unused],
             "error": self.error,
         }
 
@@ -188,27 +192,45 @@ def explain(argv: Any) -> "Explanation":
     history = list(options.history)
     tokens = token_list(argv, events, history)
     warnings = [*warning_sentences(argv, events), *warnings]
-    origins = {setting.option: setting.origin for setting in history}
+    last = {setting.option: setting.origin for setting in history}
+
+    def set_by(option):
+        return last.get(option, Origin())
 
     loaded = None
+    origins = Origins(options)
     if error is None:
         try:
-            loaded = load(options, (), mask, complain=warnings.append, write_dump=False)
+            loaded = load(options, (), mask, complain=warnings.append, write_dump=False, origins=origins)
         except NanoBraggError as caught:
             error = str(caught)
     found = ()
     if loaded is not None:
         warnings += [" ".join([text, *lines]) for _, text, lines in loaded.setup.warnings]
-        found = quantities(loaded, lambda name: origins.get(name, Origin()))
+        origins.settle(loaded.setup, loaded.experiment)
+        found = quantities(origins, set_by)
+    voids = [(void.name, void.options, reason(void, set_by)) for void in origins.voids]
     return Explanation(
         argv=tuple(argv),
         tokens=tokens,
         history=tuple(history),
         warnings=tuple(warnings),
-        oddities=tuple(oddities(options, history, loaded)),
+        oddities=tuple(oddities(options, history, loaded, voids)),
         quantities=tuple(found),
+        unused=() if loaded is None else tuple((options, why) for _, options, why in voids),
         error=error,
     )
+
+
+def reason(void: Any, set_by: Any) -> str:
+    """Why options do not enter the image; those that the reason speaks of are named as they were set."""
+
+    def name_of(options, value):
+        origin = set_by(options[0])
+        name, unit = flag_name(options, value)
+        return (str(origin) if origin.kind == "flag" else name), unit
+
+    return void.why.named(name_of)
 
 
 def token_list(argv: Any, events: Any, history: Any) -> Any:

@@ -3,10 +3,9 @@
 All of it is reproduced on purpose; here it is said. Every oddity is a pair of an id and a sentence.
 """
 
-from math import degrees, isnan, pi, prod
+from math import degrees, pi, prod
 from typing import Any
 
-from ..constants import CONVENTIONS
 from ..experiment.parts import VECTOR_OPTIONS
 
 #: Of shapes with one width for all axes: (-fudge * (Na Nb Nc)^2 / cell volume in A^3)^(2/3) at which the squared
@@ -14,17 +13,23 @@ from ..experiment.parts import VECTOR_OPTIONS
 PHOTONS_KEPT = {"gauss": 0.315 * pi, "tophat": 0.3969 * (4.0 * pi / 3.0) ** (2.0 / 3.0)}
 
 
-def oddities(options: Any, history: Any, loaded: Any) -> Any:
+#: rules of `nanobragg_py.experiment.origins.Void` that are no surprise, or told of in other words
+PLAIN = {"inert", "not-written", "misset-random", "pix0_vector-unused", "convention-overrides-pivot"}
+
+
+def oddities(options: Any, history: Any, loaded: Any, voids: Any) -> Any:
     """The (id, sentence) pairs of a command line.
 
     options: as the flags left them. history: every Setting, in order. loaded: the `Loaded` experiment, or None where
-    there is none; what can be told without is told all the same.
+    there is none; what can be told without is told all the same. voids: (rule, options, reason) triples, of options
+    that do not enter the image.
     """
     last = {setting.option: setting for setting in history}
     found = [
         *_double_firing(history),
-        *_convention(options, last),
-        *_overruled(options, last),
+        *_void(voids, last),
+        *_convention(options, last, loaded),
+        *_files(options, last),
         *_crystal(options, last, loaded),
         *_seeds(options, last),
         *_corrections(options, last, loaded),
@@ -64,24 +69,24 @@ def _double_firing(history):
             )
 
 
-def _convention(options, last):
-    vectors = by_flag(last, *VECTOR_OPTIONS)
-    if options.convention != "CUSTOM":
-        said = by_flag(last, "pivot")
-        pivot = CONVENTIONS[options.convention][-1]
-        if said and options.pivot != pivot:
-            yield (
-                "convention-overrides-pivot",
-                f"convention {options.convention} pivots the detector around the {pivot}, whatever "
-                f"{flag(last, 'pivot')} says; only convention CUSTOM keeps the pivot of the flags",
-            )
-        if vectors:
-            names = ", ".join(f"-{name}" for name in vectors)
-            yield (
-                "convention-overrides-vectors",
-                f"{flag(last, 'convention')} takes the vectors back that {names} gave; a named convention has its own",
-            )
-    elif "convention" in last:
+def _void(voids, last):
+    """Flags whose values something else makes void."""
+    for name, options, why in voids:
+        said = dict.fromkeys(flag(last, option) for option in by_flag(last, *options))
+        if said and name not in PLAIN:
+            yield name, f"{', '.join(said)} has no effect: {why}"
+
+
+def _convention(options, last, loaded):
+    pivot = loaded.experiment.detector.pivot if loaded is not None else options.pivot
+    if pivot != options.pivot and by_flag(last, "pivot"):
+        yield (
+            "convention-overrides-pivot",
+            f"convention {options.convention} pivots the detector around the {pivot}, whatever "
+            f"{flag(last, 'pivot')} says; only convention CUSTOM keeps the pivot of the flags",
+        )
+    if options.convention == "CUSTOM" and "convention" in last:
+        vectors = by_flag(last, *VECTOR_OPTIONS)
         unset = [f"-{name}" for name in VECTOR_OPTIONS if name not in vectors]
         yield (
             "vector-selects-custom",
@@ -94,50 +99,10 @@ def _convention(options, last):
             f"the values of {flag(last, 'pix0_vector')} are read and never used: the origin follows from the distance "
             "and the beam centre; all that the flag does is to select convention CUSTOM",
         )
-    pivot = options.pivot if options.convention == "CUSTOM" else CONVENTIONS[options.convention][-1]
-    if options.convention in ("XDS", "DIALS") or (options.convention != "CUSTOM" and pivot == "sample"):
-        unused = by_flag(last, "Xbeam", "Ybeam", "Xclose", "Yclose")
-        where = "the near point of -ORGX and -ORGY"
-    elif options.convention != "CUSTOM":
-        unused = by_flag(last, "Xclose", "Yclose", "ORGX", "ORGY")
-        where = "the beam centre of -Xbeam and -Ybeam"
-    else:
-        unused, where = [], ""
-    if unused:
-        yield (
-            "centre-unused",
-            f"{', '.join(flag(last, name) for name in unused)} does not move the detector: convention "
-            f"{options.convention} places it by {where}",
-        )
 
 
-def _overruled(options, last):
-    """Flags whose value another option makes void."""
-    if not isnan(options.close_distance) and by_flag(last, "distance"):
-        yield (
-            "close_distance-overrides-distance",
-            f"{flag(last, 'distance')} has no effect: {flag(last, 'close_distance')} decides the distance",
-        )
-    for edge, count in (("detsize_f", "fpixels"), ("detsize_s", "spixels")):
-        if getattr(options, count) and by_flag(last, edge):
-            yield (
-                "detpixels-overrides-detsize",
-                f"{flag(last, edge)} has no effect along {'fast' if edge.endswith('f') else 'slow'}: "
-                f"{flag(last, count)} decides the number of pixels",
-            )
-    if options.flux != 0.0 and options.exposure > 0.0 and options.beamsize >= 0 and by_flag(last, "fluence"):
-        yield (
-            "flux-overrides-fluence",
-            f"{flag(last, 'fluence')} has no effect: {flag(last, 'flux')}, the exposure and the beam size decide the "
-            "fluence",
-        )
-    for axis, sample in zip("abc", "xyz", strict=True):
-        if getattr(options, f"sample_{sample}") > 0 and by_flag(last, f"N{axis}"):
-            yield (
-                "size-overrides-cells",
-                f"{flag(last, f'N{axis}')} has no effect along {axis}: {flag(last, f'sample_{sample}')} decides the "
-                "number of cells",
-            )
+def _files(options, last):
+    """Files that are read in vain, or written over."""
     if options.stol_file is not None:
         yield (
             "stol-unused",
@@ -198,15 +163,12 @@ def _crystal(options, last, loaded):
 
 
 def _seeds(options, last):
-    if options.misset_mode == "random":
-        if options.misset_seed is None:
-            follows = ", and does not follow -seed" if "seed" in last else ""
-            yield (
-                "misset_seed-from-clock",
-                f"the random orientation is seeded by the clock{follows}: another one every second; give -misset_seed",
-            )
-    elif by_flag(last, "misset_seed"):
-        yield ("misset_seed-unused", f"{flag(last, 'misset_seed')} seeds nothing: there is no -misset random")
+    if options.misset_mode == "random" and options.misset_seed is None:
+        follows = ", and does not follow -seed" if "seed" in last else ""
+        yield (
+            "misset_seed-from-clock",
+            f"the random orientation is seeded by the clock{follows}: another one every second; give -misset_seed",
+        )
     if "mosaic_seed" not in last and "seed" in last and options.mosaic_spread > 0:
         yield (
             "mosaic_seed-fixed",

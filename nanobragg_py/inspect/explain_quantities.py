@@ -1,30 +1,122 @@
-"""The resolved experiment as a list of quantities, each with its unit and where its value comes from."""
+"""The resolved experiment as a list of quantities: what is shown, in which words and units. resolve says where from."""
 
-from math import isnan
 from typing import Any
 
 from ..constants import BRIGHTEST
-from ..experiment.parts import FIELDS
+from ..experiment.fields import FIELDS, find
 from ..flags.names import rule_of
 from ..flags.nanobragg import RULES
-from ..flags.parser import OWN
+from ..flags.parser import INERT, OWN
 from ..records import REQUIRED, Record
 
-SECTIONS = ("beam", "detector", "crystal", "structure factors", "sampling", "output")
 
-ROTATIONS = ("detector_rotx", "detector_roty", "detector_rotz", "twotheta")
-AXES = ("beam_vector", "fdet_vector", "sdet_vector", "odet_vector")
-DIVERGENCE = ("hdivsteps", "hdivrange", "hdivstep", "vdivsteps", "vdivrange", "vdivstep", "round_div")
-DISPERSION = ("dispsteps", "dispersion", "dispstep")
-SIZES = ("detsize_f", "detsize_s", "fpixels", "spixels", "pixel_size")
+class Row(Record):
+    """A line of the list. quantity: as `nanobragg_py.experiment.origins` names it. unit: None: the field's."""
+
+    _fields = {"quantity": REQUIRED, "name": REQUIRED, "unit": None}
+
+
+def _rows(prefix, **names):
+    """Rows of fields of one record, by their names there."""
+    return [Row(f"{prefix}.{field}", name or field.replace("_", " ")) for field, name in names.items()]
+
+
+def _steps(prefix, what, unit):
+    """The rows of a number of steps, their range and their size."""
+    return [
+        Row(f"{prefix}.steps", f"{what} steps", ""),
+        Row(f"{prefix}.range", f"{what} range", unit),
+        Row(f"{prefix}.step", f"{what} step", unit),
+    ]
+
+
+SECTIONS = {
+    "beam": [
+        *_rows("beam", direction="beam direction", wavelength="", fluence="", flux="", exposure="", size="beam size"),
+        *_rows("beam", polarized="", polarization="Kahn factor", polarization_axis="E-vector"),
+        *_steps("grid.hdiv", "horizontal divergence", "rad"),
+        *_steps("grid.vdiv", "vertical divergence", "rad"),
+        *_steps("grid.dispersion", "dispersion", "of the wavelength"),
+        *_rows("beam", divergence_steps="", sources=""),
+    ],
+    "detector": [
+        *_rows("detector", convention="", pivot="", fpixels="pixels along fast", detsize_f="size along fast"),
+        *_rows("detector", spixels="pixels along slow", detsize_s="size along slow", pixel_size=""),
+        *_rows("detector", distance="", close_distance="", fast="fast axis", slow="slow axis", normal=""),
+        Row("detector.origin", "origin (pix0)", "m"),
+        *(Row(f"options.detector_rot{axis}", f"detector rot{axis}", "rad") for axis in "xyz"),
+        *_rows("detector", twotheta="", Xbeam="", Ybeam="", Xclose="", Yclose=""),
+        *(Row(f"detector.{name}", name, "m") for name in ("Fbeam", "Sbeam", "Fclose", "Sclose")),
+        *_rows("detector", ORGX="", ORGY="", curved="", point_pixel=""),
+        Row("detector.thicksteps", "sensor layer steps"),
+        Row("detector.thickness", "sensor layer range", "m"),
+        Row("detector.thickstep", "sensor layer step", "m"),
+        *_rows("detector", mu="attenuation coefficient", roi="roi (fast, slow)"),
+        Row("options.mask_file", "mask"),
+        Row("options.img_file", "image whose header counts"),
+    ],
+    "crystal": [
+        Row("crystal.lengths", "cell lengths", "A"),
+        Row("crystal.angles", "cell angles", "rad"),
+        Row("crystal.volume", "cell volume", "A^3"),
+        *(Row(f"crystal.{name}", name, "m") for name in "abc"),
+        *(Row(f"crystal.{name}_star", f"{name}*", "1/A") for name in "abc"),
+        Row("crystal.missets", "misset", "rad"),
+        *(
+            row
+            for at, axis in enumerate("abc")
+            for row in (
+                Row(f"crystal.cells.{at}", f"cells along {axis}", ""),
+                Row(f"crystal.size.{at}", f"size along {axis}", "m"),
+            )
+        ),
+        *_rows("crystal", shape="", fudge="", mosaic_spread="", mosaic_domains=""),
+        Row("options.mosaic_seed", "mosaic seed"),
+    ],
+    "structure factors": [
+        Row("structure_factors.table", "table"),
+        Row("structure_factors.count", "reflections read"),
+        Row("structure_factors.bounds", "bounds of h, k, l"),
+        *_rows("structure_factors", default_F="default F"),
+    ],
+    "sampling": [
+        *_rows("sampling", oversample="", oversample_thick="", oversample_polar="", oversample_omega=""),
+        *_rows("sampling", phi0="phi start", phisteps="phi steps", osc="phi range", phistep="phi step"),
+        *_rows("sampling", spindle="spindle axis", dmin="", interpolate="", water=""),
+        Row("sampling.steps", "steps per pixel and layer"),
+    ],
+    "output": [
+        Row("options.float_file", "float image"),
+        Row("options.int_file", "integer image"),
+        Row("output.scale", "integer scale"),
+        Row("options.pgm_file", "PGM"),
+        Row("output.pgm_scale", "PGM scale"),
+        Row("options.noise_file", "noise image"),
+        Row("setup.noise_seed", "noise seed"),
+        Row("options.adc_offset", "zero-photon level"),
+        Row("options.compat", "defects of the reference (compat)"),
+        Row("options.threads", "threads"),
+        Row("options.backend", "backend"),
+        Row("options.device", "device"),
+        Row("options.precision", "precision"),
+        Row("options.noise_rng", "random numbers of the noise"),
+        Row("options.printout", "pixels printed"),
+        Row("options.printout_pixel", "the only pixel printed (fast, slow)"),
+        Row("options.trace_pixel", "pixel traced (slow, fast)"),
+        Row("options.progress", "progress meter"),
+        Row("options.timing", "times printed"),
+        Row("options.show_help", "help instead of images"),
+        Row("options.show_version", "version instead of images"),
+    ],
+}
 
 
 class Quantity(Record):
     """One value of the resolved experiment.
 
     section: one of `SECTIONS`. name, value, unit: in SI, but for what crystallographers have in Angstrom. source:
-    default, flag, header, matrix (the file of -mat) or derived. origins: (option, Origin) of the options that it is or
-    follows from, the one that it is in front. note: what is to be said besides, or None.
+    default, flag, header, matrix (the file of -mat) or derived. origins: (option, who set it) of the options that it
+    is or follows from, the one that it is in front. note: what is to be said besides, or None.
     """
 
     _fields = {
@@ -50,322 +142,74 @@ class Quantity(Record):
         return f"{text}; {self.note}" if self.note else text
 
 
-def nearly_equal(value: Any, other: Any) -> Any:
-    """Equal, or equal but for rounding: what was divided by a cosine and multiplied by it again."""
-    if isinstance(value, tuple):
-        return isinstance(other, tuple) and all(nearly_equal(*pair) for pair in zip(value, other, strict=True))
-    if isinstance(value, float):
-        return value == other or abs(value - other) <= 1e-12 * abs(other)
-    return value == other
+def quantities(origins: Any, set_by: Any) -> list[Quantity]:
+    """The list of `Quantity`. origins: a settled `Origins`. set_by: from an option's name to who set it."""
+    note_outputs(origins)
+    void = origins.void_options()
+    found = []
+    for section, rows in SECTIONS.items():
+        for row in [*rows, *_own_rows(section)]:
+            origin = origins.of(row.quantity)
+            # what only void options say is of no interest, nor what the structure factors have no table for
+            if not origin.options or void.issuperset(origin.options):
+                continue
+            found.append(_quantity(section, row, origin, origins, set_by))
+    return found
 
 
-class Ledger:
-    """Collects quantities. origin_of: a function from an option's name to its Origin."""
-
-    def __init__(self, options: Any, origin_of: Any) -> None:
-        self.options: Any = options
-        self.origin_of: Any = origin_of
-        self.found: list[Any] = []
-        self.section: Any = None
-
-    def direct(self, name: str, value: Any, unit: str = "", option: Any = None, note: str | None = None) -> None:
-        """A value that an option may hold as it is; derived from it where it does not."""
-        option = option or name
-        given = nearly_equal(value, getattr(self.options, option))
-        self.add(name, value, unit, (option,), None if given else "derived", note)
-
-    def derived(self, name: str, value: Any, unit: str, *options: Any, note: str | None = None) -> None:
-        """A value that follows from several options."""
-        self.add(name, value, unit, options, "derived", note)
-
-    def add(self, name: str, value: Any, unit: str, options: Any, source: Any = None, note: str | None = None) -> None:
-        """Any value; source None: what its option's origin says."""
-        origins = tuple((option, self.origin_of(option)) for option in options)
-        if source is None:
-            source = origins[0][1].kind
-        self.found.append(Quantity(self.section, name, value, unit, source, origins, note))
+def _quantity(section, row, origin, origins, set_by):
+    part, _, name = row.quantity.partition(".")
+    field = find(part, name)
+    value = origins.value(row.quantity)
+    options = tuple((option, set_by(option)) for option in origin.options)
+    source = origin.how
+    if source == "given":
+        source = "matrix" if origin.options[0] == "matrix_file" else options[0][1].kind
+    unit = row.unit
+    if unit is None:
+        unit = field.unit if field else ""
+    if row.quantity == "beam.sources":
+        value = len(value)
+    return Quantity(section, row.name, value, unit, source, options, origin.note)
 
 
-def quantities(loaded: Any, origin_of: Any) -> Any:
-    """The list of `Quantity` of a `Loaded` experiment. origin_of: gives the Origin of an option."""
-    ledger = Ledger(loaded.options, origin_of)
-    for section, describe in zip(SECTIONS, (_beam, _detector, _crystal, _factors, _sampling, _output), strict=True):
-        ledger.section = section
-        describe(ledger, loaded, loaded.options, loaded.experiment)
-        _own_fields(ledger)
-    return ledger.found
+def _own_rows(section):
+    """Rows of what flags of our own set and `SECTIONS` does not list: fields, and, with the output, the others."""
+    part = section.replace(" ", "_")
+    if section == "output":
+        listed = {row.quantity for rows in SECTIONS.values() for row in rows}
+        listed |= {f"options.{option}" for field in FIELDS for option in field.options}
+        for rule in RULES:
+            for option in dict.fromkeys((*rule.dests, *dict(rule.sets))):
+                if rule.group == OWN and f"options.{option}" not in listed:
+                    yield Row(f"options.{option}", option.replace("_", " "))
+    for field in FIELDS:
+        rule = rule_of(RULES, field.options)
+        if field.part == part and rule is not None and rule.group == OWN:
+            yield Row(f"options.{field.options[0]}", field.name.replace("_", " "), field.unit)
 
 
-def _own_fields(ledger):
-    """The fields of the section that flags of our own set, which none of the reference's numbers stands for."""
-    part = ledger.section.replace(" ", "_")
-    for row in FIELDS:
-        rule = rule_of(RULES, row.options)
-        if row.part == part and rule is not None and rule.group == OWN:
-            ledger.add(row.name.replace("_", " "), row.from_options(ledger.options), row.unit, row.options)
-
-
-def _frame(ledger, name, value, option):
-    """A vector that the convention gives, or a flag under CUSTOM."""
-    if ledger.options.convention == "CUSTOM":
-        given = nearly_equal(value, tuple(float(x) for x in getattr(ledger.options, option)))
-        ledger.add(name, value, "", (option, "convention"), None if given else "derived")
-    else:
-        ledger.add(name, value, "", ("convention",), note=f"convention {ledger.options.convention}")
-
-
-def _steps(ledger, what, count, span, step, unit, options):
-    """A number of steps, their range and their size, which fill one another in."""
-    for name, value, in_unit, option in zip(
-        (f"{what} steps", f"{what} range", f"{what} step"), (count, span, step), ("", unit, unit), options, strict=True
+def note_outputs(origins: Any) -> None:
+    """Note what the images that are written come from, and what of the options is for none."""
+    options = origins.options
+    inert = {name: None for rule in RULES if rule.group == INERT for name in (*rule.dests, *dict(rule.sets))}
+    origins.void("inert", "it is read, and nothing depends on it", *inert)
+    for name, meaning in (("scale", f"{BRIGHTEST:g} over the maximum"), ("pgm_scale", "by the spread of the pixels")):
+        value = getattr(options, name)
+        note = None if value > 0 else meaning
+        origins.taken(f"output.{name}", name, note=note, value=value if value > 0 else None)
+    for switch, file, *others in (
+        ("write_pgm", "pgm_file", "pgm_scale"),
+        ("write_noise", "noise_file", "seed", "noise_rng"),
     ):
-        given = nearly_equal(value, getattr(ledger.options, option))
-        ledger.add(name, value, in_unit, (option,) if given else options, None if given else "derived")
-
-
-def _beam(ledger, loaded, options, experiment):
-    beam = experiment.beam
-    grid = loaded.setup.grid
-    _frame(ledger, "beam direction", beam.direction, "beam_vector")
-    ledger.direct("wavelength", beam.wavelength, "m")
-    if options.flux == 0.0:
-        ledger.direct("fluence", beam.fluence, "photons/m^2")
-    else:
-        ledger.derived("fluence", beam.fluence, "photons/m^2", "flux", "exposure", "beamsize", "fluence")
-    if options.flux != 0.0 and nearly_equal(beam.flux, options.flux):
-        ledger.direct("flux", beam.flux, "photons/s")
-    else:
-        ledger.derived("flux", beam.flux, "photons/s", "fluence", "flux", "exposure", "beamsize")
-    ledger.direct("exposure", beam.exposure, "s")
-    ledger.direct("beam size", beam.size, "m", "beamsize")
-    ledger.add("polarized", beam.polarized, "", ("nopolar",))
-    ledger.direct("Kahn factor", beam.polarization, "", "polarization")
-    _frame(ledger, "E-vector", beam.polarization_axis, "polar_vector")
-    if options.source_file is not None:
-        ledger.derived("sources", len(beam.sources), "", "source_file")
-    else:
-        for what, letter in (("horizontal divergence", "h"), ("vertical divergence", "v")):
-            steps = (f"{letter}divsteps", f"{letter}divrange", f"{letter}divstep")
-            _steps(ledger, what, *getattr(grid, f"{letter}div"), "rad", steps)
-        _steps(ledger, "dispersion", *grid.dispersion, "of the wavelength", ("dispsteps", "dispersion", "dispstep"))
-        ledger.derived("divergence steps", beam.divergence_steps, "", *DIVERGENCE)
-        ledger.derived("sources", len(beam.sources), "", *DIVERGENCE, *DISPERSION)
-
-
-def _detector(ledger, loaded, options, experiment):
-    detector = experiment.detector
-    custom = options.convention == "CUSTOM"
-    ledger.direct("convention", detector.convention)
-    if custom:
-        ledger.add("pivot", detector.pivot, "", ("pivot", "convention"))
-    else:
-        ledger.add("pivot", detector.pivot, "", ("convention",), note=f"convention {options.convention}")
-    for axis, edge, count in (("fast", "detsize_f", "fpixels"), ("slow", "detsize_s", "spixels")):
-        if getattr(options, count):
-            ledger.direct(f"pixels along {axis}", getattr(detector, count), "", count)
-            ledger.derived(f"size along {axis}", getattr(detector, edge), "m", count, "pixel_size")
+        if getattr(options, switch):
+            origins.taken(f"options.{file}", file, switch)
         else:
-            ledger.derived(f"pixels along {axis}", getattr(detector, count), "", edge, "pixel_size")
-            ledger.direct(f"size along {axis}", getattr(detector, edge), "m", edge)
-    ledger.direct("pixel size", detector.pixel_size, "m", "pixel_size")
-
-    orientation, distances, placed = _placement(options, detector)
-    for name in ("distance", "close_distance"):
-        value = getattr(detector, name)
-        if nearly_equal(value, getattr(options, name)):
-            ledger.direct(name.replace("_", " "), value, "m", name)
-        else:
-            ledger.derived(name.replace("_", " "), value, "m", *distances)
-    for axis, vector, option in (
-        ("fast axis", detector.fast, "fdet_vector"),
-        ("slow axis", detector.slow, "sdet_vector"),
-        ("normal", detector.normal, "odet_vector"),
-    ):
-        if any(getattr(options, name) for name in ROTATIONS):
-            ledger.derived(axis, vector, "", *orientation)
-        else:
-            _frame(ledger, axis, vector, option)
-    ledger.derived("origin (pix0)", detector.origin, "m", *placed)
-    for name in ROTATIONS:
-        if getattr(options, name):
-            ledger.direct(name.replace("_", " "), getattr(options, name), "rad", name)
-    for name in ("Xbeam", "Ybeam", "Xclose", "Yclose"):
-        value = getattr(detector, name)
-        if nearly_equal(value, getattr(options, name)):
-            ledger.direct(name, value, "m")
-        else:
-            ledger.derived(name, value, "m", *_default_centre(options, name))
-    for name, unit in (
-        ("Fbeam", "m"), ("Sbeam", "m"), ("Fclose", "m"), ("Sclose", "m"), ("ORGX", "pixels"), ("ORGY", "pixels"),
-    ):  # fmt: skip
-        ledger.derived(name, getattr(detector, name), unit, *placed)
-    ledger.direct("curved", detector.curved, "", "curved_det")
-    ledger.direct("point pixel", detector.point_pixel, "", "point_pixel")
-    _steps(ledger, "sensor layer", detector.thicksteps, detector.thickness, detector.thickstep, "m",
-           ("detector_thicksteps", "detector_thick", "detector_thickstep"))  # fmt: skip
-    if nearly_equal(detector.mu, options.detector_mu):
-        ledger.direct("attenuation coefficient", detector.mu, "1/m", "detector_mu")
-    else:
-        ledger.derived("attenuation coefficient", detector.mu, "1/m", "detector_thick")
-    if detector.roi == tuple(options.roi):
-        ledger.direct("roi (fast, slow)", detector.roi, "", "roi")
-    else:
-        ledger.derived("roi (fast, slow)", detector.roi, "", "roi", *SIZES)
-    if detector.mask is not None:
-        ledger.direct("mask", detector.mask_name, "", "mask_file")
-
-
-def _placement(options, detector):
-    """The options that the detector's orientation, its distances, and its place follow from."""
-    custom = options.convention == "CUSTOM"
-    orientation = ("convention", *(AXES if custom else ()), *ROTATIONS)
-    if custom and options.twotheta:
-        orientation += ("twotheta_axis",)
-    distance = ("distance",) if isnan(options.close_distance) else ("close_distance",)
-    centre = (*_centre(options, detector), *(("pivot",) if custom else ()), *SIZES)
-    # the near point of a detector that is not square to the beam follows from the beam centre
-    askew = custom or any(getattr(options, name) for name in ROTATIONS)
-    return orientation, (*distance, *orientation, *(centre if askew else ())), (*centre, *distance, *orientation)
-
-
-def _centre(options, detector):
-    """The options that place the beam centre, or the near point, on the detector."""
-    if options.convention == "CUSTOM" or detector.pivot == "beam":
-        return tuple(
-            dict.fromkeys(("Xbeam", "Ybeam", *_default_centre(options, "Xbeam"), *_default_centre(options, "Ybeam")))
-        )
-    return "ORGX", "ORGY"
-
-
-def _default_centre(options, name):
-    """What a coordinate of the beam centre or the near point follows from where its own flag is missing."""
-    if name in ("Xbeam", "Ybeam") and options.convention in ("ADXV", "MOSFLM", "DENZO"):
-        return ("convention", *SIZES)
-    near = ("ORGX", "Xclose") if name.startswith("X") else ("ORGY", "Yclose")
-    return ("convention", *near, *SIZES)
-
-
-def _crystal(ledger, loaded, options, experiment):
-    crystal = experiment.crystal
-    matrix = loaded.setup.matrix_file is not None
-    lattice = []
-    if options.user_cell:
-        lattice += ["cell_lengths", "cell_angles"]
-    if matrix:
-        lattice += ["matrix_file", "wavelength"]
-    source = "matrix" if matrix and not options.user_cell else "derived"
-    turned = [*lattice, "misset"] if options.misset_mode == "angles" else lattice
-    turned = [*lattice, "misset_mode", "misset_seed"] if crystal.random_misset else turned
-    turned_source = "derived" if len(turned) > len(lattice) else source
-    for name, values, unit, option in (
-        ("lengths", crystal.lengths, "A", "cell_lengths"),
-        ("angles", crystal.angles, "rad", "cell_angles"),
-    ):
-        given = options.user_cell and nearly_equal(values, getattr(options, option))
-        ledger.add(f"cell {name}", values, unit, [option] if given else lattice, None if given else source)
-    ledger.add("cell volume", crystal.volume, "A^3", lattice, "derived")
-    for name in ("a", "b", "c"):
-        ledger.add(name, getattr(crystal, name), "m", turned, turned_source)
-    for name in ("a_star", "b_star", "c_star"):
-        ledger.add(name.replace("_star", "*"), getattr(crystal, name), "1/A", turned, turned_source)
-    if crystal.missets is None:
-        ledger.add("misset", None, "", ("misset_mode",))
-    elif crystal.random_misset:
-        ledger.derived("misset", crystal.missets, "rad", "misset_mode", "misset_seed", note=_clock(options.misset_seed))
-    else:
-        ledger.direct("misset", crystal.missets, "rad")
-    for axis, edge, count, letter in zip("abc", crystal.size, crystal.cells, "xyz", strict=True):
-        sample = f"sample_{letter}"
-        if getattr(options, sample) > 0:
-            ledger.derived(f"cells along {axis}", count, "", sample, *lattice, "beamsize")
-            ledger.derived(f"size along {axis}", edge, "m", sample, *lattice, "beamsize")
-        else:
-            ledger.direct(f"cells along {axis}", count, "", f"N{axis}")
-            ledger.derived(f"size along {axis}", edge, "m", f"N{axis}", *lattice)
-    ledger.direct("shape", crystal.shape)
-    ledger.direct("fudge", crystal.fudge)
-    for name, value, unit in (
-        ("mosaic_spread", crystal.mosaic_spread, "rad"),
-        ("mosaic_domains", crystal.mosaic_domains, ""),
-    ):
-        if nearly_equal(value, getattr(options, name)):
-            ledger.direct(name.replace("_", " "), value, unit, name)
-        else:
-            ledger.derived(name.replace("_", " "), value, unit, "mosaic_spread", "mosaic_domains")
-    if crystal.mosaic_domains > 1:
-        ledger.direct("mosaic seed", options.mosaic_seed, "", "mosaic_seed")
-
-
-def _factors(ledger, loaded, options, experiment):
-    factors = experiment.structure_factors
-    if options.hkl_file is not None:
-        ledger.direct("table", options.hkl_file, "", "hkl_file")
-        ledger.derived("reflections read", factors.count, "", "hkl_file")
-        ledger.derived("bounds of h, k, l", factors.bounds, "", "hkl_file")
-    elif factors.bounds is not None:
-        ledger.direct("table", options.dump_file, "", "dump_file", note="it exists and there is no -hkl")
-        ledger.derived("bounds of h, k, l", factors.bounds, "", "dump_file")
-    else:
-        ledger.direct("table", None, "", "hkl_file")
-    ledger.direct("default F", factors.default_F, "", "default_F")
-
-
-def _sampling(ledger, loaded, options, experiment):
-    sampling = experiment.sampling
-    automatic = ("Na", "Nb", "Nc", "sample_x", "sample_y", "sample_z", "cell_lengths", "matrix_file", "wavelength",
-                 "distance", "close_distance", "pixel_size")  # fmt: skip
-    if options.convention == "CUSTOM" or not nearly_equal(experiment.detector.distance, options.distance):
-        automatic += _placement(options, experiment.detector)[1]
-    if sampling.auto_oversample:
-        note = "automatic: three sub-pixels a peak of the largest crystal edge"
-        ledger.derived("oversample", sampling.oversample, "", *automatic, note=note)
-    else:
-        ledger.direct("oversample", sampling.oversample)
-    for name in ("oversample_thick", "oversample_polar", "oversample_omega"):
-        ledger.direct(name.replace("_", " "), getattr(sampling, name), "", name)
-    ledger.direct("phi start", sampling.phi0, "rad", "phi0")
-    _steps(ledger, "phi", sampling.phisteps, sampling.osc, sampling.phistep, "rad", ("phisteps", "osc", "phistep"))
-    _frame(ledger, "spindle axis", sampling.spindle, "spindle_axis")
-    ledger.direct("dmin", sampling.dmin, "m")
-    if options.interpolate > 1:
-        ledger.derived("interpolate", sampling.interpolate, "", "Na", "Nb", "Nc", "hkl_file")
-    elif sampling.interpolate == bool(options.interpolate):
-        ledger.add("interpolate", sampling.interpolate, "", ("interpolate",))
-    else:
-        ledger.derived("interpolate", False, "", "hkl_file", note="there is no table to interpolate in")
-    ledger.direct("water", sampling.water, "m")
-    sources = ("source_file",) if options.source_file is not None else (*DIVERGENCE, *DISPERSION)
-    subpixels = automatic if sampling.auto_oversample else ("oversample",)
-    ledger.derived("steps per pixel and layer", sampling.steps, "", *subpixels, "phisteps", "osc", "phistep",
-                   "mosaic_domains", "mosaic_spread", *sources)  # fmt: skip
-
-
-def _clock(seed):
-    return "seeded by the clock: another one every second" if seed is None else None
-
-
-def _output(ledger, loaded, options, experiment):
-    ledger.direct("float image", options.float_file, "", "float_file")
-    ledger.direct("integer image", options.int_file, "", "int_file")
-    ledger.add("integer scale", options.scale if options.scale > 0 else None, "", ("scale",),
-               note=None if options.scale > 0 else f"{BRIGHTEST:g} over the maximum")  # fmt: skip
-    if options.write_pgm:
-        ledger.add("PGM", options.pgm_file, "", ("pgm_file", "write_pgm"))
-    else:
-        ledger.add("PGM", None, "", ("write_pgm",))
-    if options.write_noise:
-        ledger.add("noise image", options.noise_file, "", ("noise_file", "write_noise"))
-        ledger.add("noise seed", loaded.setup.noise_seed, "", ("seed",), note=_clock(options.seed))
-    else:
-        ledger.add("noise image", None, "", ("write_noise",))
-    ledger.direct("zero-photon level", options.adc_offset, "", "adc_offset")
-    ledger.direct("defects of the reference (compat)", options.compat, "", "compat")
-    ledger.direct(
-        "threads", options.threads, "", "threads", note="as many as may be used" if options.threads == 0 else None
-    )
-    ledger.direct("backend", options.backend)
-    if options.backend != "cpu":
-        ledger.direct("device", options.device)
-    ledger.direct("precision", options.precision)
-    if options.write_noise:
-        ledger.direct("random numbers of the noise", options.noise_rng, "", "noise_rng")
+            origins.taken(f"options.{file}", switch, value=None)
+            origins.void("not-written", f"{{{switch}=False}} leaves that image out", file, *others)
+    if options.threads == 0:
+        origins.taken("options.threads", "threads", note="as many as may be used")
+    if options.backend == "cpu":
+        origins.void("no-gpu", "nothing is computed on a GPU", "device")
+    if not options.printout:
+        origins.void("no-printout", "it needs {printout=True}", "printout_pixel")

@@ -5,7 +5,7 @@ from math import atan2, ceil, cos, isfinite, pi, sin, sqrt
 from ...constants import AVOGADRO
 from ...errors import OptionError
 from ...vectors import cross, dot, length, rotate_xyz, scale, with_length
-from ..resolved import ResolvedCrystal
+from ..resolved import UNASKED, ResolvedCrystal
 from .detector import SMALLEST
 from .steps import ceil_to_int
 
@@ -19,6 +19,13 @@ CRYSTAL_DENSITY = 1.2e6
 SINGULAR = 1e-12
 #: the mosaic rotations are drawn in single precision
 LARGEST_FLOAT = 3.4e38
+#: the cell vectors of both lattices
+VECTORS = ("a", "b", "c", "a_star", "b_star", "c_star")
+#: options of the crystal's edges and of its numbers of cells, along a, b and c
+SAMPLES = ("sample_x", "sample_y", "sample_z")
+COUNTS = ("Na", "Nb", "Nc")
+#: what is to be said of a seed that nobody gave
+CLOCK = "seeded by the clock: another one every second"
 
 
 def _clip(sines, cosines):
@@ -149,21 +156,33 @@ def dual_lattices(stars: "Any", cell: "Any" = None) -> "tuple[Any, Any, Any, Any
     return direct, reciprocal, volume, star_volume
 
 
-def _initial_lattice(options, matrix, missets, warn):
+def _initial_lattice(options, matrix, missets, warn, origins):
     """Approximate a*, b*, c* in the crystal's orientation, the cell they are to be made to fit, and the misset angles.
 
     The cell is None or (lengths, volume). missets: a function that gives the misset angles, or None. Raises
     ZeroDivisionError for vectors that span no volume.
     """
     cell = stars = None
+    given = ("matrix_file", "wavelength") if matrix is not None else ("matrix_file",)
     if options.user_cell:
+        origins.follows("crystal.lattice", "cell_lengths", "cell_angles", "user_cell", *given)
+        origins.filled("crystal.lengths", "cell_lengths", "crystal.lattice")
+        origins.filled("crystal.angles", "cell_angles", "crystal.lattice")
         lengths, angles = cell_constants(options)
         *stars, volume = reciprocal_cell(lengths, angles, lambda *text: warn("cell", *text))
         cell = lengths, volume
     if matrix is not None:
+        if cell is None:
+            origins.taken("crystal.lattice", *given)
+            origins.follows("crystal.lengths", "crystal.lattice")
+            origins.follows("crystal.angles", "crystal.lattice")
+            origins.void("cell-of-matrix", "the cell is that of {matrix_file}", "cell_lengths", "cell_angles")
         # a mosflm matrix is in units of 1/wavelength
         stars = [scale(matrix[i::3], 1e-10 / options.wavelength) for i in range(3)]
     angles = missets()
+    turned = ("crystal.lattice",) if angles is None else ("crystal.lattice", "crystal.missets")
+    for name in VECTORS:
+        origins.follows(f"crystal.{name}", *turned)
     if angles is not None:
         stars = [rotate_xyz(v, *angles) for v in stars]
     a_star, b_star, c_star = stars
@@ -173,12 +192,12 @@ def _initial_lattice(options, matrix, missets, warn):
     return stars, cell, angles
 
 
-def _resolve_lattice(options, matrix, missets, warn):
+def _resolve_lattice(options, matrix, missets, warn, origins):
     """The fields of `ResolvedCrystal` that describe its lattices, and a, b, c in Angstrom.
 
     The arguments are those of `_initial_lattice`. Raises ZeroDivisionError where there is no lattice.
     """
-    stars, cell, misset = _initial_lattice(options, matrix, missets, warn)
+    stars, cell, misset = _initial_lattice(options, matrix, missets, warn, origins)
     direct, reciprocal, volume, star_volume = dual_lattices(stars, cell)
     sizes = tuple(length(v) for v in direct)
     star_sizes = tuple(length(v) for v in reciprocal)
@@ -212,24 +231,33 @@ def _resolve_lattice(options, matrix, missets, warn):
     return fields, direct
 
 
-def _resolve_size(edges, counts, samples):
+def _resolve_size(edges, options, samples, origins):
     """Numbers of cells along a, b and c: from the sample's size where it was given, at least 1."""
     cells = []
-    for edge, count, sample in zip(edges, counts, samples, strict=True):
+    for axis, edge, sample, of_sample, of_count in zip(range(3), edges, samples, SAMPLES, COUNTS, strict=True):
+        count = getattr(options, of_count)
         if sample > 0:
+            origins.follows(f"crystal.cells.{axis}", of_sample, "crystal.lattice", "beamsize")
+            origins.void(
+                "size-overrides-cells", f"{{{of_sample}}} decides the number of cells along {'abc'[axis]}", of_count
+            )
             if sample / edge > 1e15:
                 raise OptionError(
                     "a crystal of {edge:g} mm has too many unit cells; reduce {sample_x+sample_y+sample_z}",
                     edge=sample * 1000,
                 )
             count = float(ceil(sample / edge))
+        else:
+            origins.taken(f"crystal.cells.{axis}", of_count)
+        origins.follows(f"crystal.size.{axis}", of_sample, f"crystal.cells.{axis}", "crystal.lattice")
         cells.append(float(count) if count > 1.0 else 1.0)
     return tuple(cells)
 
 
-def resolve_mosaic(options: "Any", warn: "Any") -> "tuple[Any, Any]":
+def resolve_mosaic(options: "Any", warn: "Any", origins: "Any" = UNASKED) -> "tuple[Any, Any]":
     """The mosaic spread, radians, and the number of domains: (spread, domains)."""
     spread, domains = options.mosaic_spread, options.mosaic_domains
+    origins.steps("crystal", mosaic_spread="mosaic_spread", mosaic_domains="mosaic_domains")
     if spread > LARGEST_FLOAT:
         raise OptionError("{mosaic_spread} does not take a number this large; give a spread in {mosaic_spread.unit}")
     if domains <= 0:
@@ -249,7 +277,14 @@ def resolve_mosaic(options: "Any", warn: "Any") -> "tuple[Any, Any]":
 
 
 def resolve_crystal(
-    options: "Any", samples: "Any", random: "Any", misset_seed: "Any", matrix: "Any", mosaic: "Any", warn: "Any"
+    options: "Any",
+    samples: "Any",
+    random: "Any",
+    misset_seed: "Any",
+    matrix: "Any",
+    mosaic: "Any",
+    warn: "Any",
+    origins: "Any" = UNASKED,
 ) -> "tuple[Any, Any]":
     """The `ResolvedCrystal`, but for its mosaic rotations, and its vectors a, b, c in Angstrom.
 
@@ -260,9 +295,18 @@ def resolve_crystal(
 
     def missets():
         if options.misset_mode == "random":
+            note = CLOCK if options.misset_seed is None else None
+            origins.follows("crystal.missets", "misset_mode", "misset_seed", note=note)
+            origins.void("misset-random", "the orientation is random", "misset")
             # 90 is meant as degrees and taken as radians; the reference's orientations depend on it
             return misset_angles(random.random_rotation(90.0, misset_seed))
-        return tuple(options.misset) if options.misset_mode == "angles" else None
+        origins.void("misset_seed-unused", "no random orientation is asked for", "misset_seed")
+        if options.misset_mode == "angles":
+            origins.filled("crystal.missets", "misset", when=("misset_mode",))
+            return tuple(options.misset)
+        origins.taken("crystal.missets", "misset_mode")
+        origins.void("misset-none", "nothing turns the crystal", "misset")
+        return None
 
     if matrix is None and not options.user_cell:
         raise OptionError(
@@ -270,7 +314,7 @@ def resolve_crystal(
             file=options.matrix_file,
         )
     try:
-        lattice, cell_vectors = _resolve_lattice(options, matrix, missets, warn)
+        lattice, cell_vectors = _resolve_lattice(options, matrix, missets, warn, origins)
     except ZeroDivisionError:
         if matrix is None:
             lengths, angles = cell_constants(options)
@@ -283,10 +327,13 @@ def resolve_crystal(
             "{matrix_file} {file} is no orientation matrix: its reciprocal vectors span no volume; correct it",
             file=options.matrix_file,
         ) from None
+    origins.follows("crystal.volume", "crystal.lattice")
     edges = [length(lattice[name]) for name in "abc"]
-    cells = _resolve_size(edges, (options.Na, options.Nb, options.Nc), samples)
+    cells = _resolve_size(edges, options, samples, origins)
     size = tuple(edge * count for edge, count in zip(edges, cells, strict=True))
     spread, domains = mosaic
+    if domains == 1:
+        origins.void("one-domain", "there is one mosaic domain", "mosaic_seed")
     crystal = ResolvedCrystal(
         **lattice,
         cells=cells,

@@ -5,7 +5,7 @@ from math import isfinite, isnan
 from ...constants import CONVENTIONS
 from ...errors import OptionError
 from ...vectors import cross, dot, length, rotate_axis, rotate_xyz, unit
-from ..resolved import ResolvedDetector
+from ..resolved import UNASKED, ResolvedDetector
 from .finite import CENTRES, DIRECTIONS, DISTANCES, SIZES, out_of_reach
 from .steps import INT_MAX, ceil_to_int
 
@@ -18,6 +18,23 @@ SMALLEST = 2.2250738585072014e-308
 SIZE = "{detsize_f+detsize_s}, {fpixels+spixels} or {pixel_size}"
 
 
+#: what of the frame a named convention gives, and the option that gives it under CUSTOM
+OF_FRAME = (
+    ("beam.direction", "beam_vector"),
+    ("detector.fast", "fdet_vector"),
+    ("detector.slow", "sdet_vector"),
+    ("detector.normal", "odet_vector"),
+    ("frame.twotheta_axis", "twotheta_axis"),
+    ("beam.polarization_axis", "polar_vector"),
+    ("sampling.spindle", "spindle_axis"),
+    ("detector.pivot", "pivot"),
+)
+#: what the middle of a detector follows from
+EXTENT = ("detector.detsize_f", "detector.detsize_s", "pixel_size")
+AXES = ("detector.fast", "detector.slow", "detector.normal")
+ROTATIONS = ("detector_rotx", "detector_roty", "detector_rotz", "twotheta")
+
+
 class Frame:
     """The unit vectors of a convention, before the detector is rotated."""
 
@@ -28,12 +45,20 @@ class Frame:
         def __setattr__(self, name: str, value: Any) -> None: ...
 
 
-def detector_size(options: "Any", slack: float = 0.5) -> "tuple[Any, Any, Any, Any]":
+def detector_size(options: "Any", slack: float = 0.5, origins: "Any" = UNASKED) -> "tuple[Any, Any, Any, Any]":
     """Sizes in m and counts of pixels along fast and slow: (detsize_f, detsize_s, fpixels, spixels).
 
     slack: part of a pixel that may be missing from the last one.
     """
     pixel = options.pixel_size
+    for count, edge, axis in (("fpixels", "detsize_f", "fast"), ("spixels", "detsize_s", "slow")):
+        if getattr(options, count):
+            origins.filled(f"detector.{count}", count, "pixel_size")
+            origins.follows(f"detector.{edge}", count, "pixel_size")
+            why = f"{{{count}}} decides the number of pixels along {axis}"
+            origins.void("detpixels-overrides-detsize", why, edge)
+        else:
+            origins.follows(f"detector.{count}", count, edge, "pixel_size")
     detsize_f = pixel * options.fpixels if options.fpixels else options.detsize_f
     detsize_s = pixel * options.spixels if options.spixels else options.detsize_s
     in_pixels = (detsize_f / pixel, detsize_s / pixel)
@@ -46,7 +71,7 @@ def detector_size(options: "Any", slack: float = 0.5) -> "tuple[Any, Any, Any, A
     return detsize_f, detsize_s, fpixels, spixels
 
 
-def orient(options: "Any", warn: "Any") -> "Any":
+def orient(options: "Any", warn: "Any", origins: "Any" = UNASKED) -> "Any":
     """The `Frame` that the convention or the vector flags give; warns when the normal has to be made up."""
     frame = Frame()
     if options.convention == "CUSTOM":
@@ -60,8 +85,18 @@ def orient(options: "Any", warn: "Any") -> "Any":
             options.spindle_axis,
         )
         frame.pivot = options.pivot
+        for quantity, option in OF_FRAME:
+            origins.filled(quantity, option, when=("convention",))
     else:
         *vectors, frame.pivot = CONVENTIONS[options.convention]
+        for quantity, _ in OF_FRAME:
+            origins.taken(quantity, "convention", note=f"convention {options.convention}")
+        why = f"convention {options.convention} has "
+        origins.void("convention-overrides-vectors", why + "vectors of its own", *(o for _, o in OF_FRAME[:-1]))
+        origins.void("convention-overrides-pivot", f"{why}pivot {frame.pivot}", "pivot")
+    origins.void(
+        "pix0_vector-unused", "the detector's origin follows from the distance and the beam centre", "pix0_vector"
+    )
     beam, fast, slow, normal, twotheta_axis, polar, spindle = (tuple(float(x) for x in v) for v in vectors)
     check_directions((("beam_vector", beam), ("fdet_vector", fast), ("sdet_vector", slow)))
     frame.beam = unit(beam)
@@ -71,6 +106,7 @@ def orient(options: "Any", warn: "Any") -> "Any":
     if length(normal) != 1.0:
         warn("the detector's normal is not a unit vector; the cross product of its fast and slow axes is used instead")
         frame.normal = normal_of(frame.fast, frame.slow)
+        origins.follows("detector.normal", "detector.normal", "detector.fast", "detector.slow")
     frame.twotheta_axis = twotheta_axis  # used as given, whatever its length
     frame.polar = unit(polar)
     frame.spindle = unit(spindle)
@@ -92,11 +128,14 @@ def normal_of(fast: int, slow: int) -> "Any":
     return normal
 
 
-def _beam_centre(options, detsize_f, detsize_s, Xclose, Yclose):
+def _beam_centre(options, detsize_f, detsize_s, Xclose, Yclose, origins):
     """Xbeam, Ybeam as the header lists them, and Fbeam, Sbeam along the fast and slow axes, m."""
     pixel = options.pixel_size
     convention = options.convention
     default_X, default_Y = Xclose, Yclose
+    middle = EXTENT if convention in ("ADXV", "MOSFLM", "DENZO") else None
+    origins.filled("detector.Xbeam", "Xbeam", "convention", *(middle or ("detector.Xclose",)))
+    origins.filled("detector.Ybeam", "Ybeam", "convention", *(middle or ("detector.Yclose",)))
     if convention == "ADXV":
         default_X, default_Y = (detsize_f + pixel) / 2.0, (detsize_s - pixel) / 2.0
     elif convention in ("MOSFLM", "DENZO"):
@@ -135,21 +174,36 @@ def _fit_mask(mask, pixels, remark):
     return flags[: 2 * pixels].cast("H")
 
 
-def place_detector(options: "Any", frame: "Any", thickness: "Any", mask: "Any", remark: "Any") -> "Any":
+def place_detector(
+    options: "Any", frame: "Any", thickness: "Any", mask: "Any", remark: "Any", origins: "Any" = UNASKED
+) -> "Any":
     """The `ResolvedDetector`, swung and rotated into place.
 
     frame: what `orient` gave. thickness: (layers, thickness, layer thickness, mu). mask: the -mask image's buffer of
     uint16, or None.
     """
-    detsize_f, detsize_s, fpixels, spixels = detector_size(options)
+    detsize_f, detsize_s, fpixels, spixels = detector_size(options, origins=origins)
     pixel = options.pixel_size
     Fclose = detsize_f / 2.0 if isnan(options.ORGX) else (options.ORGX - 0.5) * pixel
     Sclose = detsize_s / 2.0 if isnan(options.ORGY) else (options.ORGY - 0.5) * pixel
     Xclose = Fclose if isnan(options.Xclose) else options.Xclose
     Yclose = Sclose if isnan(options.Yclose) else options.Yclose
-    Xbeam, Ybeam, Fbeam, Sbeam = _beam_centre(options, detsize_f, detsize_s, Xclose, Yclose)
+    for name, origin in (("Xclose", "ORGX"), ("Yclose", "ORGY")):
+        origins.filled(f"detector.{name}", name, origin, *EXTENT)
+    Xbeam, Ybeam, Fbeam, Sbeam = _beam_centre(options, detsize_f, detsize_s, Xclose, Yclose, origins)
     if options.convention == "CUSTOM":
         Fclose, Sclose = Xbeam, Ybeam
+    if options.convention == "CUSTOM" or frame.pivot == "beam":
+        origins.follows("detector.centre", "detector.Xbeam", "detector.Ybeam", "pixel_size")
+        if options.convention != "CUSTOM":
+            why = f"convention {options.convention} places the detector by {{Xbeam}} and {{Ybeam}}"
+            origins.void("centre-unused", why, "Xclose", "Yclose", "ORGX", "ORGY")
+    else:
+        origins.follows("detector.centre", "ORGX", "ORGY", *EXTENT)
+        why = f"convention {options.convention} places the detector by {{ORGX}} and {{ORGY}}"
+        origins.void("centre-unused", why, "Xbeam", "Ybeam", "Xclose", "Yclose")
+    origins.filled("detector.roi", "roi", "detector.fpixels", "detector.spixels")
+    _note_place(options, origins)
     layers, thick, thickstep, mu = thickness
     return swing_detector(
         options,
@@ -166,6 +220,32 @@ def place_detector(options: "Any", frame: "Any", thickness: "Any", mask: "Any", 
         mask=_fit_mask(mask, fpixels * spixels, remark),
         mask_name=options.mask_file if mask is not None else None,
     )
+
+
+def _note_place(options, origins):
+    """What the axes of a detector, its distances and its origin come from."""
+    turns = [name for name in ROTATIONS if getattr(options, name)]
+    if turns:
+        for axis in AXES:
+            origins.follows(axis, axis, *turns, *(("frame.twotheta_axis",) if options.twotheta else ()))
+    if not options.twotheta:
+        origins.void("no-twotheta", "there is no {twotheta}", "twotheta_axis")
+    # of axes that need not be square to each other the centre counts, too
+    custom = ("detector.centre", *AXES) if options.convention == "CUSTOM" else ()
+    place = ("detector.normal", "beam.direction", *custom)
+    if isnan(options.close_distance):
+        origins.filled("detector.distance", "distance", *place)
+        origins.follows("detector.close_distance", "close_distance", "distance", *place)
+    else:
+        origins.filled("detector.close_distance", "close_distance", *place)
+        origins.follows("detector.distance", "close_distance", *place)
+        origins.void("close_distance-overrides-distance", "{close_distance} decides the distance", "distance")
+    distances = ("detector.distance", "detector.close_distance")
+    origins.follows("detector.origin", "detector.centre", *distances, *place, *AXES, "detector.pivot")
+    for name in ("Fbeam", "Sbeam", "Fclose", "Sclose"):
+        origins.follows(f"detector.{name}", "detector.origin")
+    for name in ("ORGX", "ORGY"):
+        origins.follows(f"detector.{name}", "detector.origin", "pixel_size")
 
 
 def swing_detector(

@@ -5,9 +5,9 @@ from math import isfinite
 
 from ...errors import NothingToRender, OptionError, Sentence
 from ...records import REQUIRED, Record
-from ..resolved import ResolvedBeam, ResolvedSampling
+from ..resolved import UNASKED, ResolvedBeam, ResolvedSampling
 from .checks import check_memory, check_numbers, remark_on_signs
-from .crystal import recommended_oversampling, resolve_crystal, resolve_mosaic
+from .crystal import CLOCK, recommended_oversampling, resolve_crystal, resolve_mosaic
 from .detector import orient, place_detector
 from .sources import Grid
 from .steps import INT_MAX, fill_phi, fill_steps
@@ -46,7 +46,7 @@ class Setup(Record):
     }
 
 
-def resolve_fluence(options: "Any", warn: "Any") -> "tuple[Any, Any, Any]":
+def resolve_fluence(options: "Any", warn: "Any", origins: "Any" = UNASKED) -> "tuple[Any, Any, Any]":
     """Fluence, flux and the sample's sizes as the beam clips them: (fluence, flux, (x, y, z))."""
     beamsize = options.beamsize
     fluence, flux = options.fluence, options.flux
@@ -54,6 +54,7 @@ def resolve_fluence(options: "Any", warn: "Any") -> "tuple[Any, Any, Any]":
         if beamsize == 0.0:
             raise OptionError("{beamsize} 0 leaves no beam for {flux}; give its size in {beamsize.unit}")
         fluence = flux * options.exposure / beamsize / beamsize
+        origins.void("flux-overrides-fluence", "{flux}, the exposure and the beam size decide the fluence", "fluence")
         if not isfinite(fluence):
             raise OptionError("{flux}, {exposure} and {beamsize} make an infinite fluence; correct one of them")
     sample_y, sample_z = options.sample_y, options.sample_z
@@ -66,23 +67,33 @@ def resolve_fluence(options: "Any", warn: "Any") -> "tuple[Any, Any, Any]":
             sample_z = beamsize
     if options.exposure > 0.0:
         flux = fluence / options.exposure * beamsize * beamsize
+        origins.filled("beam.flux", "flux", "beam.fluence", "exposure", "beamsize")
+    else:
+        origins.taken("beam.flux", "flux", "exposure")
+    if options.flux != 0.0:
+        origins.follows("beam.fluence", "flux", "exposure", "beamsize", "fluence")
     return fluence, flux, (options.sample_x, sample_y, sample_z)
 
 
-def resolve_phi(options: "Any") -> "tuple[Any, Any, Any]":
+def resolve_phi(options: "Any", origins: "Any" = UNASKED) -> "tuple[Any, Any, Any]":
     """Number of phi steps, range and step, radians."""
     phisteps, osc, phistep = fill_phi(options.phisteps, options.osc, options.phistep)
+    origins.steps("sampling", phisteps="phisteps", osc="osc", phistep="phistep")
     if phisteps < 1:
         raise OptionError("{osc} and {phistep} make no phi step; give {phisteps}, or a larger {osc}")
     return phisteps, osc, phistep
 
 
-def _resolve_thickness(options, warn):
+def _resolve_thickness(options, warn, origins):
     """The sensor: (layers, thickness, layer thickness, mu)."""
     mu = options.detector_mu
     layers, thickness, thickstep = fill_steps(
         options.detector_thicksteps, options.detector_thick, options.detector_thickstep, lone_span=0.5e-6, halve=True
     )
+    origins.steps(
+        "detector", thicksteps="detector_thicksteps", thickness="detector_thick", thickstep="detector_thickstep"
+    )
+    origins.filled("detector.mu", "detector_mu", "detector.thickness")
     if thickness > 0.0 and mu < 0.0:
         mu = 1.0 / thickness
         if not isfinite(mu):
@@ -95,8 +106,11 @@ def _resolve_thickness(options, warn):
     return layers, thickness, thickstep, mu
 
 
-def resolve_grid(options: "Any") -> "Any":
+def resolve_grid(options: "Any", origins: "Any" = UNASKED) -> "Any":
     """The grid of sources that divergence and dispersion ask for."""
+    origins.steps("grid.hdiv", steps="hdivsteps", range="hdivrange", step="hdivstep")
+    origins.steps("grid.vdiv", steps="vdivsteps", range="vdivrange", step="vdivstep")
+    origins.steps("grid.dispersion", steps="dispsteps", range="dispersion", step="dispstep")
     return Grid(
         hdiv=fill_steps(options.hdivsteps, options.hdivrange, options.hdivstep),
         vdiv=fill_steps(options.vdivsteps, options.vdivrange, options.vdivstep),
@@ -111,8 +125,18 @@ def _resolve_seeds(options, now):
     return tuple(clock if seed is None else seed for seed in (options.seed, options.misset_seed))
 
 
-def resolve_oversample(options, crystal, detector, warn):
+def resolve_oversample(
+    options: "Any", crystal: "Any", detector: "Any", warn: "Any", origins: "Any" = UNASKED
+) -> "tuple[Any, Any]":
     """Sub-pixels a side: (used, recommended)."""
+    if options.oversample > 0:
+        origins.taken("sampling.oversample", "oversample")
+    else:
+        sizes = [f"crystal.size.{axis}" for axis in range(3)]
+        origins.follows(
+            *("sampling.oversample", "oversample", *sizes, "wavelength", "detector.distance", "pixel_size"),
+            note="automatic: three sub-pixels a peak of the largest crystal edge",
+        )
     recommended, reciprocal_pixel = recommended_oversampling(
         crystal.size, options.wavelength, detector.distance, detector.pixel_size
     )
@@ -134,13 +158,15 @@ def resolve_setup(
     mask: "Any" = None,
     dump_available: bool = False,
     now: "Any" = None,
+    origins: "Any" = UNASKED,
 ) -> "Setup":
     """Beam, detector, crystal and sampling as far as the options alone decide: a `Setup`.
 
     options: an Options. random: the generator; `random_rotation` is called for a random misset. matrix: the nine
     numbers of the -mat file (`nanobragg_py.files.matrix.read_matrix`), or None when it does not exist. mask: the buffer
     of the -mask image's uint16 pixels, or None. dump_available: whether a structure-factor dump file can be opened,
-    which matters without -hkl. now: seconds since 1970, which seeds what has no seed; default the clock.
+    which matters without -hkl. now: seconds since 1970, which seeds what has no seed; default the clock. origins: an
+    `Origins`, which notes what values come from.
 
     Raises UsageError when there are neither structure factors nor a cell, NanoBraggError for options without sense.
     """
@@ -158,25 +184,28 @@ def resolve_setup(
     remark_on_signs(options, remarks.append)
 
     # the order of these decides that of the warnings
-    fluence, flux, samples = resolve_fluence(options, warn)
-    frame = orient(options, lambda text: warn("options", text))
-    phisteps, osc, phistep = resolve_phi(options)
-    grid = resolve_grid(options)
-    thickness = _resolve_thickness(options, warn)
-    mosaic = resolve_mosaic(options, lambda text: warn("steps", text))
+    fluence, flux, samples = resolve_fluence(options, warn, origins)
+    frame = orient(options, lambda text: warn("options", text), origins)
+    phisteps, osc, phistep = resolve_phi(options, origins)
+    grid = resolve_grid(options, origins)
+    thickness = _resolve_thickness(options, warn, origins)
+    mosaic = resolve_mosaic(options, lambda text: warn("steps", text), origins)
     check_memory(grid.points, phisteps, mosaic[1], thickness[0])
-    detector = place_detector(options, frame, thickness, mask, remarks.append)
+    detector = place_detector(options, frame, thickness, mask, remarks.append, origins)
 
     interpolate = options.interpolate
+    origins.taken("sampling.interpolate", "interpolate")
     if interpolate > 1:
         # judged before sample sizes are turned into numbers of cells
         interpolate = min(options.Na, options.Nb, options.Nc) <= 2
+        origins.follows("sampling.interpolate", "interpolate", "Na", "Nb", "Nc")
     noise_seed, misset_seed = _resolve_seeds(options, now)
+    origins.taken("setup.noise_seed", "seed", note=None if options.seed is not None else CLOCK)
     if matrix is None and options.matrix_file is not None:
         text = "the orientation matrix {file} cannot be read; {cell_lengths+cell_angles} is used alone"
         remarks.append(Sentence(text, file=options.matrix_file))
-    crystal, cell_vectors = resolve_crystal(options, samples, random, misset_seed, matrix, mosaic, warn)
-    oversample, recommended = resolve_oversample(options, crystal, detector, warn)
+    crystal, cell_vectors = resolve_crystal(options, samples, random, misset_seed, matrix, mosaic, warn, origins)
+    oversample, recommended = resolve_oversample(options, crystal, detector, warn, origins)
     if grid.points * mosaic[1] * phisteps * oversample**2 > INT_MAX:
         remarks.append("the reference cannot count this many steps, so its image would differ from this one")
 

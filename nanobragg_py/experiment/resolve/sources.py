@@ -4,7 +4,7 @@ from math import isfinite
 
 from ...errors import OptionError
 from ...vectors import cross, rotate_axis, scale, unit
-from ..resolved import ResolvedExperiment
+from ..resolved import UNASKED, ResolvedExperiment
 from .finite import check_finite
 
 TYPE_CHECKING = False
@@ -127,13 +127,42 @@ def file_sources(rows: "Any", beam: "Any", distance: "Any" = SOURCE_DISTANCE) ->
     )
 
 
-def resolve_experiment(setup: "Any", random: "Any", structure_factors: "Any", source_rows: "Any" = None) -> "Any":
+#: the options of the grid of sources
+GRID = (
+    *("hdivsteps", "hdivrange", "hdivstep", "vdivsteps", "vdivrange", "vdivstep", "round_div"),
+    *("dispsteps", "dispersion", "dispstep"),
+)
+
+
+def _note_origins(setup, structure_factors, of_grid, origins):
+    """What the sources and the steps of the sum come from."""
+    if of_grid:
+        divergence = [f"grid.{axis}.{what}" for axis in ("hdiv", "vdiv") for what in ("steps", "range", "step")]
+        dispersion = [f"grid.dispersion.{what}" for what in ("steps", "range", "step")]
+        origins.follows("beam.divergence_steps", *divergence, "round_div")
+        origins.follows("beam.sources", "source_file", *divergence, "round_div", *dispersion)
+    else:
+        origins.follows("beam.sources", "source_file")
+        origins.void("grid-unused", "the sources are those of {source_file}", *GRID)
+    if setup.sampling.interpolate and (setup.auto_interpolation or not structure_factors.count):
+        note = None if structure_factors.count else "there is no table to interpolate in"
+        origins.follows("sampling.interpolate", "sampling.interpolate", "structure_factors.count", note=note)
+    phi = ("sampling.phisteps", "sampling.osc", "sampling.phistep")
+    domains = ("crystal.mosaic_domains", "mosaic_spread")
+    origins.follows("sampling.steps", "sampling.oversample", *phi, *domains, "beam.sources")
+
+
+def resolve_experiment(
+    setup: "Any", random: "Any", structure_factors: "Any", source_rows: "Any" = None, origins: "Any" = UNASKED
+) -> "Any":
     """The `Experiment`: the setup with its sources, mosaic domains and structure factors.
 
     setup: what `resolve_setup` gave. random: the generator it was given (`mosaic_rotations` is called once).
     structure_factors: a StructureFactors. source_rows: the rows of the -sourcefile, or None for the grid that
-    divergence and dispersion ask for. Raises NanoBraggError where a number is not one to compute with.
+    divergence and dispersion ask for. origins: as in `resolve_setup`. Raises NanoBraggError where a number is not one
+    to compute with.
     """
+    _note_origins(setup, structure_factors, source_rows is None, origins)
     beam = grid_sources(setup.grid, setup.beam) if source_rows is None else file_sources(source_rows, setup.beam)
     crystal = setup.crystal
     rotations = random.mosaic_rotations(crystal.mosaic_spread, crystal.mosaic_domains, setup.mosaic_seed)
