@@ -106,6 +106,7 @@ BY_LEVEL = [
     )
     for room, name, exact in (
         ("loops", "render", ORDER),
+        ("loops", "gradient", ["-fopenmp-simd"]),
         ("loops", "background", []),
         ("loops", "spread", EXACT),
         ("noise", "poisson", EXACT),

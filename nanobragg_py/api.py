@@ -20,7 +20,7 @@ from .experiment.resolved import StructureFactors
 
 if TYPE_CHECKING:
     import numpy as np
-    from numpy.typing import ArrayLike
+    from numpy.typing import ArrayLike, DTypeLike
 
     from .experiment.resolved import ResolvedExperiment
     from .render.simulate import Statistics
@@ -193,18 +193,30 @@ class Experiment:
         device: int = 0,
         precision: str = "double",
         on_device: bool = False,
+        dtype: DTypeLike = "float32",
     ) -> np.ndarray:
         """The image: float32 of shape (slow, fast), photons a pixel; 0 outside the region of interest.
 
         backend: "cpu", "gpu", or "auto" (a GPU where one can be used). threads: of the CPU; 0: OMP_NUM_THREADS, else
-        one for every processor; the image does not depend on it. out: a writable C-contiguous float32 array of that
-        shape to render into, which is then returned. progress: called now and then with the number of pixels that are
+        one for every processor; the image does not depend on it. out: a writable C-contiguous array of that shape and
+        dtype to render into, which is then returned. progress: called now and then with the number of pixels that are
         done. compat: "spec", or "c" for the defects of the reference program as well. device: number of the GPU.
         precision: of the GPU, "double" or "single". on_device: return a cupy array there (only with backend "gpu").
+        dtype: float32, or float64 for the same pixels before they are rounded (backend "cpu", compat "spec").
 
         Other Python threads run meanwhile. Raises FieldError for an argument that makes no sense, NanoBraggError where
         there is no memory or no GPU.
         """
+        if dtype != "float32":
+            import numpy
+
+            if numpy.dtype(dtype) == numpy.float64:
+                from .render.backends import Compute
+                from .render.images import render_precise
+
+                return render_precise(self, Compute(backend, device, precision, threads, compat), out, progress)
+            if numpy.dtype(dtype) != numpy.float32:
+                raise FieldError(f"dtype is {dtype!r}; it must be float32 or float64")
         return self.simulate(
             backend, threads, out, progress, compat, device=device, precision=precision, on_device=on_device
         )[0]
@@ -257,6 +269,47 @@ class Experiment:
         from .render.images import to_smv
 
         to_smv(self, path, image, scale, adc)
+
+    # ---- derivatives -----------------------------------------------------------------------------------------------
+
+    def vjp(
+        self, parameters: Sequence[str], threads: int = 0, compat: str = "spec"
+    ) -> tuple[np.ndarray, Callable[[ArrayLike], dict[str, np.ndarray]]]:
+        """The image, and a function that gives derivatives of any weighted sum of its pixels.
+
+        parameters: names of fields, such as "crystal.rotation" (see docs/gradients.md for all). threads: as of
+        `render`; results do not depend on it. Returns (image, pullback): the image as of ``render(dtype="float64")``;
+        ``pullback(weights)``, weights of shape (slow, fast), gives {name: float64 array of the parameter's shape}, the
+        derivatives of the sum of weights * image, for the price of two to three images, whatever the parameters are.
+
+        Raises FieldError for a name that does not exist or does not apply, for a shape without derivatives (tophat),
+        for compat "c", and for weights of another shape or with numbers that are not finite.
+        """
+        from .gradients.modes import vjp
+
+        return vjp(self, parameters, threads, compat)
+
+    def jvp(
+        self, changes: dict[str, ArrayLike], threads: int = 0, compat: str = "spec"
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """The image and its change, (slow, fast) float64 each, for changes of parameters, {name: array of its shape}.
+
+        To first order; the rest as of `vjp`.
+        """
+        from .gradients.modes import jvp
+
+        return jvp(self, changes, threads, compat)
+
+    def derivative_images(
+        self, parameters: Sequence[str], threads: int = 0, compat: str = "spec"
+    ) -> dict[str, np.ndarray]:
+        """The image's derivatives by every component of the parameters: {name: float64 (*shape, slow, fast)}.
+
+        What Gauss-Newton methods need; the rest as of `vjp`.
+        """
+        from .gradients.modes import derivative_images
+
+        return derivative_images(self, parameters, threads, compat)[1]
 
     # ---- other forms -----------------------------------------------------------------------------------------------
 

@@ -20,6 +20,7 @@ FLOORS = (
     ("files",),
     ("experiment",),
     ("render",),
+    ("gradients",),
     ("api",),
     ("inspect", "batch"),
     ("data",),

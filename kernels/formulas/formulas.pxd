@@ -18,6 +18,7 @@ cdef extern from "shapes/shapes.h" nogil:
     enum:
         NB_SHAPE_COUNT
         NB_KIND_COUNT
+        NB_BY_SHAPE
     const char *nb_shape_names[NB_SHAPE_COUNT][2]
     const char *nb_kind_names[NB_KIND_COUNT]
     ctypedef struct nb_crystal:
@@ -55,9 +56,14 @@ cdef extern from "nb_geometry.h" nogil:
     void nb_sincos(double x, double *s, double *c)
     void nb_curve(const double *beam, const double *fast, const double *slow, double distance,
                   double *x, double *y, double *z)
+    void nb_curve_slope(const double *beam, const double *fast, const double *slow, double distance, double y, double z,
+                        const double *dbeam, const double *dfast, const double *dslow, double ddistance, double dy,
+                        double dz, double *out)
     double nb_solid_angle(double inv, double area, double close_distance, int point_pixel)
     double nb_capture(int layer, double absorption, double obliquity)
     double nb_polarization(double kahn, double c, double e, double b)
+    double nb_polarization_slopes(double kahn, double c, double e, double b, double *slope)
+    double nb_capture_slope(int layer, double absorption, double obliquity, double *slope)
 
 cdef extern from "nb_job.h" nogil:
     enum:

@@ -53,6 +53,39 @@ NB_FN void nb_curve(const double *beam, const double *fast, const double *slow, 
     *z = fast[2] * d + w[2] * c + (fast[0] * w[1] - fast[1] * w[0]) * s;
 }
 
+/* The change dw of w, v turned about `axis` (s, c: sine and cosine of the angle), when v, the axis and the angle change. */
+NB_FN void nb_turn_slope(const double *axis, const double *v, double s, double c, const double *daxis, const double *dv,
+                         double dangle, double *w, double *dw)
+{
+    double along = nb_dot(axis, v), dalong = nb_dot(daxis, v) + nb_dot(axis, dv), x[3], y[3], z[3];
+    int i;
+    nb_cross(axis, v, x);
+    nb_cross(daxis, v, y);
+    nb_cross(axis, dv, z);
+    for (i = 0; i < 3; ++i) {
+        w[i] = axis[i] * (along * (1.0 - c)) + v[i] * c + x[i] * s;
+        dw[i] = daxis[i] * (along * (1.0 - c)) + axis[i] * (dalong * (1.0 - c) + along * s * dangle) + dv[i] * c -
+                v[i] * s * dangle + (y[i] + z[i]) * s + x[i] * c * dangle;
+    }
+}
+
+/* The change of nb_curve's position when what it follows from changes: beam, fast, slow, distance, y and z. */
+NB_FN void nb_curve_slope(const double *beam, const double *fast, const double *slow, double distance, double y,
+                          double z, const double *dbeam, const double *dfast, const double *dslow, double ddistance,
+                          double dy, double dz, double *out)
+{
+    double v[3], dv[3], w[3], dw[3], x[3], s, c;
+    int i;
+    for (i = 0; i < 3; ++i) {
+        v[i] = distance * beam[i];
+        dv[i] = ddistance * beam[i] + distance * dbeam[i];
+    }
+    nb_sincos(y / distance, &s, &c);
+    nb_turn_slope(slow, v, s, c, dslow, dv, (dy - y / distance * ddistance) / distance, w, dw);
+    nb_sincos(z / distance, &s, &c);
+    nb_turn_slope(fast, w, s, c, dfast, dw, (dz - z / distance * ddistance) / distance, x, out);
+}
+
 /* Solid angle of a pixel from 1/airpath: (pixel/r)^2 * close_distance/r, or 1/r^2 for a point pixel. */
 NB_FN double nb_solid_angle(double inv, double area, double close_distance, int point_pixel)
 {
@@ -79,6 +112,25 @@ NB_FN double nb_polarization(double kahn, double c, double e, double b)
 {
     double q = (e * e - b * b + 1e-300) / (e * e + b * b + 1e-300);
     return 0.5 * (1.0 + c * c - kahn * q * (1.0 - c * c));
+}
+
+/* The polarization factor and its slopes by c, e and b. With q = (e^2 - b^2)/(e^2 + b^2): dq/de = 4 e b^2/(e^2 + b^2)^2.
+ */
+NB_FN double nb_polarization_slopes(double kahn, double c, double e, double b, double *slope)
+{
+    double n = 1.0 / (e * e + b * b + 1e-300), q = (e * e - b * b + 1e-300) * n, bend = -0.5 * kahn * (1.0 - c * c);
+    slope[0] = c + kahn * q * c;
+    slope[1] = bend * (4.0 * (e * n) * (b * b * n));
+    slope[2] = bend * (-4.0 * (b * n) * (e * e * n));
+    return 0.5 * (1.0 + c * c - kahn * q * (1.0 - c * c));
+}
+
+/* The fraction that a layer absorbs, and its slope by the obliquity. */
+NB_FN double nb_capture_slope(int layer, double absorption, double obliquity, double *slope)
+{
+    double u = absorption / obliquity, first = exp(-layer * u), last = exp(-(layer + 1) * u);
+    *slope = (layer * first - (layer + 1) * last) * (u / obliquity);
+    return first - last;
 }
 
 #endif

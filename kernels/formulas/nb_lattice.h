@@ -41,6 +41,26 @@ NB_FN void nb_sinc_pi3(double uh, double uk, double ul, double *h, double *k, do
     *l = pl;
 }
 
+/* s = sin(pi d) and its slope by d, for |d| <= 1/2: the polynomial above and its derivative. */
+NB_FN void nb_sin_pi_slope(double d, double *s, double *slope)
+{
+    double u = d * d, p = 0.0004474920849077101, q = 13.0 * 0.0004474920849077101;
+    p = -0.007364005472115722 + u * p;
+    q = 11.0 * -0.007364005472115722 + u * q;
+    p = 0.08214479467064854 + u * p;
+    q = 9.0 * 0.08214479467064854 + u * q;
+    p = -0.5992644339357286 + u * p;
+    q = 7.0 * -0.5992644339357286 + u * q;
+    p = 2.550164035906745 + u * p;
+    q = 5.0 * 2.550164035906745 + u * q;
+    p = -5.167712779987959 + u * p;
+    q = 3.0 * -5.167712779987959 + u * q;
+    p = 3.141592653589635 + u * p;
+    q = 3.141592653589635 + u * q;
+    *s = d * p;
+    *slope = q;
+}
+
 /* The quadratic form hh, hk, hl, kk, kl, ll of the squared distance |h a* + k b* + l c*|^2, times a factor. */
 NB_FN void nb_metric_of(const nb_crystal *x, double factor, double *metric)
 {
@@ -57,6 +77,14 @@ NB_FN double nb_metric(const double *metric, double h, double k, double l, doubl
 {
     return h * (metric[0] * h + metric[1] * k + metric[2] * l) +
            (k * (metric[3] * k + metric[4] * l) + (l * (metric[5] * l) + constant));
+}
+
+/* Slopes of a quadratic form by h, k, l. */
+NB_FN void nb_metric_slopes(const double *metric, double h, double k, double l, double *slope)
+{
+    slope[0] = 2.0 * metric[0] * h + (metric[1] * k + metric[2] * l);
+    slope[1] = 2.0 * metric[3] * k + (metric[1] * h + metric[4] * l);
+    slope[2] = 2.0 * metric[5] * l + (metric[2] * h + metric[4] * k);
 }
 
 /* 2^x for -1000 <= x: a polynomial for the fraction, the whole number straight into the exponent bits. Error 9e-13. */

@@ -18,6 +18,7 @@ from nanobragg_py.kernels.loops.threads cimport NB_PARALLEL, NB_THREAD, nb_align
 include "scratch.pxi"
 include "geometry.pxi"
 include "indices.pxi"
+include "rows.pxi"
 include "sums.pxi"
 include "tile.pxi"
 
@@ -27,12 +28,14 @@ PARALLEL = bool(NB_PARALLEL)
 
 # ---- the image -----------------------------------------------------------------------------------------------------
 
-def render(Job job, float[:, ::1] image, int threads=1, progress=None, override=None, exact=None):
+def render(Job job, float[:, ::1] image, int threads=1, progress=None, override=None, exact=None,
+           double[:, ::1] precise=None):
     """Render into `image` (slow, fast), float32, which must be zeroed outside the region of interest.
 
     threads: at most this many. progress: called with the number of pixels of the region of interest that are done,
     now and then. override: (slow, fast, value) of a pixel that was worked out elsewhere (`-compat c`). exact: None, or
-    what gives a pixel's value, from its (slow, fast), where these loops give no number.
+    what gives a pixel's value, from its (slow, fast), where these loops give no number. precise: None, or a float64
+    image, zeroed like the other, that holds the same pixels before they are rounded.
     Returns (sum, sum of squares, pixels, maximum, its (slow, fast), solid angle sum, steps outside the interpolation
     range, seconds in the loop).
     """
@@ -52,7 +55,12 @@ def render(Job job, float[:, ::1] image, int threads=1, progress=None, override=
     cdef Scratch *scratch = NULL
     cdef Portion best, marked
     cdef float *data
+    cdef double *unrounded = NULL
     cdef double *st
+    if precise is not None:
+        if precise.shape[0] != image.shape[0] or precise.shape[1] != image.shape[1]:
+            raise ValueError(f"the float64 image is {precise.shape[0]} x {precise.shape[1]}")
+        unrounded = &precise[0, 0]
     if image.shape[0] != p.spixels or image.shape[1] != p.fpixels:
         raise ValueError(f"image is {image.shape[0]} x {image.shape[1]}, the detector {p.spixels} x {p.fpixels}")
     if width <= 0 or height <= 0:
@@ -99,12 +107,12 @@ def render(Job job, float[:, ::1] image, int threads=1, progress=None, override=
                 with nogil:
                     for item in range(items):
                         choose_portion(&scratch[0].portion, p, item, row, row_end, lines, across, length)
-                        one_item(p, sources, cells, stride, table, mask, &scratch[0], data,
+                        one_item(p, sources, cells, stride, table, mask, &scratch[0], data, unrounded,
                                  statistics + item * STATISTICS)
             else:
                 for item in prange(items, nogil=True, schedule="dynamic", chunksize=1, num_threads=threads):
                     choose_portion(&scratch[NB_THREAD].portion, p, item, row, row_end, lines, across, length)
-                    one_item(p, sources, cells, stride, table, mask, &scratch[NB_THREAD], data,
+                    one_item(p, sources, cells, stride, table, mask, &scratch[NB_THREAD], data, unrounded,
                              statistics + item * STATISTICS)
             clock += nb_now() - begin
             for item in range(items):
@@ -171,7 +179,7 @@ cdef tuple find_first(const Portion *item, float[:, ::1] image, float value):
 
 
 cdef void one_item(const nb_job *p, const double *sources, const double *cells, Py_ssize_t stride, const double *table,
-                   const unsigned short *mask, Scratch *w, float *image,
+                   const unsigned short *mask, Scratch *w, float *image, double *unrounded,
                    double *statistics) noexcept nogil:
     """Render one portion of the image, tile by tile, and reduce its statistics."""
     cdef const Portion *item = &w.portion
@@ -188,6 +196,8 @@ cdef void one_item(const nb_job *p, const double *sources, const double *cells, 
             if n > TILE:
                 n = TILE
             at = <Py_ssize_t>slow * p.fpixels + fast
+            if unrounded != NULL:
+                w.precise = unrounded + at
             render_tile(p, sources, cells, stride, table, <const unsigned short *>NULL if mask == NULL else mask + at,
                         slow, fast, n, w, image + at)
             fast += n

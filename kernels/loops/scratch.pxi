@@ -58,6 +58,7 @@ cdef struct Scratch:
     bint cut           # whether `passed` counts,
     const unsigned short *mask  # and the mask, or NULL
     Portion portion    # what is being rendered
+    double *precise    # where pixels go before they are rounded, or NULL
     int row            # the pixel that was worked out elsewhere (-1: none), and its value
     int column
     float value
@@ -105,6 +106,7 @@ cdef void lay_out(Scratch *w, const nb_job *p, double *memory) noexcept nogil:
     w.pqr = w.cubic + 12 * TILE
     w.element = <int *>(w.pqr + 9 * BLOCK)
     w.outside = 0
+    w.precise = NULL
     w.row = -1
     w.column = -1
     w.value = 0.0

@@ -11,65 +11,6 @@ cdef extern from "sums.h" nogil:
                                nb_in inv, int count, nb_in pqr, nb_outf acc)
 
 
-cdef void make_pqr(const nb_job *p, int count, nb_in cells, Py_ssize_t stride, const double *source,
-                   const double *start, double step, nb_out pqr) noexcept nogil:
-    """P, Q, R of `count` orientations for a tile whose first pixel lies at `start`, the next ones `step` further."""
-    cdef int j, axis
-    cdef double w = source[3]
-    cdef double px = start[0] * w, py = start[1] * w, pz = start[2] * w
-    cdef double qx = step * p.fast[0] * w, qy = step * p.fast[1] * w, qz = step * p.fast[2] * w
-    cdef double rx = source[0] * w, ry = source[1] * w, rz = source[2] * w
-    cdef nb_in ax
-    cdef nb_in ay
-    cdef nb_in az
-    for axis in range(3):
-        ax = cells + (3 * axis) * stride
-        ay = cells + (3 * axis + 1) * stride
-        az = cells + (3 * axis + 2) * stride
-        for j in range((count + VECTOR - 1) // VECTOR * VECTOR):
-            pqr[3 * axis * BLOCK + j] = ax[j] * px + ay[j] * py + az[j] * pz
-            pqr[(3 * axis + 1) * BLOCK + j] = ax[j] * qx + ay[j] * qy + az[j] * qz
-            pqr[(3 * axis + 2) * BLOCK + j] = ax[j] * rx + ay[j] * ry + az[j] * rz
-
-
-cdef void find_near(const nb_job *p, int count, const Scratch *w, int first, int last, nb_out near) noexcept nogil:
-    """near = 1 for the orientations that have a spot within reach of pixels `first` to `last`, else 0.
-
-    Along a row an index is (A + B t)/sqrt(t^2 + off) - R, which lies between its values at the ends, and the value at
-    its one extremum, sqrt(B^2 + A^2/off), when that is between them.
-    """
-    cdef int j, axis
-    cdef double t0 = w.along + w.step * first, t1 = w.along + w.step * last, off = w.off, inv0 = w.inv[first]
-    cdef double inv1 = w.inv[last], limit = p.lattice.limit, reach, a, b, h0, h1, low, high, peak, distance
-    cdef nb_in cp
-    cdef nb_in cq
-    cdef nb_in cr
-    for j in range(count):
-        near[j] = 1.0
-    for axis in range(3):
-        cp = w.pqr + 3 * axis * BLOCK
-        cq = w.pqr + (3 * axis + 1) * BLOCK
-        cr = w.pqr + (3 * axis + 2) * BLOCK
-        reach = p.lattice.reach[axis]
-        for j in range(count):
-            b = cq[j] / w.step
-            a = cp[j] - b * w.along
-            h0 = inv0 * (a + b * t0)
-            h1 = inv1 * (a + b * t1)
-            low = h0 if h0 < h1 else h1
-            high = h1 if h0 < h1 else h0
-            peak = sqrt(b * b + a * a / off)
-            peak = peak if a > 0.0 else -peak
-            peak = peak if (t0 * a - b * off) * (t1 * a - b * off) < 0.0 else h0
-            low = peak if peak < low else low
-            high = peak if peak > high else high
-            # middle of the range to the nearest whole index, less half the range and a margin for rounding
-            a = 0.5 * (low + high) - cr[j]
-            distance = fabs(a - nb_rint(a)) - 0.5 * (high - low) - 1e-6
-            distance = distance if distance > 0.0 else 0.0
-            near[j] = 0.0 if reach * distance * distance > limit else near[j]
-
-
 cdef void sum_near(const nb_job *p, const double *table, int count, int n, Scratch *w,
                    double *acc) noexcept nogil:
     """As `sum_block`, for spots that end: orientations without one near a stretch of pixels are left out."""

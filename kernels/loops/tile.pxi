@@ -77,7 +77,11 @@ cdef void shade(const Scratch *w, int first, int last, double background, double
     cdef nb_out sum = w.sum
     cdef nb_out squares = w.squares
     cdef nb_outf top = w.top
+    cdef nb_out precise = w.precise
     cdef float value
+    if w.precise != NULL:
+        for i in range(first, last):
+            precise[i] = (background + f2 * acc[i]) * (polar[i] * omega[i])
     for i in range(first, last):
         value = <float>((background + f2 * acc[i]) * (polar[i] * omega[i]))
         image[i] = value

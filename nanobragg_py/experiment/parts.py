@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from ..constants import CONVENTIONS
 from ..errors import FieldError, meant
 from ..kernels.loops.job import SHAPES
-from ..orientation import b_matrix, rotation_to_missets
+from ..orientation import b_matrix, missets_to_rotation, rotation_to_missets
 from .checks import (
     choice,
     count,
@@ -372,7 +372,19 @@ class Crystal(Part):
         return cls(matrix=np.asarray(U, float) @ b_matrix(*cell), **more)
 
     def rotated(self, rotation: ArrayLike) -> Crystal:
-        """The crystal turned by a 3 x 3 rotation matrix from the setting that its cell or matrix states."""
+        """The crystal turned, as it stands, by a 3 x 3 rotation matrix in the laboratory.
+
+        Raises FieldError for missets that are drawn.
+        """
+        if self.missets == "random":
+            raise FieldError(
+                'crystal.missets is "random"; give the angles to turn the crystal from', fields=("crystal.missets",)
+            )
+        if self.missets is not None:
+            import numpy as np
+
+            rotation_to_missets(rotation)  # it is one
+            rotation = np.asarray(rotation, dtype=float) @ missets_to_rotation(self.missets)
         return self.replace(missets=rotation_to_missets(rotation), misset_seed=None)
 
 

@@ -59,24 +59,38 @@ def render(experiment: Any, compute: Any, out: Any = None, progress: Any = None,
         raise NanoBraggError(in_fields(error.sentence)) from None
 
 
-def new_image(shape: Any) -> Any:
+def render_precise(experiment: Any, compute: Any, out: Any = None, progress: Any = None) -> Any:
+    """The float64 image of an `Experiment`: what `render` rounds. FieldError where the loops do not give it."""
+    if compute.backend == "gpu":
+        raise FieldError('dtype float64 needs backend "cpu"; the GPU\'s image is float32')
+    if compute.compat == "c":
+        raise FieldError('dtype float64 needs compat "spec"; the reference program\'s image is float32')
+    compute = compute.replace(backend="cpu", threads=team_size(compute.threads))
+    image = new_image(experiment.shape, np.float64) if out is None else caller_image(out, experiment.shape, np.float64)
+    table = kernel_table(experiment.structure_factors)
+    simulate(experiment.resolved, table, new_image(experiment.shape), compute, progress, precise=image)
+    return image
+
+
+def new_image(shape: Any, dtype: Any = np.float32) -> Any:
     """A zeroed image; NanoBraggError where there is no memory for it."""
     try:
-        return np.zeros(shape, dtype=np.float32)
+        return np.zeros(shape, dtype=dtype)
     except MemoryError:
-        gib = shape[0] * shape[1] * 4 / 2**30
+        gib = shape[0] * shape[1] * np.dtype(dtype).itemsize / 2**30
         raise NanoBraggError(f"no memory for an image of {shape[1]} x {shape[0]} pixels ({gib:.3g} GiB)") from None
 
 
-def caller_image(out: Any, shape: Any) -> Any:
-    """A caller's array, zeroed; FieldError unless it is writable, C-contiguous float32 of the image's shape."""
+def caller_image(out: Any, shape: Any, dtype: Any = np.float32) -> Any:
+    """A caller's array, zeroed; FieldError unless it is writable, C-contiguous, of that dtype and the image's shape."""
     try:
         view = np.asarray(memoryview(out))
     except TypeError:
-        raise FieldError(f"out is {type(out).__name__}; it must be an array of float32") from None
-    if view.dtype != np.float32 or view.shape != shape or not view.flags.c_contiguous or not view.flags.writeable:
+        raise FieldError(f"out is {type(out).__name__}; it must be an array of {np.dtype(dtype)}") from None
+    if view.dtype != dtype or view.shape != shape or not view.flags.c_contiguous or not view.flags.writeable:
         raise FieldError(
-            f"out is {view.dtype} of shape {view.shape}; it must be writable C-contiguous float32 of shape {shape}"
+            f"out is {view.dtype} of shape {view.shape}; it must be writable C-contiguous {np.dtype(dtype)} of "
+            f"shape {shape}"
         )
     view[...] = 0.0
     return view

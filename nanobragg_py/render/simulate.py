@@ -43,6 +43,7 @@ def simulate(
     out: "Any" = None,
     compute: "Any" = None,
     progress: "Any" = None,
+    precise: "Any" = None,
     **how: "Any",
 ) -> "tuple[Any, Any]":
     """Render the image of an experiment.
@@ -50,7 +51,8 @@ def simulate(
     table: the structure factors in the kernels' layout (`nanobragg_py.files.hkl.kernel_table`), or None without a
     table. out: a zeroed C-contiguous float32 buffer (slow, fast) to render into; None makes one. compute: a `Compute`;
     None: one of the values in how (``threads=2``). progress: called now and then with the number of pixels that are
-    done, masked ones left out.
+    done, masked ones left out. precise: None, or a zeroed float64 buffer of the same shape for the pixels before they
+    are rounded; only for the parallel loops of the CPU.
 
     Returns (image, Statistics). Raises NanoBraggError when there is no memory for the image, or the GPU cannot be used.
     """
@@ -77,6 +79,8 @@ def simulate(
             loop, override = first_pixel(job)
             if compute.backend == "cpu":
                 given["exact"] = loop.pixel
+        if precise is not None:
+            given["precise"] = precise
         sums = renderer.render(job, out, threads, progress, override, **given)
     return out, statistics(experiment, renderer, job, out, sums)
 

@@ -37,6 +37,29 @@ NB_FN double nb_gauss_sqr(const nb_gauss *c, double h, double k, double l)
     return nb_exp2(nb_metric(c->metric, h, k, l, c->log_height));
 }
 
+NB_FN double nb_gauss_slopes(const nb_gauss *c, double h, double k, double l, double *slope)
+{
+    double f = nb_gauss_sqr(c, h, k, l), g = 0.6931471805599453 * f;
+    nb_metric_slopes(c->metric, h, k, l, slope);
+    slope[0] *= g;
+    slope[1] *= g;
+    slope[2] *= g;
+    return f;
+}
+
+/* By the six numbers of the form and by the height's logarithm. */
+NB_FN void nb_gauss_by_shape(const nb_gauss *c, double h, double k, double l, double *by)
+{
+    double g = 0.6931471805599453 * nb_gauss_sqr(c, h, k, l);
+    by[0] = g * h * h;
+    by[1] = g * h * k;
+    by[2] = g * h * l;
+    by[3] = g * k * k;
+    by[4] = g * k * l;
+    by[5] = g * l * l;
+    by[6] = g;
+}
+
 NB_FN double nb_gauss_amplitude(const nb_gauss *c, double h, double k, double l, double *axis)
 {
     double dh = h - nb_nearest(h), dk = k - nb_nearest(k), dl = l - nb_nearest(l);

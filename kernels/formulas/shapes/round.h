@@ -80,6 +80,49 @@ NB_FN double nb_round_sqr(const nb_round *c, double h, double k, double l)
     return c->height * (w * w);
 }
 
+/* With w the transform of the sphere and x = pi r: dw/dv = 3/2 (sin x/x - w)/v, v = r^2. */
+NB_FN void nb_sphere_slope(double v, double *w, double *slope)
+{
+    double r = sqrt(v), t = r - nb_rint(r), s, c, sinc, direct, series, bent;
+    nb_sin_pi_slope(t, &s, &c);
+    /* the sign that the reduction costs is the same in both */
+    sinc = s / (NB_PI * r);
+    direct = (s - r * c) / (v * r * 10.3354255600999399); /* c is pi cos(pi t); pi^3/3 */
+    series = nb_sphere_series(v);
+    bent = -0.9869604401088296 + v * (2.0 * 0.34788961080470326 + v * (3.0 * -0.0635839380644403 +
+           v * (4.0 * 0.007131071578290818)));
+    *w = v < 0.01 ? series : direct;
+    *slope = v < 0.01 ? bent : 1.5 * (sinc - direct) / v;
+}
+
+NB_FN double nb_round_slopes(const nb_round *c, double h, double k, double l, double *slope)
+{
+    double w, bend;
+    nb_sphere_slope(nb_round_radius(c, h, k, l), &w, &bend);
+    bend *= 4.0 * c->height * w;
+    slope[0] = bend * c->radius[0] * h;
+    slope[1] = bend * c->radius[1] * k;
+    slope[2] = bend * c->radius[2] * l;
+    return c->height * (w * w);
+}
+
+/* By the numbers of cells along the axes, which enter radii and height. */
+NB_FN void nb_round_by_shape(const nb_round *c, double h, double k, double l, double *by)
+{
+    double w, bend, twice;
+    nb_sphere_slope(nb_round_radius(c, h, k, l), &w, &bend);
+    bend *= 4.0 * c->height * w * c->fudge;
+    twice = 2.0 * c->height * (w * w);
+    by[0] = bend * c->cells[0] * h * h + twice / c->cells[0];
+    by[1] = bend * c->cells[1] * k * k + twice / c->cells[1];
+    by[2] = bend * c->cells[2] * l * l + twice / c->cells[2];
+}
+
+NB_FN double nb_round_marked_slopes(const nb_round *c, double h, double k, double l, double *slope)
+{
+    return nb_round_slopes(c, h, k, l, slope);
+}
+
 /* The same; nan where the reference's quotient is further than 1e-10 from the truth. */
 NB_FN double nb_round_marked_sqr(const nb_round *c, double h, double k, double l)
 {

@@ -12,6 +12,9 @@
  *                                   and what the sequential loop sums; axis: its factors along a, b, c, if it has them
  *     nb_T_sqr(c, h, k, l)          F_latt^2 by whatever road is quickest, for the rendering loops
  *     nb_T_single(c, h, k, l)       the same in float32, if the list says that there is one
+ *     nb_T_slopes(c, h, k, l, slope)  F_latt^2 and its slopes by h, k, l
+ *     nb_S_by_shape(c, h, k, l, by) derivatives of F_latt^2 by the numbers that make the shape, at most NB_BY_SHAPE:
+ *                                   which ones, and what they follow from, is said in nanobragg_py/gradients/model.py
  *
  * Where nb_T_sqr gives nan, `-compat c` has the pixel worked out from the amplitude, one step after the other.
  *
@@ -77,7 +80,26 @@ NB_FN double nb_lattice_sqr(int kind, const nb_lattice *c, double h, double k, d
     return nan("");
 }
 
-/* The same in float32, or the double form where there is no other. */
+/* F_latt^2, and its slopes by h, k, l. */
+NB_FN double nb_lattice_slopes(int kind, const nb_lattice *c, double h, double k, double l, double *slope)
+{
+#define NB_ENTRY(name, shape, single) case NB_KIND_##name: return nb_##name##_slopes(&c->of.shape, h, k, l, slope);
+    switch (kind) { NB_TRANSFORMS(NB_ENTRY) }
+#undef NB_ENTRY
+    return nan("");
+}
+
+#define NB_BY_SHAPE 7
+
+/* Derivatives of F_latt^2 by the shape's own numbers; what a shape has none of stays as it is. */
+NB_FN void nb_lattice_by_shape(int kind, const nb_lattice *c, double h, double k, double l, double *by)
+{
+#define NB_ENTRY(name, shape, single) case NB_KIND_##name: nb_##shape##_by_shape(&c->of.shape, h, k, l, by); return;
+    switch (kind) { NB_TRANSFORMS(NB_ENTRY) }
+#undef NB_ENTRY
+}
+
+/* F_latt^2 in float32, or the double form where there is no other. */
 NB_FN float nb_single_sqr(int kind, const nb_lattice *c, float h, float k, float l)
 {
 #define NB_SINGLE_1(name, shape) nb_##name##_single(&c->of.shape, h, k, l)

@@ -34,7 +34,7 @@ NB_FN int nb_square_constants(const nb_crystal *x, nb_square *c)
     int axis, small = 1, five = 1;
     for (axis = 0; axis < 3; ++axis) {
         c->cells[axis] = x->cells[axis];
-        small &= x->cells[axis] >= 1.0 && x->cells[axis] <= 6.0;
+        small &= x->cells[axis] >= 1.0 && x->cells[axis] <= 6.0 && x->cells[axis] == nb_rint(x->cells[axis]);
         five &= x->cells[axis] == 5.0;
     }
     for (axis = 0; axis < 3 && small; ++axis)
@@ -112,6 +112,117 @@ NB_FN double nb_square_general_sqr(const nb_square *c, double h, double k, doubl
     den = (h * sh) * (k * sk) * (l * sl);
     num /= den;
     return num * num;
+}
+
+/* The three axes' squares and their slopes, to the product and its slopes. */
+NB_FN double nb_product_slopes(double h, double k, double l, double *slope)
+{
+    double hk = h * k;
+    slope[0] *= k * l;
+    slope[1] *= h * l;
+    slope[2] *= hk;
+    return hk * l;
+}
+
+/* Five cells: f = y^2 - 5/4 and its slope; the slope of f^2 is twice their product. */
+NB_FN double nb_grating_5_slope(double d, double *slope)
+{
+    double t = fabs(d) - 0.25, u = t * t, p = -7.3317103191279225, q = 13.0 * -7.3317103191279225;
+    p = 30.162966413786 + u * p;
+    q = 11.0 * 30.162966413786 + u * q;
+    p = -84.11626974274411 + u * p;
+    q = 9.0 * -84.11626974274411 + u * q;
+    p = 153.41169508754652 + u * p;
+    q = 7.0 * 153.41169508754652 + u * q;
+    p = -163.21049829803167 + u * p;
+    q = 5.0 * -163.21049829803167 + u * q;
+    p = 82.68340447980735 + u * p;
+    q = 3.0 * 82.68340447980735 + u * q;
+    p = -12.56637061435854 + u * p;
+    q = -12.56637061435854 + u * q;
+    p = 0.5 + t * p;
+    *slope = 2.0 * p * q * copysign(1.0, d);
+    return p * p - 1.25;
+}
+
+NB_FN double nb_square_555_slopes(const nb_square *c, double h, double k, double l, double *slope)
+{
+    double f, g, twice;
+    h = nb_grating_5_slope(h, &slope[0]);
+    k = nb_grating_5_slope(k, &slope[1]);
+    l = nb_grating_5_slope(l, &slope[2]);
+    g = k * l;
+    f = h * g;
+    twice = 2.0 * f;
+    slope[0] *= twice * g;
+    slope[1] *= twice * (h * l);
+    slope[2] *= twice * (h * k);
+    return f * f;
+}
+
+/* Up to six cells: E O^2 of one axis, and its slope. */
+NB_FN double nb_small_slope(const nb_square *c, int axis, double d, double *slope)
+{
+    double s, bend, w, even, odd;
+    nb_sin_pi_slope(0.5 - fabs(d), &s, &bend);
+    w = s * s;
+    even = c->even[axis][0] + c->even[axis][1] * w;
+    odd = c->odd[axis][0] + w * (c->odd[axis][1] + w * c->odd[axis][2]);
+    *slope = -2.0 * s * bend * copysign(1.0, d) * odd *
+             (c->even[axis][1] * odd + 2.0 * even * (c->odd[axis][1] + 2.0 * w * c->odd[axis][2]));
+    return even * (odd * odd);
+}
+
+NB_FN double nb_square_small_slopes(const nb_square *c, double h, double k, double l, double *slope)
+{
+    h = nb_small_slope(c, 0, h, &slope[0]);
+    k = nb_small_slope(c, 1, k, &slope[1]);
+    l = nb_small_slope(c, 2, l, &slope[2]);
+    return nb_product_slopes(h, k, l, slope);
+}
+
+/* Any number of cells: (s_q/s_x)^2 of one axis, and its slope 2 s_q (N c_q s_x - s_q c_x)/s_x^3, where the slopes of the
+ * sines are c_q and c_x. It cancels near the lattice point, where the first terms of the series serve. */
+NB_FN double nb_general_slope(double n, double d, double *slope)
+{
+    double x = fabs(d) + 1e-40, q = n * x, sq, sx, cq, cx, f, a, near;
+    q -= nb_rint(q);
+    nb_sin_pi_slope(q, &sq, &cq);
+    nb_sin_pi_slope(x, &sx, &cx);
+    f = sq / sx;
+    a = (n * n - 1.0) * (NB_PI * NB_PI);
+    near = n * n * x * a * (-2.0 / 3.0 + (NB_PI * NB_PI) * (x * x) * (4.0 / 45.0) * (2.0 * (n * n) - 3.0));
+    *slope = copysign(1.0, d) * (n * x < 0.005 ? near : 2.0 * f * ((n * cq - f * cx) / sx));
+    return f * f;
+}
+
+NB_FN double nb_square_general_slopes(const nb_square *c, double h, double k, double l, double *slope)
+{
+    h = nb_general_slope(c->cells[0], h, &slope[0]);
+    k = nb_general_slope(c->cells[1], k, &slope[1]);
+    l = nb_general_slope(c->cells[2], l, &slope[2]);
+    return nb_product_slopes(h, k, l, slope);
+}
+
+/* The slope of one axis' square by N, taken as a real number: 2 (s_q/s_x) (x/s_x) c_q. */
+NB_FN double nb_square_by_cells(double n, double d, double *by)
+{
+    double x = fabs(d) + 1e-40, q = n * x, sq, sx, cq, cx, f;
+    q -= nb_rint(q);
+    nb_sin_pi_slope(q, &sq, &cq);
+    nb_sin_pi_slope(x, &sx, &cx);
+    f = sq / sx;
+    *by = 2.0 * f * (x / sx) * cq;
+    return f * f;
+}
+
+/* By the numbers of cells along the axes. */
+NB_FN void nb_square_by_shape(const nb_square *c, double h, double k, double l, double *by)
+{
+    h = nb_square_by_cells(c->cells[0], h, &by[0]);
+    k = nb_square_by_cells(c->cells[1], k, &by[1]);
+    l = nb_square_by_cells(c->cells[2], l, &by[2]);
+    nb_product_slopes(h, k, l, by);
 }
 
 /* A grating of N slits, sin(N pi h)/sin(pi h); N where h is exactly 0. */

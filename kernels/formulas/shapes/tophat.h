@@ -34,6 +34,17 @@ NB_FN double nb_tophat_sqr(const nb_tophat *c, double h, double k, double l)
     return c->height * inside;
 }
 
+/* A step has no slope. */
+NB_FN double nb_tophat_slopes(const nb_tophat *c, double h, double k, double l, double *slope)
+{
+    slope[0] = slope[1] = slope[2] = 0.0;
+    return nb_tophat_sqr(c, h, k, l);
+}
+
+NB_FN void nb_tophat_by_shape(const nb_tophat *c, double h, double k, double l, double *by)
+{
+}
+
 NB_FN double nb_tophat_amplitude(const nb_tophat *c, double h, double k, double l, double *axis)
 {
     double dh = h - nb_nearest(h), dk = k - nb_nearest(k), dl = l - nb_nearest(l);

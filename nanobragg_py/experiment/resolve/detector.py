@@ -151,6 +151,22 @@ def _beam_centre(options, detsize_f, detsize_s, Xclose, Yclose, origins):
     return Xbeam, Ybeam, Xbeam, Ybeam
 
 
+def centres(options: "Any", detsize_f: "Any", detsize_s: "Any", origins: "Any" = UNASKED) -> "tuple[Any, Any, Any]":
+    """Before the detector is swung: the point nearest the sample and the beam spot, (fast, slow), m, and Xclose,
+    Yclose, Xbeam, Ybeam as the convention has them."""
+    pixel = options.pixel_size
+    Fclose = detsize_f / 2.0 if isnan(options.ORGX) else (options.ORGX - 0.5) * pixel
+    Sclose = detsize_s / 2.0 if isnan(options.ORGY) else (options.ORGY - 0.5) * pixel
+    Xclose = Fclose if isnan(options.Xclose) else options.Xclose
+    Yclose = Sclose if isnan(options.Yclose) else options.Yclose
+    for name, origin in (("Xclose", "ORGX"), ("Yclose", "ORGY")):
+        origins.filled(f"detector.{name}", name, origin, *EXTENT)
+    Xbeam, Ybeam, Fbeam, Sbeam = _beam_centre(options, detsize_f, detsize_s, Xclose, Yclose, origins)
+    if options.convention == "CUSTOM":
+        Fclose, Sclose = Xbeam, Ybeam
+    return (Fclose, Sclose), (Fbeam, Sbeam), (Xclose, Yclose, Xbeam, Ybeam)
+
+
 def region(options: "Any", fpixels: "Any", spixels: "Any") -> "tuple[Any, Any, Any, Any]":
     """The inclusive bounds of the region of interest; without -roi they reach one past the end, as the reference's."""
     xmin, xmax, ymin, ymax = options.roi
@@ -182,17 +198,8 @@ def place_detector(
     frame: what `orient` gave. thickness: (layers, thickness, layer thickness, mu). mask: the -mask image's buffer of
     uint16, or None.
     """
-    detsize_f, detsize_s, fpixels, spixels = detector_size(options, origins=origins)
-    pixel = options.pixel_size
-    Fclose = detsize_f / 2.0 if isnan(options.ORGX) else (options.ORGX - 0.5) * pixel
-    Sclose = detsize_s / 2.0 if isnan(options.ORGY) else (options.ORGY - 0.5) * pixel
-    Xclose = Fclose if isnan(options.Xclose) else options.Xclose
-    Yclose = Sclose if isnan(options.Yclose) else options.Yclose
-    for name, origin in (("Xclose", "ORGX"), ("Yclose", "ORGY")):
-        origins.filled(f"detector.{name}", name, origin, *EXTENT)
-    Xbeam, Ybeam, Fbeam, Sbeam = _beam_centre(options, detsize_f, detsize_s, Xclose, Yclose, origins)
-    if options.convention == "CUSTOM":
-        Fclose, Sclose = Xbeam, Ybeam
+    size = detsize_f, detsize_s, fpixels, spixels = detector_size(options, origins=origins)
+    near, spot, centre = centres(options, detsize_f, detsize_s, origins)
     if options.convention == "CUSTOM" or frame.pivot == "beam":
         origins.follows("detector.centre", "detector.Xbeam", "detector.Ybeam", "pixel_size")
         if options.convention != "CUSTOM":
@@ -208,10 +215,10 @@ def place_detector(
     return swing_detector(
         options,
         frame,
-        (detsize_f, detsize_s, fpixels, spixels),
-        (Fclose, Sclose),
-        (Fbeam, Sbeam),
-        (Xclose, Yclose, Xbeam, Ybeam),
+        size,
+        near,
+        spot,
+        centre,
         thickness=thick,
         thickstep=thickstep,
         thicksteps=layers,

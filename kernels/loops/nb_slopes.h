@@ -1,0 +1,259 @@
+/* The innermost loops of derivatives: F_latt^2 and its slopes for the pixels of a tile and one orientation, and the sums
+ * that are made of them. As in sums.h a loop is written once and compiled once for each transform.
+ *
+ * Sums over pixels are told to the compiler as reductions: their order hangs on the vectors' length, never on threads.
+ */
+#ifndef NB_SLOPES_H
+#define NB_SLOPES_H
+
+#include "nb_geometry.h"
+#include "nb_structure.h"
+#include "nb_vector.h"
+#include "shapes/shapes.h"
+
+#define NB_SUM_OVER _Pragma("omp simd reduction(+:s0,s1,s2,s3,s4,s5,s6,s7,s8)")
+
+/* m: P, Q, R of h, of k, of l. value: F^2; h, k, l: slopes. */
+#define NB_SLOPE_INDEX(x, i) (inv[i] * (m[x] + m[(x) + 1] * place[i]) - m[(x) + 2])
+
+NB_FN void nb_slopes_flat(int kind, const nb_lattice *c, int n, nb_in place, nb_in inv, const double *m, nb_out value,
+                          nb_out sh, nb_out sk, nb_out sl)
+{
+    for (int i = 0; i < n; ++i) {
+        double h = NB_SLOPE_INDEX(0, i), k = NB_SLOPE_INDEX(3, i), l = NB_SLOPE_INDEX(6, i), slope[3];
+        value[i] = nb_lattice_slopes(kind, c, h - nb_rint(h), k - nb_rint(k), l - nb_rint(l), slope);
+        sh[i] = slope[0];
+        sk[i] = slope[1];
+        sl[i] = slope[2];
+    }
+}
+
+NB_FN void nb_slopes_nearest(int kind, const nb_lattice *c, const nb_box *box, nb_in table, int n, nb_in place,
+                             nb_in inv, const double *m, nb_out value, nb_out sh, nb_out sk, nb_out sl)
+{
+    for (int i = 0; i < n; ++i) {
+        double h = NB_SLOPE_INDEX(0, i), k = NB_SLOPE_INDEX(3, i), l = NB_SLOPE_INDEX(6, i), slope[3];
+        double h0 = nb_nearest(h), k0 = nb_nearest(k), l0 = nb_nearest(l);
+        double f = table[nb_box_element(box, h0, k0, l0)];
+        f *= f;
+        value[i] = f * nb_lattice_slopes(kind, c, h - h0, k - k0, l - l0, slope);
+        sh[i] = f * slope[0];
+        sk[i] = f * slope[1];
+        sl[i] = f * slope[2];
+    }
+}
+
+/* The same from indices; weight: F_cell^2; wh, wk, wl: its slopes. */
+NB_FN void nb_slopes_indices(int kind, const nb_lattice *c, int n, nb_in h, nb_in k, nb_in l, nb_in weight, nb_in wh,
+                             nb_in wk, nb_in wl, nb_out value, nb_out sh, nb_out sk, nb_out sl)
+{
+    for (int i = 0; i < n; ++i) {
+        double slope[3];
+        double f = nb_lattice_slopes(kind, c, h[i] - nb_rint(h[i]), k[i] - nb_rint(k[i]), l[i] - nb_rint(l[i]), slope);
+        value[i] = weight[i] * f;
+        sh[i] = weight[i] * slope[0] + wh[i] * f;
+        sk[i] = weight[i] * slope[1] + wk[i] * f;
+        sl[i] = weight[i] * slope[2] + wl[i] * f;
+    }
+}
+
+#define NB_SLOPE_LOOP static __attribute__((noinline)) void
+
+#define NB_ENTRY(name, shape, single) \
+    NB_SLOPE_LOOP nb_slopes_flat_##name(const nb_lattice *c, int n, nb_in place, nb_in inv, const double *m, \
+                                        nb_out value, nb_out sh, nb_out sk, nb_out sl) \
+    { \
+        nb_slopes_flat(NB_KIND_##name, c, n, place, inv, m, value, sh, sk, sl); \
+    } \
+    NB_SLOPE_LOOP nb_slopes_nearest_##name(const nb_lattice *c, const nb_box *box, nb_in table, int n, nb_in place, \
+                                           nb_in inv, const double *m, nb_out value, nb_out sh, nb_out sk, nb_out sl) \
+    { \
+        nb_slopes_nearest(NB_KIND_##name, c, box, table, n, place, inv, m, value, sh, sk, sl); \
+    } \
+    NB_SLOPE_LOOP nb_slopes_indices_##name(const nb_lattice *c, int n, nb_in h, nb_in k, nb_in l, nb_in weight, \
+                                           nb_in wh, nb_in wk, nb_in wl, nb_out value, nb_out sh, nb_out sk, \
+                                           nb_out sl) \
+    { \
+        nb_slopes_indices(NB_KIND_##name, c, n, h, k, l, weight, wh, wk, wl, value, sh, sk, sl); \
+    }
+NB_TRANSFORMS(NB_ENTRY)
+#undef NB_ENTRY
+
+static void nb_slope_flat(int kind, const nb_lattice *c, int n, nb_in place, nb_in inv, const double *m, nb_out value,
+                          nb_out sh, nb_out sk, nb_out sl)
+{
+#define NB_ENTRY(name, shape, single) \
+    case NB_KIND_##name: nb_slopes_flat_##name(c, n, place, inv, m, value, sh, sk, sl); return;
+    switch (kind) { NB_TRANSFORMS(NB_ENTRY) }
+#undef NB_ENTRY
+}
+
+static void nb_slope_nearest(int kind, const nb_lattice *c, const nb_box *box, nb_in table, int n, nb_in place,
+                             nb_in inv, const double *m, nb_out value, nb_out sh, nb_out sk, nb_out sl)
+{
+#define NB_ENTRY(name, shape, single) \
+    case NB_KIND_##name: nb_slopes_nearest_##name(c, box, table, n, place, inv, m, value, sh, sk, sl); return;
+    switch (kind) { NB_TRANSFORMS(NB_ENTRY) }
+#undef NB_ENTRY
+}
+
+static void nb_slope_indices(int kind, const nb_lattice *c, int n, nb_in h, nb_in k, nb_in l, nb_in weight, nb_in wh,
+                             nb_in wk, nb_in wl, nb_out value, nb_out sh, nb_out sk, nb_out sl)
+{
+#define NB_ENTRY(name, shape, single) \
+    case NB_KIND_##name: nb_slopes_indices_##name(c, n, h, k, l, weight, wh, wk, wl, value, sh, sk, sl); return;
+    switch (kind) { NB_TRANSFORMS(NB_ENTRY) }
+#undef NB_ENTRY
+}
+
+/* ---- what is made of the slopes ---------------------------------------------------------------------------------- */
+
+/* sums[3*axis + component] += sum of adjoint * slope * q: by the orientation's cell vectors. */
+static __attribute__((noinline)) void nb_collect(int n, nb_in adjoint, nb_in sh, nb_in sk, nb_in sl, nb_in qx,
+                                                 nb_in qy, nb_in qz, double *sums, long stride)
+{
+    double s0 = 0, s1 = 0, s2 = 0, s3 = 0, s4 = 0, s5 = 0, s6 = 0, s7 = 0, s8 = 0;
+    NB_SUM_OVER
+    for (int i = 0; i < n; ++i) {
+        double h = adjoint[i] * sh[i], k = adjoint[i] * sk[i], l = adjoint[i] * sl[i];
+        s0 += h * qx[i];
+        s1 += h * qy[i];
+        s2 += h * qz[i];
+        s3 += k * qx[i];
+        s4 += k * qy[i];
+        s5 += k * qz[i];
+        s6 += l * qx[i];
+        s7 += l * qy[i];
+        s8 += l * qz[i];
+    }
+    sums[0] += s0;
+    sums[stride] += s1;
+    sums[2 * stride] += s2;
+    sums[3 * stride] += s3;
+    sums[4 * stride] += s4;
+    sums[5 * stride] += s5;
+    sums[6 * stride] += s6;
+    sums[7 * stride] += s7;
+    sums[8 * stride] += s8;
+}
+
+/* g += slopes times cell vectors: by the scattering vector. cell: a, b, c. */
+static void nb_by_scattering(int n, nb_in sh, nb_in sk, nb_in sl, const double *cell, nb_out gx, nb_out gy, nb_out gz)
+{
+    const double ax = cell[0], ay = cell[1], az = cell[2], bx = cell[3], by = cell[4], bz = cell[5], cx = cell[6];
+    const double cy = cell[7], cz = cell[8];
+    for (int i = 0; i < n; ++i) {
+        gx[i] += sh[i] * ax + sk[i] * bx + sl[i] * cx;
+        gy[i] += sh[i] * ay + sk[i] * by + sl[i] * cy;
+        gz[i] += sh[i] * az + sk[i] * bz + sl[i] * cz;
+    }
+}
+
+/* nine arrays `step` apart += slopes times components of q in the crystal's frame before it was turned: by the nine
+ * components of the unrotated cell. turn: the row-major matrix of the orientation. */
+static void nb_by_cell(int n, nb_in sh, nb_in sk, nb_in sl, nb_in qx, nb_in qy, nb_in qz, const double *turn,
+                       nb_out sums, int step)
+{
+    const double xx = turn[0], xy = turn[1], xz = turn[2], yx = turn[3], yy = turn[4], yz = turn[5], zx = turn[6];
+    const double zy = turn[7], zz = turn[8];
+    for (int i = 0; i < n; ++i) {
+        double x = xx * qx[i] + yx * qy[i] + zx * qz[i];
+        double y = xy * qx[i] + yy * qy[i] + zy * qz[i];
+        double z = xz * qx[i] + yz * qy[i] + zz * qz[i];
+        sums[i] += sh[i] * x;
+        sums[step + i] += sh[i] * y;
+        sums[2 * step + i] += sh[i] * z;
+        sums[3 * step + i] += sk[i] * x;
+        sums[4 * step + i] += sk[i] * y;
+        sums[5 * step + i] += sk[i] * z;
+        sums[6 * step + i] += sl[i] * x;
+        sums[7 * step + i] += sl[i] * y;
+        sums[8 * step + i] += sl[i] * z;
+    }
+}
+
+/* sum += the change of the contribution when the cell vectors change by `change`. */
+static void nb_along(int n, nb_in sh, nb_in sk, nb_in sl, nb_in qx, nb_in qy, nb_in qz, const double *change,
+                     nb_out sum)
+{
+    const double ax = change[0], ay = change[1], az = change[2], bx = change[3], by = change[4], bz = change[5];
+    const double cx = change[6], cy = change[7], cz = change[8];
+    for (int i = 0; i < n; ++i)
+        sum[i] += sh[i] * (ax * qx[i] + ay * qy[i] + az * qz[i]) + sk[i] * (bx * qx[i] + by * qy[i] + bz * qz[i]) +
+                  sl[i] * (cx * qx[i] + cy * qy[i] + cz * qz[i]);
+}
+
+/* by[k] += weight * dF_latt^2/d(shape's number k), NB_BY_SHAPE arrays `step` apart */
+static void nb_by_shape(int kind, const nb_lattice *c, int n, nb_in h, nb_in k, nb_in l, nb_in weight, nb_out by,
+                        int step)
+{
+    for (int i = 0; i < n; ++i) {
+        double each[NB_BY_SHAPE] = {0};
+        nb_lattice_by_shape(kind, c, h[i] - nb_rint(h[i]), k[i] - nb_rint(k[i]), l[i] - nb_rint(l[i]), each);
+        for (int j = 0; j < NB_BY_SHAPE; ++j) by[j * step + i] += weight[i] * each[j];
+    }
+}
+
+static double nb_total(int n, nb_in a)
+{
+    double sum = 0;
+    _Pragma("omp simd reduction(+:sum)") for (int i = 0; i < n; ++i) sum += a[i];
+    return sum;
+}
+
+static double nb_total2(int n, nb_in a, nb_in b)
+{
+    double sum = 0;
+    _Pragma("omp simd reduction(+:sum)") for (int i = 0; i < n; ++i) sum += a[i] * b[i];
+    return sum;
+}
+
+/* ---- tables ------------------------------------------------------------------------------------------------------ */
+
+/* Slopes of the cubic weights by t. */
+NB_FN void nb_cubic_slopes(double t, double *w)
+{
+    double s = t * t;
+    w[0] = (-1.0 / 6.0) * (3.0 * s - 6.0 * t + 2.0);
+    w[1] = 0.5 * (3.0 * s - 4.0 * t - 1.0);
+    w[2] = -0.5 * (3.0 * s - 2.0 * t - 2.0);
+    w[3] = (1.0 / 6.0) * (3.0 * s - 1.0);
+}
+
+/* F and its slopes at h, k, l inside the table; element: of the neighbourhood's corner; weights: twelve. */
+NB_FN double nb_tricubic_slopes(const double *corner, int plane, int row, double h, double k, double l, double *slope)
+{
+    double w[12], d[12];
+    h -= nb_floor(h);
+    k -= nb_floor(k);
+    l -= nb_floor(l);
+    nb_cubic_weights(h, w, w + 1, w + 2, w + 3);
+    nb_cubic_weights(k, w + 4, w + 5, w + 6, w + 7);
+    nb_cubic_weights(l, w + 8, w + 9, w + 10, w + 11);
+    nb_cubic_slopes(h, d);
+    nb_cubic_slopes(k, d + 4);
+    nb_cubic_slopes(l, d + 8);
+    slope[0] = nb_tricubic(corner, plane, row, d, w + 4, w + 8);
+    slope[1] = nb_tricubic(corner, plane, row, w, d + 4, w + 8);
+    slope[2] = nb_tricubic(corner, plane, row, w, w + 4, d + 8);
+    return nb_tricubic(corner, plane, row, w, w + 4, w + 8);
+}
+
+/* by: the sums of a neighbourhood += amount times its weights */
+NB_FN void nb_tricubic_spread(double *corner, int plane, int row, double h, double k, double l, double amount)
+{
+    double w[12];
+    h -= nb_floor(h);
+    k -= nb_floor(k);
+    l -= nb_floor(l);
+    nb_cubic_weights(h, w, w + 1, w + 2, w + 3);
+    nb_cubic_weights(k, w + 4, w + 5, w + 6, w + 7);
+    nb_cubic_weights(l, w + 8, w + 9, w + 10, w + 11);
+    for (int i = 0; i < 4; ++i)
+        for (int j = 0; j < 4; ++j) {
+            double *f = corner + (long long)i * plane + j * row, share = amount * w[i] * w[4 + j];
+            for (int m = 0; m < 4; ++m) f[m] += share * w[8 + m];
+        }
+}
+
+#endif

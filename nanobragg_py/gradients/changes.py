@@ -1,0 +1,133 @@
+"""What a field's change is for the loops: one map, differentiated by complex steps, that all modes share.
+
+A `Change` is the derivative of every number of the loops by one component of a field. Derivatives of images by fields
+are inner products with it, one way (vjp) or the other (jvp, derivative_images).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..errors import FieldError
+from ..render.backends import level_module
+from .model import Model
+
+#: of the complex steps: far below what a sum of float64 would notice
+STEP = 1e-60
+
+
+def loops() -> Any:
+    """The compiled loops, of the level that the processor has."""
+    return level_module("loops.gradient")[0]
+
+
+@dataclass
+class Change:
+    """numbers: as the loops' LAYOUT has them, then (sources, SOURCE_NUMBERS), flat. orientations: None, or (9,
+    orientations), changes of the cell vectors beyond those of the unrotated cell. table: None, or of structure factors
+    in their box."""
+
+    numbers: Any
+    orientations: Any = None
+    table: Any = None
+
+    @property
+    def geometry(self) -> bool:
+        """Whether it moves sources or detector."""
+        module = loops()
+        first, count = module.LAYOUT["close_distance"]
+        return bool(np.any(self.numbers[: first + count]) or np.any(self.numbers[module.SOURCES_BEGIN :]))
+
+    def part(self, name: str) -> Any:
+        """The numbers of one name."""
+        first, count = loops().LAYOUT[name]
+        return self.numbers[first : first + count]
+
+
+def number_count(experiment: Any) -> int:
+    """How many numbers a `Change` has."""
+    module = loops()
+    return module.SOURCES_BEGIN + module.SOURCE_NUMBERS * len(experiment.resolved.beam.sources)
+
+
+def no_change(experiment: Any) -> Change:
+    """A change of nothing."""
+    return Change(np.zeros(number_count(experiment)))
+
+
+def imaginary(values: Any) -> Any:
+    """The derivative that a complex step has left."""
+    return np.imag(values) / STEP
+
+
+class Differentiated:
+    """The changes that an experiment's fields make, by the parts of the model that each enters."""
+
+    def __init__(self, experiment: Any) -> None:
+        self.experiment = experiment
+        self.model = Model(experiment)
+        #: (orientations, 3, 3), and the unrotated cell (rows, m)
+        self.turns = self.model.turns({})
+        self.cell = self.model.cell({})
+
+    def change(self, parameter: Any, number: int) -> Change:
+        """By component `number` of a field."""
+        at = np.array(parameter.value(self.experiment), dtype=complex)
+        at.reshape(-1)[number] += 1j * STEP
+        values = {parameter.name: at if at.ndim else at[()]}
+        change = no_change(self.experiment)
+        for part in parameter.parts:
+            getattr(self, f"_{part}")(values, change)
+        return change
+
+    def _cell(self, values, change):
+        change.part("cell")[:] = imaginary(self.model.cell(values)).reshape(-1)
+        self._shape(values, change)
+
+    def _shape(self, values, change):
+        shape = imaginary(self.model.shape(values))
+        change.part("shape")[: len(shape)] = shape
+
+    def _turns(self, values, change):
+        turns = imaginary(self.model.turns(values))
+        change.orientations = np.einsum("oij,aj->aio", turns, self.cell).reshape(9, -1)
+
+    def _sources(self, values, change):
+        change.numbers[loops().SOURCES_BEGIN :] = imaginary(self.model.sources(values)).reshape(-1)
+
+    def _detector(self, values, change):
+        for name, value in self.model.detector(values).items():
+            change.part(name)[:] = imaginary(value)
+
+    def _factors(self, values, change):
+        """Scale and background, which are powers of what they follow from."""
+        resolved = self.experiment.resolved
+        for name, value in values.items():
+            relative = np.imag(value) / STEP / np.real(value)
+            part, field = name.split(".")
+            old = resolved.water_background
+            doubled = getattr(resolved, part).replace(**{field: 2.0 * float(np.real(value))})
+            if old != 0.0:
+                power = np.log2(resolved.replace(**{part: doubled}).water_background / old)
+                change.part("background")[0] = power * old * relative
+            if name == "beam.fluence":
+                change.part("scale")[0] = self._scale() * relative
+            if name == "structure_factors.default_F":
+                change.part("factor")[0] = 2.0 * np.real(value) * np.imag(value) / STEP
+
+    def _scale(self):
+        from ..constants import R_E_SQR
+
+        return R_E_SQR * self.experiment.resolved.beam.fluence / self.experiment.resolved.sampling.steps
+
+    def _table(self, values, change):
+        (value,) = values.values()
+        change.table = imaginary(value)
+
+
+def stated(name: str, why: str) -> FieldError:
+    """The error for a parameter that does not apply."""
+    return FieldError(f"{name} does not apply: {why}", fields=(name,))

@@ -1,0 +1,150 @@
+"""The fields that images can be differentiated by: one table, a row a field."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..errors import FieldError
+from .changes import stated
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """A field: its name, its value in an experiment, the parts of the model that it enters, and whether it applies.
+
+    applies: None, or gives a reason why not for an experiment, else None.
+    """
+
+    name: str
+    value: Callable[[Any], Any]
+    parts: tuple[str, ...]
+    applies: Callable[[Any], str | None] | None = None
+
+    def shape(self, experiment: Any) -> tuple[int, ...]:
+        """The shape of its derivative."""
+        return np.shape(self.value(experiment))
+
+
+def _of(part: str, field: str) -> Callable[[Any], Any]:
+    return lambda experiment: getattr(getattr(experiment, part), field)
+
+
+def _resolved(part: str, field: str) -> Callable[[Any], Any]:
+    return lambda experiment: getattr(getattr(experiment.resolved, part), field)
+
+
+def _missing(part: str, field: str) -> Callable[[Any], str | None]:
+    return lambda e: f"the experiment has no {part}.{field}" if getattr(getattr(e, part), field) is None else None
+
+
+def _box(experiment: Any) -> Any:
+    """The table as an array of its box."""
+    factors = experiment.structure_factors
+    if factors.bounds is None:
+        return np.zeros((0, 0, 0))
+    shape = [factors.bounds[2 * i + 1] - factors.bounds[2 * i] + 2 for i in range(3)]
+    return np.asarray(factors.values).reshape(shape)[:-1, :-1, :-1]
+
+
+def _distance(experiment: Any) -> str | None:
+    if experiment.detector.close_distance is not None:
+        return "detector.close_distance is given and overrides it; take that"
+    return None
+
+
+def _spread(experiment: Any) -> str | None:
+    crystal = experiment.resolved.crystal
+    return None if crystal.mosaic_spread > 0.0 else "the crystal has no mosaic spread"
+
+
+def _osc(experiment: Any) -> str | None:
+    sampling = experiment.sampling
+    if sampling.osc is None or sampling.osc == 0.0:
+        return "the experiment has no sampling.osc"
+    return "sampling.phistep is given and decides the steps" if sampling.phistep is not None else None
+
+
+def _direction(experiment: Any) -> str | None:
+    custom = experiment.detector.convention == "CUSTOM"
+    return None if custom else 'beam.direction counts only with detector.convention = "CUSTOM"'
+
+
+def _fluence(experiment: Any) -> str | None:
+    return "beam.flux is given and makes the fluence" if experiment.beam.flux != 0.0 else None
+
+
+def _cells(experiment: Any) -> str | None:
+    given = any(experiment.crystal.sample_size)
+    return "crystal.sample_size is given and makes the numbers of cells" if given else None
+
+
+def _table(experiment: Any) -> str | None:
+    return (
+        None if experiment.structure_factors.bounds is not None else "the experiment has no table of structure factors"
+    )
+
+
+ROWS = (
+    Parameter("crystal.rotation", lambda e: (0.0, 0.0, 0.0), ("cell",)),
+    Parameter("crystal.missets", lambda e: e.resolved.crystal.missets or (0.0, 0.0, 0.0), ("cell",)),
+    Parameter("crystal.lengths", _of("crystal", "lengths"), ("cell",), _missing("crystal", "lengths")),
+    Parameter("crystal.angles", _of("crystal", "angles"), ("cell",), _missing("crystal", "angles")),
+    Parameter("crystal.matrix", _of("crystal", "matrix"), ("cell",), _missing("crystal", "matrix")),
+    Parameter("crystal.cells", _resolved("crystal", "cells"), ("shape",), _cells),
+    Parameter("crystal.mosaic_spread", _resolved("crystal", "mosaic_spread"), ("turns",), _spread),
+    Parameter("beam.wavelength", _of("beam", "wavelength"), ("sources",)),
+    Parameter("beam.fluence", _resolved("beam", "fluence"), ("factors",), _fluence),
+    Parameter("beam.direction", _resolved("beam", "direction"), ("sources", "detector"), _direction),
+    Parameter("beam.source_weights", lambda e: np.ones(len(e.resolved.beam.sources)), ("sources",)),
+    Parameter("detector.distance", _of("detector", "distance"), ("detector",), _distance),
+    Parameter(
+        "detector.close_distance",
+        _of("detector", "close_distance"),
+        ("detector",),
+        _missing("detector", "close_distance"),
+    ),
+    Parameter("detector.origin", _resolved("detector", "origin"), ("detector",)),
+    Parameter("detector.rotations", _of("detector", "rotations"), ("detector",)),
+    Parameter("detector.twotheta", _of("detector", "twotheta"), ("detector",)),
+    Parameter("sampling.phi0", _of("sampling", "phi0"), ("turns",)),
+    Parameter("sampling.osc", _of("sampling", "osc"), ("turns",), _osc),
+    Parameter(
+        "sampling.water",
+        _of("sampling", "water"),
+        ("factors",),
+        lambda e: None if e.sampling.water > 0.0 else "the experiment has no water",
+    ),
+    Parameter("structure_factors.F", _box, ("table",), _table),
+    Parameter("structure_factors.default_F", _of("structure_factors", "default_F"), ("factors",)),
+)
+PARAMETERS = {row.name: row for row in ROWS}
+
+
+def parameters_of(experiment: Any, names: Iterable[str]) -> list[Parameter]:
+    """The rows of names; FieldError for one that does not exist, stands twice or does not apply."""
+    if isinstance(names, str):
+        raise FieldError(f"parameters are {names!r}; give a list of names")
+    found: list[Parameter] = []
+    for name in names:
+        if name not in PARAMETERS:
+            raise FieldError(
+                f"images cannot be differentiated by {name!r}; by {', '.join(PARAMETERS)} they can", fields=(str(name),)
+            )
+        row = PARAMETERS[name]
+        if row in found:
+            raise FieldError(f"{name} is given twice", fields=(name,))
+        why = row.applies(experiment) if row.applies else None
+        if why:
+            raise stated(name, why)
+        found.append(row)
+    if not found:
+        raise FieldError(f"no parameters are given; there are {', '.join(PARAMETERS)}")
+    if experiment.resolved.crystal.shape == "tophat":
+        raise FieldError(
+            'crystal.shape "tophat" has no derivatives: its spots end in a step; take gauss, round or square'
+        )
+    return found
