@@ -183,9 +183,9 @@ def forward(Job job, const double[:, ::1] changes, const int[::1] own, const dou
 
     changes: (count, numbers), as LAYOUT has them, then those of the sources. orientations: (some, 9, stride), changes
     of the orientations' cell vectors, or None; own: for each change, which of them is its own, or -1. turns: (9,
-    stride), row-major matrices that turn the cell, or None where no change has one of the cell. table: changes of the table's
-    elements, with the pad before its first, for the first change; or None. geometry, shape: whether any change has
-    numbers of sources or detector, or of the shape.
+    stride), row-major matrices that turn the cell, or None where no change has one of the cell. table: changes of the
+    table's elements, with the pad before its first, for the first change; or None. geometry, shape: whether any change
+    has numbers of sources or detector, or of the shape.
     out: (count, slow, fast), image: (slow, fast), zeroed; they take the changes and the image.
     """
     cdef Task t

@@ -183,15 +183,34 @@ static void nb_along(int n, nb_in sh, nb_in sk, nb_in sl, nb_in qx, nb_in qy, nb
                   sl[i] * (cx * qx[i] + cy * qy[i] + cz * qz[i]);
 }
 
-/* by[k] += weight * dF_latt^2/d(shape's number k), NB_BY_SHAPE arrays `step` apart */
-static void nb_by_shape(int kind, const nb_lattice *c, int n, nb_in h, nb_in k, nb_in l, nb_in weight, nb_out by,
-                        int step)
+/* by[k] += d(value)/d(shape's number k), NB_BY_SHAPE arrays `step` apart; value: weight * F_latt^2. */
+NB_FN void nb_add_by_shape(int kind, const nb_lattice *c, int n, nb_in h, nb_in k, nb_in l, nb_in weight, nb_in value,
+                           nb_out by, int step)
 {
     for (int i = 0; i < n; ++i) {
         double each[NB_BY_SHAPE] = {0};
-        nb_lattice_by_shape(kind, c, h[i] - nb_rint(h[i]), k[i] - nb_rint(k[i]), l[i] - nb_rint(l[i]), each);
-        for (int j = 0; j < NB_BY_SHAPE; ++j) by[j * step + i] += weight[i] * each[j];
+        nb_lattice_by_shape(kind, c, weight[i], value[i], h[i] - nb_rint(h[i]), k[i] - nb_rint(k[i]),
+                            l[i] - nb_rint(l[i]), each);
+        for (int j = 0; j < NB_BY_SHAPE; ++j) by[j * step + i] += each[j];
     }
+}
+
+#define NB_ENTRY(name, shape, single) \
+    NB_SLOPE_LOOP nb_by_shape_##name(const nb_lattice *c, int n, nb_in h, nb_in k, nb_in l, nb_in weight, \
+                                     nb_in value, nb_out by, int step) \
+    { \
+        nb_add_by_shape(NB_KIND_##name, c, n, h, k, l, weight, value, by, step); \
+    }
+NB_TRANSFORMS(NB_ENTRY)
+#undef NB_ENTRY
+
+static void nb_by_shape(int kind, const nb_lattice *c, int n, nb_in h, nb_in k, nb_in l, nb_in weight, nb_in value,
+                        nb_out by, int step)
+{
+#define NB_ENTRY(name, shape, single) \
+    case NB_KIND_##name: nb_by_shape_##name(c, n, h, k, l, weight, value, by, step); return;
+    switch (kind) { NB_TRANSFORMS(NB_ENTRY) }
+#undef NB_ENTRY
 }
 
 static double nb_total(int n, nb_in a)
@@ -206,6 +225,37 @@ static double nb_total2(int n, nb_in a, nb_in b)
     double sum = 0;
     _Pragma("omp simd reduction(+:sum)") for (int i = 0; i < n; ++i) sum += a[i] * b[i];
     return sum;
+}
+
+/* Elements of the table at nearest indices, F there and its square. */
+static __attribute__((noinline)) void nb_nearest_factors(const nb_box *box, nb_in table, int n, nb_in h, nb_in k,
+                                                         nb_in l, nb_outi element, nb_out factor, nb_out weight)
+{
+    for (int i = 0; i < n; ++i) {
+        int at = nb_box_element(box, nb_nearest(h[i]), nb_nearest(k[i]), nb_nearest(l[i]));
+        double f = table[at];
+        element[i] = at;
+        factor[i] = f;
+        weight[i] = f * f;
+    }
+}
+
+/* sums[element] += adjoint * 2 value/F, the derivative of value = F^2 F_latt^2 by F; neighbours mostly share one. */
+static __attribute__((noinline)) void nb_spread_nearest(int n, nb_ini element, nb_in factor, nb_in value,
+                                                        nb_in adjoint, nb_out amount, nb_out sums)
+{
+    double sum = 0;
+    int i, at = element[0];
+    for (i = 0; i < n; ++i) amount[i] = factor[i] != 0.0 ? adjoint[i] * (2.0 * value[i] / factor[i]) : 0.0;
+    for (i = 0; i < n; ++i) {
+        if (element[i] != at) {
+            sums[at] += sum;
+            sum = 0;
+            at = element[i];
+        }
+        sum += amount[i];
+    }
+    sums[at] += sum;
 }
 
 /* ---- tables ------------------------------------------------------------------------------------------------------ */

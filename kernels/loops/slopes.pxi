@@ -14,9 +14,13 @@ cdef extern from "nb_slopes.h" nogil:
     void nb_by_cell(int n, nb_in sh, nb_in sk, nb_in sl, nb_in qx, nb_in qy, nb_in qz, const double *turn, nb_out sums,
                     int step)
     void nb_along(int n, nb_in sh, nb_in sk, nb_in sl, nb_in qx, nb_in qy, nb_in qz, const double *change, nb_out sum)
-    void nb_by_shape(int kind, const nb_lattice *c, int n, nb_in h, nb_in k, nb_in l, nb_in weight, nb_out by, int step)
+    void nb_by_shape(int kind, const nb_lattice *c, int n, nb_in h, nb_in k, nb_in l, nb_in weight, nb_in value,
+                     nb_out by, int step)
     double nb_total(int n, nb_in a)
     double nb_total2(int n, nb_in a, nb_in b)
+    void nb_nearest_factors(const nb_box *box, nb_in table, int n, nb_in h, nb_in k, nb_in l, nb_outi element,
+                            nb_out factor, nb_out weight)
+    void nb_spread_nearest(int n, nb_ini element, nb_in factor, nb_in value, nb_in adjoint, nb_out amount, nb_out sums)
     double nb_tricubic_slopes(const double *corner, int plane, int row, double h, double k, double l, double *slope)
     void nb_tricubic_spread(double *corner, int plane, int row, double h, double k, double l, double amount)
 
@@ -79,6 +83,9 @@ cdef struct Work:
     double *wh         # slopes of F_cell^2
     double *wk
     double *wl
+    double *factor     # F_cell,
+    double *corner     # where its neighbourhood begins in the table, or -1,
+    double *amount     # and what the step is by it
     double *gx         # by the scattering vector
     double *gy
     double *gz
@@ -102,7 +109,7 @@ cdef struct Work:
     double *table      # and structure factors, or NULL
 
 cdef enum:
-    OWN = 26
+    OWN = 29
 
 
 cdef Py_ssize_t workspace(const Task *t) noexcept nogil:
@@ -127,58 +134,59 @@ cdef void lay_out_work(Work *k, const Task *t, double *memory) noexcept nogil:
 
 
 cdef void table_weights(const Task *t, Work *k, int at, int n) noexcept nogil:
-    """F_cell^2 and its slopes at the tile's indices; what was interpolated has an element of 0 or more."""
+    """F_cell, its square and that one's slopes at the tile's indices; what was interpolated keeps an element of 0 or
+    more in `corner`."""
     cdef const nb_job *p = t.p
     cdef Scratch *w = &k.w
     cdef int i, j
     cdef double f
     cdef double slope[3]
+    if p.structure_kind == NB_CONSTANT:
+        fill(n, 1.0, w.weight + at)
+        return
+    nb_nearest_factors(&p.box, t.table, n, w.h + at, w.k + at, w.l + at, w.element + at, k.factor + at, w.weight + at)
+    if p.structure_kind == NB_NEAREST:
+        return
     for i in range(at, at + n):
-        w.element[i] = -1
-        slope[0] = slope[1] = slope[2] = 0.0
-        if p.structure_kind == NB_CONSTANT:
-            f = 1.0
-        else:
-            j = nb_box_corner(&p.box, w.h[i], w.k[i], w.l[i]) if p.structure_kind == NB_TRICUBIC else -1
-            if j >= 0:
-                w.element[i] = j
-                f = nb_tricubic_slopes(t.table + j, <int>p.box.stride[0], <int>p.box.stride[1], w.h[i], w.k[i], w.l[i],
-                                       slope)
-            else:
-                f = t.table[nb_box_element(&p.box, nb_nearest(w.h[i]), nb_nearest(w.k[i]), nb_nearest(w.l[i]))]
-        w.weight[i] = f * f
-        k.wh[i] = 2.0 * f * slope[0]
-        k.wk[i] = 2.0 * f * slope[1]
-        k.wl[i] = 2.0 * f * slope[2]
+        k.corner[i] = -1.0
+        k.wh[i] = k.wk[i] = k.wl[i] = 0.0
+        j = nb_box_corner(&p.box, w.h[i], w.k[i], w.l[i])
+        if j >= 0:
+            f = nb_tricubic_slopes(t.table + j, <int>p.box.stride[0], <int>p.box.stride[1], w.h[i], w.k[i], w.l[i],
+                                   slope)
+            k.corner[i] = j
+            k.factor[i] = f
+            w.weight[i] = f * f
+            k.wh[i] = 2.0 * f * slope[0]
+            k.wk[i] = 2.0 * f * slope[1]
+            k.wl[i] = 2.0 * f * slope[2]
 
 
 cdef void by_table(const Task *t, Work *k, int at, int n) noexcept nogil:
     """Reverse: what the structure factors have done to the sum. Forward: what their change does."""
     cdef const nb_job *p = t.p
     cdef Scratch *w = &k.w
-    cdef int i, element, plane = <int>p.box.stride[0], row = <int>p.box.stride[1]
-    cdef double lattice, f, change
+    cdef int i, corner, plane = <int>p.box.stride[0], row = <int>p.box.stride[1]
+    cdef double amount, change
     cdef double slope[3]
     cdef double *changes = k.along + t.directions * TILE
+    if t.reverse and p.structure_kind == NB_NEAREST:
+        nb_spread_nearest(n, w.element + at, k.factor + at, k.value + at, k.weighted + at, k.amount + at, k.table)
+        return
     for i in range(at, at + n):
-        lattice = nb_lattice_sqr(p.lattice_kind, &p.lattice, w.h[i] - nb_rint(w.h[i]), w.k[i] - nb_rint(w.k[i]),
-                                 w.l[i] - nb_rint(w.l[i]))
-        element = w.element[i]
-        if element >= 0:
-            f = nb_tricubic_slopes(t.table + element, plane, row, w.h[i], w.k[i], w.l[i], slope)
-            if t.reverse:
-                nb_tricubic_spread(k.table + element, plane, row, w.h[i], w.k[i], w.l[i],
-                                   2.0 * f * lattice * k.weighted[i])
-                continue
-            change = nb_tricubic_slopes(t.table_change + element, plane, row, w.h[i], w.k[i], w.l[i], slope)
+        amount = 2.0 * k.value[i] / k.factor[i] if k.factor[i] != 0.0 else 0.0
+        corner = <int>k.corner[i] if p.structure_kind == NB_TRICUBIC else -1
+        if t.reverse:
+            if corner >= 0:
+                nb_tricubic_spread(k.table + corner, plane, row, w.h[i], w.k[i], w.l[i], amount * k.weighted[i])
+            else:
+                k.table[w.element[i]] += amount * k.weighted[i]
+            continue
+        if corner >= 0:
+            change = nb_tricubic_slopes(t.table_change + corner, plane, row, w.h[i], w.k[i], w.l[i], slope)
         else:
-            element = nb_box_element(&p.box, nb_nearest(w.h[i]), nb_nearest(w.k[i]), nb_nearest(w.l[i]))
-            f = t.table[element]
-            if t.reverse:
-                k.table[element] += 2.0 * f * lattice * k.weighted[i]
-                continue
-            change = t.table_change[element]
-        changes[i] += 2.0 * f * lattice * change
+            change = t.table_change[w.element[i]]
+        changes[i] += amount * change
 
 
 cdef void one_orientation(const Task *t, Work *k, int o, int j, int at, int n) noexcept nogil:
@@ -206,7 +214,8 @@ cdef void one_orientation(const Task *t, Work *k, int o, int j, int at, int n) n
         nb_slope_indices(p.lattice_kind, &p.lattice, n, w.h + at, w.k + at, w.l + at, w.weight + at, k.wh + at,
                          k.wk + at, k.wl + at, k.value + at, k.sh + at, k.sk + at, k.sl + at)
         if t.shape:
-            nb_by_shape(p.lattice_kind, &p.lattice, n, w.h + at, w.k + at, w.l + at, w.weight + at, k.shape + at, TILE)
+            nb_by_shape(p.lattice_kind, &p.lattice, n, w.h + at, w.k + at, w.l + at, w.weight + at, value,
+                        k.shape + at, TILE)
         if table:
             by_table(t, k, at, n)
     elif p.structure_kind == NB_CONSTANT:

@@ -75,17 +75,27 @@ class Differentiated:
 
     def change(self, parameter: Any, number: int) -> Change:
         """By component `number` of a field."""
-        at = np.array(parameter.value(self.experiment), dtype=complex)
-        at.reshape(-1)[number] += 1j * STEP
-        values = {parameter.name: at if at.ndim else at[()]}
+        one = np.zeros(parameter.shape(self.experiment))
+        one.reshape(-1)[number] = 1.0
+        return self.along([(parameter, one)])
+
+    def along(self, changes: Any) -> Change:
+        """By changes of several fields at once, (parameter, array of its shape) pairs."""
+        values: dict[str, dict[str, Any]] = {}
+        for parameter, amount in changes:
+            at = np.asarray(parameter.value(self.experiment)) + 1j * STEP * np.asarray(amount)
+            for part in parameter.parts:
+                values.setdefault(part, {})[parameter.name] = at if at.ndim else at[()]
         change = no_change(self.experiment)
-        for part in parameter.parts:
-            getattr(self, f"_{part}")(values, change)
+        # the shape hangs on the cell, too, in its own metric
+        if "cell" in values:
+            values["shape"] = {**values.get("shape", {}), **values["cell"]}
+        for part, given in values.items():
+            getattr(self, f"_{part}")(given, change)
         return change
 
     def _cell(self, values, change):
         change.part("cell")[:] = imaginary(self.model.cell(values)).reshape(-1)
-        self._shape(values, change)
 
     def _shape(self, values, change):
         shape = imaginary(self.model.shape(values))
@@ -112,11 +122,11 @@ class Differentiated:
             doubled = getattr(resolved, part).replace(**{field: 2.0 * float(np.real(value))})
             if old != 0.0:
                 power = np.log2(resolved.replace(**{part: doubled}).water_background / old)
-                change.part("background")[0] = power * old * relative
+                change.part("background")[0] += power * old * relative
             if name == "beam.fluence":
-                change.part("scale")[0] = self._scale() * relative
+                change.part("scale")[0] += self._scale() * relative
             if name == "structure_factors.default_F":
-                change.part("factor")[0] = 2.0 * np.real(value) * np.imag(value) / STEP
+                change.part("factor")[0] += 2.0 * np.real(value) * np.imag(value) / STEP
 
     def _scale(self):
         from ..constants import R_E_SQR

@@ -1,9 +1,9 @@
 """How the numbers of the loops follow from an experiment's fields, in numpy and for complex fields as well.
 
 `nanobragg_py.experiment.resolve` works the same numbers out once, in the reference's order of arithmetic, for real
-fields, with warnings and checks. Here are the formulas alone, analytic, so that a field with an imaginary step gives its
-derivative to the last bits (W. Squire and G. Trapp, SIAM Review 40 (1998), 110). Decisions (signs, which branch, how many
-steps) are taken from the resolved experiment. Tests hold the two against each other.
+fields, with warnings and checks. Here are the formulas alone, analytic, so that a field with an imaginary step gives
+its derivative to the last bits (W. Squire and G. Trapp, SIAM Review 40 (1998), 110). Decisions (signs, which branch,
+how many steps) are taken from the resolved experiment. Tests hold the two against each other.
 """
 
 from __future__ import annotations
@@ -124,7 +124,7 @@ class Model:
         """
         crystal = self.resolved.crystal
         cells = np.asarray(values.get("crystal.cells", crystal.cells))
-        if crystal.shape != "gauss":
+        if crystal.shape != "gauss":  # nothing of the cell
             return cells
         height = (cells[0] * cells[1] * cells[2]) ** 2
         _, stars = self.lattice(values)

@@ -11,7 +11,7 @@ from ..errors import FieldError, NanoBraggError
 from ..kernels.loops.job import Job
 from ..render.backends import Compute
 from ..render.images import kernel_table, render_precise, team_size
-from .changes import Change, Differentiated, loops, no_change
+from .changes import Change, Differentiated, loops
 from .parameters import Parameter, parameters_of
 
 
@@ -28,11 +28,17 @@ def vjp(
     check_compat(compat)
     parameters = parameters_of(experiment, names)
     differentiated = Differentiated(experiment)
+    changes = {
+        row.name: [differentiated.change(row, i) for i in range(int(np.prod(row.shape(experiment))))]
+        for row in parameters
+        if row.name != "structure_factors.F"
+    }
     image = render_precise(experiment, Compute(threads=threads))
 
     def pullback(weights: Any) -> dict[str, np.ndarray]:
         """Derivatives of the sum of weights * image by every parameter, as arrays of their shapes."""
-        return pulled_back(differentiated, parameters, image, image_weights(weights, experiment.shape), threads)
+        weights = image_weights(weights, experiment.shape)
+        return pulled_back(differentiated, parameters, changes, image, weights, threads)
 
     return image.copy(), pullback
 
@@ -52,17 +58,17 @@ def image_weights(weights: Any, shape: tuple[int, int]) -> np.ndarray:
 
 
 def pulled_back(
-    differentiated: Differentiated, parameters: list[Parameter], image: Any, weights: Any, threads: int
+    differentiated: Differentiated,
+    parameters: list[Parameter],
+    changes: dict[str, list[Change]],
+    image: Any,
+    weights: Any,
+    threads: int,
 ) -> dict[str, np.ndarray]:
     """The inner products of the parameters' changes with what the loops give for the weights."""
     experiment = differentiated.experiment
     table = kernel_table(experiment.structure_factors)
     job = Job(experiment.resolved, table)
-    changes = {
-        row.name: [differentiated.change(row, i) for i in range(int(np.prod(row.shape(experiment))))]
-        for row in parameters
-        if row.name != "structure_factors.F"
-    }
     each = [change for some in changes.values() for change in some]
     by_table = table is not None and any(row.name.startswith("structure_factors.") for row in parameters)
     numbers, turned, elements = loops().reverse(
@@ -112,18 +118,11 @@ def jvp(
         raise FieldError(f"tangents are {type(tangents).__name__}; give a dict of parameters' names and changes")
     parameters = parameters_of(experiment, tangents)
     differentiated = Differentiated(experiment)
-    whole = no_change(experiment)
-    whole.orientations = np.zeros((9, len(differentiated.turns)))
-    for row in parameters:
-        given = parameter_change(tangents[row.name], row, experiment)
-        if row.name == "structure_factors.F":
-            whole.table = given
-            continue
-        for i, amount in enumerate(given.reshape(-1)):
-            if amount != 0.0:
-                add(whole, differentiated.change(row, i), amount)
-                if row.name == "structure_factors.default_F" and experiment.structure_factors.bounds is not None:
-                    raise FieldError("jvp knows no structure_factors.default_F beside a table; leave it out")
+    if experiment.structure_factors.bounds is not None and "structure_factors.default_F" in tangents:
+        raise FieldError("jvp knows no structure_factors.default_F beside a table; leave it out")
+    whole = differentiated.along([(row, parameter_change(tangents[row.name], row, experiment)) for row in parameters])
+    if whole.orientations is None:
+        whole.orientations = np.zeros((9, len(differentiated.turns)))
     # all of the cell's change as one of the orientations': one image instead of nine
     cell = whole.part("cell").reshape(3, 3)
     whole.orientations += np.einsum("oij,aj->aio", differentiated.turns, cell).reshape(9, -1)
@@ -144,13 +143,6 @@ def parameter_change(value: Any, row: Parameter, experiment: Any) -> np.ndarray:
     if not np.isfinite(array).all():
         raise FieldError(f"the change of {row.name} has numbers that are not finite")
     return array
-
-
-def add(whole: Change, change: Change, amount: float) -> None:
-    """whole += amount * change."""
-    whole.numbers += amount * change.numbers
-    if change.orientations is not None:
-        whole.orientations += amount * change.orientations
 
 
 def derivative_images(

@@ -48,9 +48,9 @@ NB_FN double nb_gauss_slopes(const nb_gauss *c, double h, double k, double l, do
 }
 
 /* By the six numbers of the form and by the height's logarithm. */
-NB_FN void nb_gauss_by_shape(const nb_gauss *c, double h, double k, double l, double *by)
+NB_FN void nb_gauss_by_shape(const nb_gauss *c, double weight, double value, double h, double k, double l, double *by)
 {
-    double g = 0.6931471805599453 * nb_gauss_sqr(c, h, k, l);
+    double g = 0.6931471805599453 * value;
     by[0] = g * h * h;
     by[1] = g * h * k;
     by[2] = g * h * l;

@@ -107,12 +107,12 @@ NB_FN double nb_round_slopes(const nb_round *c, double h, double k, double l, do
 }
 
 /* By the numbers of cells along the axes, which enter radii and height. */
-NB_FN void nb_round_by_shape(const nb_round *c, double h, double k, double l, double *by)
+NB_FN void nb_round_by_shape(const nb_round *c, double weight, double value, double h, double k, double l, double *by)
 {
     double w, bend, twice;
     nb_sphere_slope(nb_round_radius(c, h, k, l), &w, &bend);
-    bend *= 4.0 * c->height * w * c->fudge;
-    twice = 2.0 * c->height * (w * w);
+    bend *= 4.0 * weight * c->height * w * c->fudge;
+    twice = 2.0 * value;
     by[0] = bend * c->cells[0] * h * h + twice / c->cells[0];
     by[1] = bend * c->cells[1] * k * k + twice / c->cells[1];
     by[2] = bend * c->cells[2] * l * l + twice / c->cells[2];

@@ -13,8 +13,8 @@
  *     nb_T_sqr(c, h, k, l)          F_latt^2 by whatever road is quickest, for the rendering loops
  *     nb_T_single(c, h, k, l)       the same in float32, if the list says that there is one
  *     nb_T_slopes(c, h, k, l, slope)  F_latt^2 and its slopes by h, k, l
- *     nb_S_by_shape(c, h, k, l, by) derivatives of F_latt^2 by the numbers that make the shape, at most NB_BY_SHAPE:
- *                                   which ones, and what they follow from, is said in nanobragg_py/gradients/model.py
+ *     nb_S_by_shape(c, weight, value, h, k, l, by)  derivatives of value = weight * F_latt^2 by the numbers that make
+ *                                   the shape, at most NB_BY_SHAPE; nanobragg_py/gradients/model.py has which ones
  *
  * Where nb_T_sqr gives nan, `-compat c` has the pixel worked out from the amplitude, one step after the other.
  *
@@ -91,10 +91,12 @@ NB_FN double nb_lattice_slopes(int kind, const nb_lattice *c, double h, double k
 
 #define NB_BY_SHAPE 7
 
-/* Derivatives of F_latt^2 by the shape's own numbers; what a shape has none of stays as it is. */
-NB_FN void nb_lattice_by_shape(int kind, const nb_lattice *c, double h, double k, double l, double *by)
+/* Derivatives of value = weight * F_latt^2 by the shape's own numbers; those that a shape has none of stay. */
+NB_FN void nb_lattice_by_shape(int kind, const nb_lattice *c, double weight, double value, double h, double k, double l,
+                               double *by)
 {
-#define NB_ENTRY(name, shape, single) case NB_KIND_##name: nb_##shape##_by_shape(&c->of.shape, h, k, l, by); return;
+#define NB_ENTRY(name, shape, single) \
+    case NB_KIND_##name: nb_##shape##_by_shape(&c->of.shape, weight, value, h, k, l, by); return;
     switch (kind) { NB_TRANSFORMS(NB_ENTRY) }
 #undef NB_ENTRY
 }

@@ -181,26 +181,35 @@ NB_FN double nb_square_small_slopes(const nb_square *c, double h, double k, doub
     return nb_product_slopes(h, k, l, slope);
 }
 
-/* Any number of cells: (s_q/s_x)^2 of one axis, and its slope 2 s_q (N c_q s_x - s_q c_x)/s_x^3, where the slopes of the
- * sines are c_q and c_x. It cancels near the lattice point, where the first terms of the series serve. */
-NB_FN double nb_general_slope(double n, double d, double *slope)
+/* Any number of cells: with s_q and s_x the sines and c_q, c_x their slopes, (s_q/s_x)^2 has the slope
+ * 2 s_q (N c_q s_x - s_q c_x)/s_x^3. It cancels near the lattice point, where the first terms of the series serve.
+ * inverse: 1/s_x. */
+NB_FN double nb_general_slope(double n, double d, double x, double sq, double cq, double inverse, double cx,
+                              double *slope)
 {
-    double x = fabs(d) + 1e-40, q = n * x, sq, sx, cq, cx, f, a, near;
-    q -= nb_rint(q);
-    nb_sin_pi_slope(q, &sq, &cq);
-    nb_sin_pi_slope(x, &sx, &cx);
-    f = sq / sx;
-    a = (n * n - 1.0) * (NB_PI * NB_PI);
-    near = n * n * x * a * (-2.0 / 3.0 + (NB_PI * NB_PI) * (x * x) * (4.0 / 45.0) * (2.0 * (n * n) - 3.0));
-    *slope = copysign(1.0, d) * (n * x < 0.005 ? near : 2.0 * f * ((n * cq - f * cx) / sx));
+    double f = sq * inverse, m = n * n, u = (NB_PI * NB_PI) * (x * x);
+    double near = (m * (m - 1.0)) * ((NB_PI * NB_PI) * x) * (-2.0 / 3.0 + u * (4.0 / 45.0) * (2.0 * m - 3.0));
+    double far = 2.0 * f * ((n * cq - f * cx) * inverse);
+    *slope = copysign(1.0, d) * (n * x < 0.005 ? near : far);
     return f * f;
 }
 
+/* One division for three axes. */
 NB_FN double nb_square_general_slopes(const nb_square *c, double h, double k, double l, double *slope)
 {
-    h = nb_general_slope(c->cells[0], h, &slope[0]);
-    k = nb_general_slope(c->cells[1], k, &slope[1]);
-    l = nb_general_slope(c->cells[2], l, &slope[2]);
+    double xh = fabs(h) + 1e-40, xk = fabs(k) + 1e-40, xl = fabs(l) + 1e-40;
+    double qh = c->cells[0] * xh, qk = c->cells[1] * xk, ql = c->cells[2] * xl;
+    double sh, sk, sl, ch, ck, cl, th, tk, tl, dh, dk, dl, inverse;
+    nb_sin_pi_slope(qh - nb_rint(qh), &th, &dh);
+    nb_sin_pi_slope(qk - nb_rint(qk), &tk, &dk);
+    nb_sin_pi_slope(ql - nb_rint(ql), &tl, &dl);
+    nb_sin_pi_slope(xh, &sh, &ch);
+    nb_sin_pi_slope(xk, &sk, &ck);
+    nb_sin_pi_slope(xl, &sl, &cl);
+    inverse = 1.0 / (sh * sk * sl);
+    h = nb_general_slope(c->cells[0], h, xh, th, dh, inverse * (sk * sl), ch, &slope[0]);
+    k = nb_general_slope(c->cells[1], k, xk, tk, dk, inverse * (sh * sl), ck, &slope[1]);
+    l = nb_general_slope(c->cells[2], l, xl, tl, dl, inverse * (sh * sk), cl, &slope[2]);
     return nb_product_slopes(h, k, l, slope);
 }
 
@@ -217,12 +226,15 @@ NB_FN double nb_square_by_cells(double n, double d, double *by)
 }
 
 /* By the numbers of cells along the axes. */
-NB_FN void nb_square_by_shape(const nb_square *c, double h, double k, double l, double *by)
+NB_FN void nb_square_by_shape(const nb_square *c, double weight, double value, double h, double k, double l, double *by)
 {
     h = nb_square_by_cells(c->cells[0], h, &by[0]);
     k = nb_square_by_cells(c->cells[1], k, &by[1]);
     l = nb_square_by_cells(c->cells[2], l, &by[2]);
     nb_product_slopes(h, k, l, by);
+    by[0] *= weight;
+    by[1] *= weight;
+    by[2] *= weight;
 }
 
 /* A grating of N slits, sin(N pi h)/sin(pi h); N where h is exactly 0. */

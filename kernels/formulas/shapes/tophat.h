@@ -41,7 +41,8 @@ NB_FN double nb_tophat_slopes(const nb_tophat *c, double h, double k, double l, 
     return nb_tophat_sqr(c, h, k, l);
 }
 
-NB_FN void nb_tophat_by_shape(const nb_tophat *c, double h, double k, double l, double *by)
+NB_FN void nb_tophat_by_shape(const nb_tophat *c, double weight, double value, double h, double k, double l,
+                               double *by)
 {
 }
 
