@@ -1,4 +1,4 @@
-/* The formula headers for tests/test_formulas.py: each function over arrays. Compiled by the test, at every level. */
+/* The formula headers for tests/formula_library.py: each function over arrays. Compiled by the test, at every level. */
 #include <string.h>
 
 #include "nb_cell.h"
