@@ -2,9 +2,12 @@
 
 import contextlib
 import glob
+import importlib.util
+import marshal
 import os
 import pathlib
 import platform
+import runpy
 import shutil
 import subprocess
 import sys
@@ -142,6 +145,26 @@ class BuildExtensions(build_ext):
         self.translate()
         self.parallel = self.parallel or os.cpu_count()
         super().build_extensions()
+
+    def run(self):
+        super().run()
+        if not self.inplace:  # in a checkout, modules are found as ever
+            self.write_startup()
+
+    def write_startup(self):
+        """The file that programs start from (nanobragg_py/startup.py): code of modules, and where compiled ones are."""
+        startup = os.path.join(self.build_lib, "nanobragg_py", "startup.py")
+        sources = {}
+        for name in runpy.run_path(startup)["MODULES"]:
+            place = name.replace(".", "/") + ("__init__.py" if name.endswith(".") else ".py")
+            text = pathlib.Path(self.build_lib, place).read_bytes()
+            # without docstrings, which nobody reads there
+            code = compile(text, place, "exec", dont_inherit=True, optimize=2)
+            sources[name.rstrip(".")] = place, len(text), marshal.dumps(code)
+        names = [extension.name for extension in self.extensions]
+        compiled = {name: self.get_ext_filename(name) for name in names}
+        path = pathlib.Path(startup).with_suffix(".bin")
+        path.write_bytes(marshal.dumps((importlib.util.MAGIC_NUMBER, sources, compiled)))
 
     def accepts(self, flags, link=()):
         """True when a trivial program compiles (and links, if link flags are given) with these flags."""

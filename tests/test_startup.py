@@ -1,7 +1,9 @@
 """What the program imports: on a small image the interpreter's start is most of the run time."""
 
+import marshal
 import os
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -9,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import nanobragg_py
-from nanobragg_py import cli, kernels
+from nanobragg_py import cli, kernels, startup
 
 #: What the program may import besides its own modules: everything here is in the interpreter or small.
 ALLOWED = {
@@ -95,6 +97,21 @@ def test_imports_of_noisify(flags, noisify, installed, tmp_path):
     assert sorted(name for name in own if name.rpartition(".")[2] in not_needed) == []
 
 
+CURVE = "-stol curve.stol -lambda 1 -distance 100 -pixel 1 -detpixels 8 -seed 1"
+
+
+@pytest.mark.parametrize("flags", [CURVE, f"{CURVE} -nonoise -nopgm", "-help"])
+def test_imports_of_nonbragg(flags, nonbragg, installed, tmp_path):
+    (tmp_path / "curve.stol").write_text("0 1\n0.5 2\n1 3\n")
+    before, _ = imported(["-c", ""], tmp_path, installed)
+    names, done = imported([*nonbragg, *shlex.split(flags)], tmp_path, installed)
+    assert done.returncode == 0, done.stderr
+    own = {name for name in names if name.partition(".")[0] == "nanobragg_py"}
+    assert sorted(names - before - own - ALLOWED) == []
+    not_needed = {*NOT_NEEDED, "nanobragg", "response"} - {"usage" if flags == "-help" else ""}
+    assert sorted(name for name in own if name.rpartition(".")[2] in not_needed) == []
+
+
 @pytest.mark.parametrize("run", ["help", "version", "mistake"])
 def test_no_kernels_before_there_is_something_to_render(run, program, installed, tmp_path):
     names, _ = imported([*program, *shlex.split(RUNS[run])], tmp_path, installed)
@@ -103,3 +120,79 @@ def test_no_kernels_before_there_is_something_to_render(run, program, installed,
         assert kernels_imported == set()
     else:
         assert not any(name.rpartition(".")[2].startswith(("poisson", "philox")) for name in kernels_imported)
+
+
+# ---- the file that programs start from -----------------------------------------------------------------------------
+
+PROGRAMS = {
+    "dropin": f"{SMALL} -hkl table.hkl -mat a.mat -sourcefile s.txt",
+    "noisify": "-floatfile in.bin -psf gauss -psf_fwhm 1 -readout_noise 1 -seed 1",
+    "nonbragg": CURVE,
+}
+#: runs a program as its script does, and says which modules have come from where
+LISTING = """
+import sys
+from nanobragg_py import startup
+startup.begin()
+from importlib import import_module
+assert import_module("nanobragg_py.cli." + sys.argv[1]).main(sys.argv[1:]) == 0
+for name, module in list(sys.modules.items()):
+    if name.startswith("nanobragg_py.") and module.__file__.endswith(".py"):
+        print("::", name + "." * hasattr(module, "__path__"), module.__cached__.endswith("startup.bin"))
+"""
+
+
+def sources_of(program, folder, installed):
+    """{module: whether it came from the file} of a plain run; packages end in a dot."""
+    (folder / "table.hkl").write_text("1 2 3 40\n-1 -2 -3 50\n")
+    (folder / "a.mat").write_text("0.02 0 0\n0 0.02 0\n0 0 0.02\n")
+    (folder / "s.txt").write_text("-10 0 0 1 1e-10\n")
+    (folder / "in.bin").write_bytes(b"\0\0\x80\x3f" * 100)
+    (folder / "curve.stol").write_text("0 1\n0.5 2\n1 3\n")
+    done = subprocess.run(
+        [sys.executable, "-S", "-c", LISTING, program, *shlex.split(PROGRAMS[program])],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(installed)},
+    )
+    assert done.returncode == 0, done.stderr
+    rows = [line.split() for line in done.stdout.splitlines() if line.startswith("::")]
+    return {name: kept == "True" for _, name, kept in rows}
+
+
+def test_the_file_has_what_programs_import_and_no_more(installed, tmp_path):
+    found = {}
+    for program in PROGRAMS:
+        (tmp_path / program).mkdir()
+        found |= sources_of(program, tmp_path / program, installed)
+    assert {name for name, kept in found.items() if not kept} == {"nanobragg_py.startup"}
+    assert sorted(found.keys() - {"nanobragg_py.startup"}) == sorted(startup.MODULES)
+
+
+@pytest.mark.parametrize("change", ["nothing", "later", "longer", "another Python", "empty", "missing"])
+def test_sources_that_were_changed_count(change, installed, tmp_path):
+    place = tmp_path / "place"
+    shutil.copytree(installed, place)
+    source, path = place / "nanobragg_py" / "vectors.py", place / "nanobragg_py" / "startup.bin"
+    written = path.stat().st_mtime
+    os.utime(source, (written, written))
+    if change == "later":
+        os.utime(source, (written + 3600, written + 3600))
+    elif change == "longer":
+        source.write_text(source.read_text() + "# changed\n")
+        os.utime(source, (written, written))
+    elif change == "another Python":
+        path.write_bytes(marshal.dumps((b"????", *marshal.loads(path.read_bytes())[1:])))
+    elif change == "empty":
+        path.write_bytes(b"")
+    elif change == "missing":
+        path.unlink()
+    found = sources_of("dropin", tmp_path, place)
+    kept = {name for name, kept in found.items() if kept}
+    if change == "nothing":
+        assert kept == found.keys() - {"nanobragg_py.startup"}
+    elif change in ("later", "longer"):
+        assert kept == found.keys() - {"nanobragg_py.startup", "nanobragg_py.vectors"}
+    else:
+        assert kept == set()

@@ -3,7 +3,6 @@
 Most of what follows from options is as in nanoBragg (nanobragg_py/experiment/resolve/); what is not stands here.
 """
 
-from itertools import pairwise
 from math import isfinite, isnan
 
 from ..constants import AVOGADRO
@@ -253,21 +252,16 @@ def make_curve(x: "Any", F: "Any", name: str, factor: float = 1.0, ordered: bool
     for number, (a, f) in enumerate(rows, 1):
         if not isfinite(a) or f in (float("inf"), float("-inf")):
             raise NanoBraggError(f"row {number} of {name} is {a / factor:g} {f:g}; correct what is not finite")
-    if ordered and any(one[0] >= other[0] for one, other in pairwise(rows)):
+    if ordered and any(rows[i][0] >= rows[i + 1][0] for i in range(len(rows) - 1)):
         rows = sorted(dict(rows).items())
     present = [f for _, f in rows if f == f]
     if not present:
         raise NanoBraggError(f"{name} has no F; it needs rows of sin(theta)/lambda and F")
     abscissae, values = Buffer(len(rows), "d", zero=False), Buffer(len(rows), "d", zero=False)
-    memoryview(abscissae)[:] = _doubles(a for a, _ in rows)
-    memoryview(values)[:] = _doubles(f if f == f else 0.0 for _, f in rows)
+    for i, (a, f) in enumerate(rows):
+        memoryview(abscissae)[i] = a
+        memoryview(values)[i] = f if f == f else 0.0
     return Curve(abscissae, values, present[0], present[-1])
-
-
-def _doubles(numbers):
-    from array import array
-
-    return array("d", numbers)
 
 
 def curve_remark(curve: "Any", name: str) -> "str | None":
