@@ -88,6 +88,9 @@ cdef extern from "nb_job.h" nogil:
         double background, default_F, scale
         nb_lattice lattice
         nb_box box
+    ctypedef struct nb_cut:
+        long long pieces
+    nb_cut nb_cut_of(const nb_job *p)
 
 cdef extern from "nb_single.h" nogil:
     double NB_SINGLE_SHIFT

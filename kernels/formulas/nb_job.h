@@ -39,4 +39,27 @@ typedef struct {
     nb_box box;
 } nb_job;
 
+/* How the work on a pixel is cut on a device. A piece is a run of at most NB_CHUNK orientations of a group of sources:
+ * one source where a pixel's work depends on it, else all of them in one list, if an int can count it. The pieces of a
+ * pixel follow one another in the reference's order: layers, sub-pixels, groups, runs. */
+#define NB_CHUNK 64
+
+typedef struct {
+    int groups, members; /* groups of sources, orientations of all sources of a group */
+    int runs;            /* of a group */
+    long long pieces;    /* of a pixel */
+} nb_cut;
+
+NB_FN nb_cut nb_cut_of(const nb_job *p)
+{
+    const int by_source = p->curved || p->weight_thick || p->weight_polar || p->weight_omega || p->dmin > 0.0 ||
+                          (double)p->sources * p->orientations > 1e9;
+    nb_cut cut;
+    cut.groups = by_source ? p->sources : 1;
+    cut.members = by_source ? p->orientations : p->sources * p->orientations;
+    cut.runs = (cut.members + NB_CHUNK - 1) / NB_CHUNK;
+    cut.pieces = (long long)p->layers * p->oversample * p->oversample * cut.groups * cut.runs;
+    return cut;
+}
+
 #endif

@@ -18,8 +18,7 @@ static_assert(NB_KIND >= 0 && NB_KIND < NB_KIND_COUNT, "NB_KIND is none of the l
 #define NB_THREADS 128
 #define NB_PIXELS (NB_STRUCTURE == NB_TRICUBIC ? 1 : 2) /* 2: numbers read from shared memory serve twice */
 #define NB_SEGMENT (NB_THREADS * NB_PIXELS)
-#define NB_CHUNK 64 /* orientations in shared memory at a time */
-#define NB_ROW 10   /* doubles for each: nine, and one that keeps rows at 16 bytes */
+#define NB_ROW 10 /* doubles of an orientation in shared memory: nine, and one that keeps rows at 16 bytes */
 
 #define NB_EACH_PIXEL _Pragma("unroll") for (int k = 0; k < NB_PIXELS; ++k)
 
@@ -44,10 +43,18 @@ typedef struct {
     double x, y, z;     /* diffracted unit vector */
     double inv;         /* 1/airpath */
     double q[3];        /* scattering vector for the present source */
-    double omega, capture, polar;
-    nb_part part;       /* the sum over the present chunk of orientations */
+    nb_part part;       /* the sum over the present run of orientations */
     double sum;
+    double omega, capture, polar;
+    double angle;       /* sum of the solid angle */
+    long long outside;  /* steps that could not be interpolated */
 } nb_pixel;
+
+/* What a pixel takes from a launch to the next, where its work is cut. */
+typedef struct {
+    double sum, omega, capture, polar, angle;
+    long long outside;
+} nb_carried;
 
 /* Where a sub-pixel is, and what follows from that. sub: its number, slow axis outermost. */
 NB_FN void nb_locate(const nb_job &p, const double *start, const double *step, int layer, int sub, nb_pixel &pixel)
@@ -100,8 +107,7 @@ NB_FN void nb_prepare(const double *cells, long long stride, const double *sourc
 }
 
 /* F_cell^2 F_latt^2 of one orientation (without F_cell where that is the same everywhere). */
-NB_FN nb_part nb_contribution(const nb_job &p, const double *table, const double *m, const nb_pixel &pixel,
-                              long long &outside)
+NB_FN nb_part nb_contribution(const nb_job &p, const double *table, const double *m, nb_pixel &pixel)
 {
 #if NB_CURVED
     const double h = nb_dot(m, pixel.q), k = nb_dot(m + 3, pixel.q), l = nb_dot(m + 6, pixel.q);
@@ -119,7 +125,7 @@ NB_FN nb_part nb_contribution(const nb_job &p, const double *table, const double
     if (nb_box_safe(&p.box, h, k, l)) F = nb_box_interpolate(&p.box, table, h, k, l);
     else {
         F = table[nb_box_element(&p.box, h0, k0, l0)];
-        outside += pixel.lit;
+        pixel.outside += pixel.lit;
     }
 #else
     F = table[nb_box_element(&p.box, h0, k0, l0)];
@@ -128,7 +134,7 @@ NB_FN nb_part nb_contribution(const nb_job &p, const double *table, const double
 #endif
 }
 
-/* The sum over a chunk of orientations joins the pixel's. */
+/* The sum over a run of orientations joins the pixel's. */
 NB_FN void nb_add(const nb_job &p, nb_pixel &pixel)
 {
     double part = pixel.part;
@@ -152,71 +158,90 @@ NB_FN float nb_photons(const nb_job &p, const nb_pixel &pixel)
 }
 
 /* sources: p.sources x NB_SOURCE_SIZE. cells: 9 x stride. table: the first element of the padded box, or null. mask: of
- * the whole image, or null. image: rows from first_slow on, p.fpixels each. partials: one a block.
+ * the whole image, or null. begin, end: the pieces (nb_cut) of every pixel that this launch adds; carried: NB_SEGMENT for
+ * each block, what the launches before have left and the next ones want, or null where one launch does all.
+ * image: rows from first_slow on, p.fpixels each; partials: one a block; written by the launch that has the last piece.
  * Grid: segments of the region of interest along the fast axis, rows. Block: NB_THREADS. */
 extern "C" __global__ void __launch_bounds__(NB_THREADS, 3)
     nb_intensity(const nb_job p, const nb_override replaced, const double *__restrict__ sources,
                  const double *__restrict__ cells, long long stride, const double *__restrict__ table,
-                 const unsigned short *__restrict__ mask, int first_slow, float *__restrict__ image,
-                 nb_statistics *__restrict__ partials)
+                 const unsigned short *__restrict__ mask, int first_slow, long long begin, long long end,
+                 nb_carried *__restrict__ carried, float *__restrict__ image, nb_statistics *__restrict__ partials)
 {
     __shared__ __align__(16) double chunk[NB_CHUNK * NB_ROW];
     __shared__ nb_statistics tally[NB_THREADS];
     const int thread = threadIdx.x, slow = first_slow + blockIdx.y, segment = p.fast_min + blockIdx.x * NB_SEGMENT;
-    /* One source at a time where a pixel's work depends on it; else all in one list, if an int can count it. */
-    const int by_source = NB_CURVED || p.weight_thick || p.weight_polar || p.weight_omega || p.dmin > 0.0 ||
-                          (double)p.sources * p.orientations > 1e9;
-    const int groups = by_source ? p.sources : 1, members = by_source ? p.orientations : p.sources * p.orientations;
+    const long long block = (long long)blockIdx.y * gridDim.x + blockIdx.x;
+    const int subs = p.oversample * p.oversample;
+    const nb_cut cut = nb_cut_of(&p);
     nb_pixel pixel[NB_PIXELS];
-    double angle = 0.0;
-    long long outside = 0;
     int any = 0;
 
     NB_EACH_PIXEL {
         const int fast = segment + thread + k * NB_THREADS;
+        nb_carried before = {0.0, 0.0, 0.0, 0.0, 0.0, 0};
+        if (begin > 0) before = carried[block * NB_SEGMENT + k * NB_THREADS + thread];
         pixel[k].lit = fast <= p.fast_max && (!mask || mask[(long long)slow * p.fpixels + fast] != 0);
         pixel[k].place = thread + k * NB_THREADS;
-        pixel[k].omega = pixel[k].capture = pixel[k].polar = pixel[k].sum = 0.0;
         pixel[k].part = 0;
+        pixel[k].sum = before.sum;
+        pixel[k].omega = before.omega;
+        pixel[k].capture = before.capture;
+        pixel[k].polar = before.polar;
+        pixel[k].angle = before.angle;
+        pixel[k].outside = before.outside;
         any |= pixel[k].lit;
     }
     any = __syncthreads_or(any); /* a block that the mask darkens has nothing to do */
-    for (int layer = 0; any && layer < p.layers; ++layer)
-        for (int sub = 0; sub < p.oversample * p.oversample; ++sub) {
-            const double f = p.subpixel * (segment * p.oversample + sub % p.oversample) + p.subpixel / 2.0;
-            const double s = p.subpixel * (slow * p.oversample + sub / p.oversample) + p.subpixel / 2.0;
-            double start[3], step[3];
-            for (int i = 0; i < 3; ++i) {
-                start[i] = f * p.fast[i] + s * p.slow[i] + layer * p.thickstep * p.normal[i] + p.origin[i];
-                step[i] = p.pixel * p.fast[i];
-            }
-            NB_EACH_PIXEL {
-                nb_locate(p, start, step, layer, sub, pixel[k]);
-                if (pixel[k].lit) angle += pixel[k].omega;
-            }
-            for (int group = 0; group < groups; ++group) {
-                const double *source = sources + group * NB_SOURCE_SIZE;
-                NB_EACH_PIXEL nb_meet_source(p, source, pixel[k]);
-                for (int first = 0; first < members; first += NB_CHUNK) {
-                    const int count = members - first < NB_CHUNK ? members - first : NB_CHUNK;
-                    __syncthreads();
-                    for (int item = thread; item < 3 * count; item += NB_THREADS) {
-                        const int row = item / 3, axis = item % 3, member = first + row;
-                        nb_prepare(cells + 3 * axis * stride + member % p.orientations, stride,
-                                   source + member / p.orientations * NB_SOURCE_SIZE, start, step,
-                                   chunk + row * NB_ROW + 3 * axis);
-                    }
-                    __syncthreads();
-                    for (int j = 0; j < count; ++j)
-                        NB_EACH_PIXEL pixel[k].part += nb_contribution(p, table, chunk + j * NB_ROW, pixel[k], outside);
-                    NB_EACH_PIXEL nb_add(p, pixel[k]);
+    /* where the pieces begin: a sub-pixel of a layer, a group, an orientation */
+    long long place = begin / cut.runs / cut.groups;
+    int group = begin / cut.runs % cut.groups, first = begin % cut.runs * NB_CHUNK;
+    for (long long left = any ? end - begin : 0; left > 0; ++place, group = 0) {
+        const int layer = place / subs, sub = place % subs;
+        const double f = p.subpixel * (segment * p.oversample + sub % p.oversample) + p.subpixel / 2.0;
+        const double s = p.subpixel * (slow * p.oversample + sub / p.oversample) + p.subpixel / 2.0;
+        double start[3], step[3];
+        for (int i = 0; i < 3; ++i) {
+            start[i] = f * p.fast[i] + s * p.slow[i] + layer * p.thickstep * p.normal[i] + p.origin[i];
+            step[i] = p.pixel * p.fast[i];
+        }
+        NB_EACH_PIXEL {
+            nb_locate(p, start, step, layer, sub, pixel[k]);
+            if (pixel[k].lit && group == 0 && first == 0) pixel[k].angle += pixel[k].omega;
+        }
+        for (; left > 0 && group < cut.groups; ++group, first = 0) {
+            const double *source = sources + group * NB_SOURCE_SIZE;
+            NB_EACH_PIXEL nb_meet_source(p, source, pixel[k]);
+            for (; left > 0 && first < cut.members; first += NB_CHUNK, --left) {
+                const int count = cut.members - first < NB_CHUNK ? cut.members - first : NB_CHUNK;
+                __syncthreads();
+                for (int item = thread; item < 3 * count; item += NB_THREADS) {
+                    const int row = item / 3, axis = item % 3, member = first + row;
+                    nb_prepare(cells + 3 * axis * stride + member % p.orientations, stride,
+                               source + member / p.orientations * NB_SOURCE_SIZE, start, step,
+                               chunk + row * NB_ROW + 3 * axis);
                 }
+                __syncthreads();
+                for (int j = 0; j < count; ++j)
+                    NB_EACH_PIXEL pixel[k].part += nb_contribution(p, table, chunk + j * NB_ROW, pixel[k]);
+                NB_EACH_PIXEL nb_add(p, pixel[k]);
             }
         }
+    }
+    if (end < cut.pieces) {
+        NB_EACH_PIXEL {
+            const nb_carried after = {pixel[k].sum,   pixel[k].omega, pixel[k].capture,
+                                      pixel[k].polar, pixel[k].angle, pixel[k].outside};
+            carried[block * NB_SEGMENT + k * NB_THREADS + thread] = after;
+        }
+        return;
+    }
 
-    nb_statistics mine = {0.0, 0.0, 0.0, 0.0, angle, 0.0, -1, 0, outside};
+    nb_statistics mine = {0.0, 0.0, 0.0, 0.0, 0.0, 0.0, -1, 0, 0};
     NB_EACH_PIXEL {
         const int fast = segment + thread + k * NB_THREADS;
+        mine.angle += pixel[k].angle;
+        mine.outside += pixel[k].outside;
         if (fast <= p.fast_max) {
             float value = nb_photons(p, pixel[k]);
             if (slow == replaced.slow && fast == replaced.fast) value = replaced.value;
@@ -230,5 +255,5 @@ extern "C" __global__ void __launch_bounds__(NB_THREADS, 3)
         __syncthreads();
         if (thread < width) nb_merge(&tally[thread], &tally[thread + width]);
     }
-    if (thread == 0) partials[(long long)blockIdx.y * gridDim.x + blockIdx.x] = tally[0];
+    if (thread == 0) partials[block] = tally[0];
 }

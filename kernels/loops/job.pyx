@@ -292,6 +292,11 @@ cdef class Job:
         return self.p.layers * self.p.oversample**2 * self.p.sources * self.p.orientations
 
     @property
+    def pieces(self):
+        """Pieces that the work on a pixel can be cut into on a device, see `nb_cut` in kernels/formulas/nb_job.h."""
+        return nb_cut_of(&self.p).pieces
+
+    @property
     def roi(self):
         """Pixels that are rendered: (fast min, fast max, slow min, slow max), inclusive and inside the image."""
         return self.p.fast_min, self.p.fast_max, self.p.slow_min, self.p.slow_max

@@ -6,21 +6,15 @@ typedef struct {
     double spindle[3]; /* unit vector */
 } nb_setting;
 
-/* real, dual: 9 x stride, ax ay az bx ... cz of orientation j = phi step * domains + domain; dual: of the reciprocal
- * vectors, 1/m, that belong to the real ones with the volume of the unrotated cell kept. rotations: domains x 9,
+/* cells: 9 x stride, ax ay az bx ... cz of orientation j = phi step * domains + domain. rotations: domains x 9,
  * row-major, or null: no rotation by domain. */
 extern "C" __global__ void nb_rotation(const nb_setting setting, const double *phis, const double *rotations, int steps,
-                                       int domains, long long stride, double *real, double *dual)
+                                       int domains, long long stride, double *cells)
 {
     const long long j = (long long)blockIdx.x * blockDim.x + threadIdx.x;
-    double turned[9], reciprocal[9];
-    int i;
+    double turned[9];
     if (j >= (long long)steps * domains) return;
     nb_rotate_cell(setting.cell, setting.spindle, phis[j / domains], rotations ? rotations + 9 * (j % domains) : 0,
                    turned);
-    nb_dual_cell(turned, nb_cell_volume(setting.cell), reciprocal);
-    for (i = 0; i < 9; ++i) {
-        real[i * stride + j] = turned[i];
-        dual[i * stride + j] = reciprocal[i];
-    }
+    for (int i = 0; i < 9; ++i) cells[i * stride + j] = turned[i];
 }

@@ -47,14 +47,13 @@ def render(experiment: Any, compute: Any, out: Any = None, progress: Any = None,
     resolved, table = experiment.resolved, kernel_table(experiment.structure_factors)
     try:
         compute, _ = compute.chosen(resolved)
-        image = new_image(experiment.shape) if out is None else caller_image(out, experiment.shape)
+        image = None
+        if not on_device:
+            image = new_image(experiment.shape) if out is None else caller_image(out, experiment.shape)
         if compute.backend == "cpu":
             return simulate(resolved, table, image, compute.replace(threads=team_size(compute.threads)), progress)
         with _GPU_LOCK:
-            image, statistics = simulate(resolved, table, image, compute, progress)
-            if on_device:
-                image = compute.renderer.cupy.asarray(image)
-            return image, statistics
+            return simulate(resolved, table, image, compute, progress, on_device)
     except OptionError as error:
         raise NanoBraggError(in_fields(error.sentence)) from None
 

@@ -43,6 +43,7 @@ def simulate(
     out: "Any" = None,
     compute: "Any" = None,
     progress: "Any" = None,
+    on_device: bool = False,
     precise: "Any" = None,
     **how: "Any",
 ) -> "tuple[Any, Any]":
@@ -51,8 +52,9 @@ def simulate(
     table: the structure factors in the kernels' layout (`nanobragg_py.files.hkl.kernel_table`), or None without a
     table. out: a zeroed C-contiguous float32 buffer (slow, fast) to render into; None makes one. compute: a `Compute`;
     None: one of the values in how (``threads=2``). progress: called now and then with the number of pixels that are
-    done, masked ones left out. precise: None, or a zeroed float64 buffer of the same shape for the pixels before they
-    are rounded; only for the parallel loops of the CPU.
+    done, masked ones left out. on_device: leave the image of a GPU where it is, a CuPy array; out must be None then.
+    precise: None, or a zeroed float64 buffer of the same shape for the pixels before they are rounded; only for the
+    parallel loops of the CPU.
 
     Returns (image, Statistics). Raises NanoBraggError when there is no memory for the image, or the GPU cannot be used.
     """
@@ -66,7 +68,7 @@ def simulate(
         )
     renderer = compute.renderer
     job = Job(experiment, table, defects=compute.compat == "c", single=compute.precision == "single")
-    if out is None:
+    if out is None and not on_device:
         out = new_image(job.shape)
     threads = thread_count(compute.threads)
     if sequential:
@@ -82,7 +84,8 @@ def simulate(
         if precise is not None:
             given["precise"] = precise
         sums = renderer.render(job, out, threads, progress, override, **given)
-    return out, statistics(experiment, renderer, job, out, sums)
+    found = statistics(experiment, renderer, job, out, sums)
+    return renderer.take() if on_device else out, found
 
 
 def new_image(shape: "Any") -> "Any":

@@ -12,6 +12,7 @@ import re
 import subprocess
 import sys
 import types
+from pathlib import Path
 
 import numpy as np
 
@@ -24,6 +25,18 @@ BUILD = os.environ.get("NANOBRAGG_EMULATED_BUILD") or os.path.join(FOLDER, "..",
 FLAGS = os.environ.get("NANOBRAGG_EMULATED_FLAGS", "").split()
 #: bytes of memory the device pretends to have
 MEMORY = int(os.environ.get("NANOBRAGG_EMULATED_MEMORY", 1 << 30))
+
+#: how many devices there are, and the number of the one that is chosen, of each with-statement
+DEVICES = 1
+CHOSEN = [0]
+#: streams of with-statements
+STREAMS = []
+#: what has been launched: (kernel, grid)
+LAUNCHES = []
+#: bytes that have been copied to the device, and back
+COPIED = {"in": 0, "out": 0}
+#: what the device says of itself: two multiprocessors of a slow sort
+ATTRIBUTES = {"MultiProcessorCount": 2, "ClockRate": 1_000_000, "SingleToDoublePrecisionPerfRatio": 2}
 
 GUARD = 4096
 FILL = 0xA5
@@ -62,6 +75,7 @@ class Memory:
         if Memory.used + nbytes > MEMORY:
             raise OutOfMemoryError(f"Out of memory allocating {nbytes} bytes (allocated so far: {Memory.used} bytes).")
         self.nbytes = nbytes
+        self.device, self.stream = Device(CHOSEN[-1]), get_current_stream()
         Memory.used += nbytes
         self.whole = np.full(nbytes + 2 * GUARD, FILL, np.uint8)
         self.bytes = self.whole[GUARD : GUARD + nbytes]
@@ -79,6 +93,7 @@ class ndarray:
 
     def __init__(self, memory, host):
         self._memory, self._host = memory, host
+        self.device, self.stream = memory.device, memory.stream
         self.shape, self.dtype, self.nbytes, self.size = host.shape, host.dtype, host.nbytes, host.size
 
     def __getitem__(self, key):
@@ -86,7 +101,11 @@ class ndarray:
         assert part.flags.c_contiguous
         return ndarray(self._memory, part)
 
-    def get(self, out=None):
+    def __len__(self):
+        return self.shape[0]
+
+    def get(self, stream=None, out=None):
+        COPIED["out"] += self.nbytes
         if out is None:
             return self._host.copy()
         assert out.flags.c_contiguous and out.dtype == self.dtype and out.shape == self.shape
@@ -95,6 +114,7 @@ class ndarray:
 
     def set(self, values):
         assert isinstance(values, np.ndarray) and values.dtype == self.dtype and values.shape == self.shape
+        COPIED["in"] += self.nbytes
         self._host[...] = values
 
     def fill(self, value):
@@ -150,8 +170,8 @@ def build(code, options):
     exact = ["-ffp-contract=off"] if "--fmad=false" in options else []
     command = ["g++", "-std=c++17", "-O2", "-g1", "-fPIC", "-shared", "-Wall", "-Werror", "-Wno-unknown-pragmas",
                "-Wno-unused-function", "-Wno-unused-variable", f"-I{FOLDER}", *processor, *flags, *exact, *FLAGS]
-    with open(os.path.join(FOLDER, "emulated_cuda.h")) as file:
-        key = hashlib.sha256(repr((file.read(), text, command)).encode()).hexdigest()[:24]
+    headers = [Path(FOLDER, name).read_text() for name in ("emulated_cuda.h", "nb_device.h")]
+    key = hashlib.sha256(repr((headers, text, command)).encode()).hexdigest()[:24]
     path = os.path.join(BUILD, f"{key}.so")
     if not os.path.exists(path):
         os.makedirs(BUILD, exist_ok=True)
@@ -181,6 +201,7 @@ class RawKernel:
         grid, block = (tuple(grid) + (1, 1))[:3], (tuple(block) + (1, 1))[:3]
         if min(grid) < 1 or grid[0] >= 2**31 or max(grid[1:]) > 65535 or np.prod(block) > 1024:
             raise CUDARuntimeError("cudaErrorInvalidConfiguration: invalid configuration argument", 9)
+        LAUNCHES.append((self.name, grid))
         kept = [self._bytes(argument) for argument in args]
         pointers = (ctypes.c_void_p * len(kept))(*[data.ctypes.data for data in kept])
         sizes = (ctypes.c_size_t * len(kept))(*[data.nbytes for data in kept])
@@ -190,6 +211,8 @@ class RawKernel:
         if status:
             raise CUDARuntimeError(f"{self.name}: a barrier was not reached by every thread of the block")
         for argument in args:
+            if isinstance(argument, ndarray) and argument.device.id != CHOSEN[-1]:
+                raise CUDARuntimeError(f"cudaErrorIllegalAddress: an array of {self.name} is on another device", 700)
             if isinstance(argument, ndarray) and not argument._memory.intact():
                 raise CUDARuntimeError(f"cudaErrorIllegalAddress: {self.name} wrote beside an array", 700)
 
@@ -203,20 +226,23 @@ class RawKernel:
 
 
 class Device:
-    """The one device."""
+    """One of the devices, which are all the same."""
+
+    compute_capability = "80"
 
     def __init__(self, number=0):
-        assert number == 0
+        assert 0 <= number < DEVICES
         self.id = number
 
     def use(self):
-        pass
+        CHOSEN[-1] = self.id
 
     def __enter__(self):
+        CHOSEN.append(self.id)
         return self
 
     def __exit__(self, *error):
-        pass
+        CHOSEN.pop()
 
     @property
     def mem_info(self):
@@ -224,6 +250,34 @@ class Device:
 
     def synchronize(self):
         pass
+
+
+class Stream:
+    """Everything is done at once here."""
+
+    def __init__(self, non_blocking=False):
+        pass
+
+    def __enter__(self):
+        STREAMS.append(self)
+        return self
+
+    def __exit__(self, *error):
+        STREAMS.pop()
+
+    def synchronize(self):
+        pass
+
+
+DEFAULT_STREAM = Stream()
+
+
+def get_current_stream():
+    return STREAMS[-1] if STREAMS else DEFAULT_STREAM
+
+
+def alloc_pinned_memory(nbytes):
+    return bytearray(nbytes)
 
 
 class MemoryPool:
@@ -244,8 +298,16 @@ def install():
         setattr(cupy, name, globals()[name])
     cupy.cuda = types.SimpleNamespace(
         Device=Device,
-        runtime=types.SimpleNamespace(getDeviceCount=lambda: 1, CUDARuntimeError=CUDARuntimeError,
-                                      getDeviceProperties=lambda number: {"name": b"emulated by g++"}),
+        Stream=Stream,
+        get_current_stream=get_current_stream,
+        alloc_pinned_memory=alloc_pinned_memory,
+        runtime=types.SimpleNamespace(
+            getDeviceCount=lambda: DEVICES,
+            CUDARuntimeError=CUDARuntimeError,
+            getDeviceProperties=lambda number: {"name": b"emulated by g++"},
+            deviceGetAttribute=lambda what, number: ATTRIBUTES[what],
+            **{f"cudaDevAttr{what}": what for what in ATTRIBUTES},
+        ),
         driver=types.SimpleNamespace(CUDADriverError=CUDADriverError),
         compiler=types.SimpleNamespace(CompileException=CompileException),
         nvrtc=types.SimpleNamespace(getVersion=lambda: (12, 9), NVRTCError=NVRTCError),

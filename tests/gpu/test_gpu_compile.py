@@ -83,7 +83,8 @@ def test_a_mistake_is_found():
     with pytest.raises(cuda_tools.CompilerError, match="error"):
         compiler(12).compile(source("rotation").replace("nb_rotate_cell", "nb_rotate_sell"), options(), 80)
     with pytest.raises(cuda_tools.CompilerError, match="never referenced"):
-        compiler(12).compile(source("rotation").replace("int i;", "int i, unused;"), options(), 80)
+        text = source("rotation").replace("double turned[9];", "double turned[9]; int unused;")
+        compiler(12).compile(text, options(), 80)
 
 
 @pytest.mark.parametrize("architecture", [80, 90, 120])
@@ -126,6 +127,7 @@ STRUCTS = {
     "nb_lattice": ("shapes.h", "intensity", None),
     "nb_box": ("nb_structure.h", "intensity", None),
     "nb_override": ("intensity.cu", "intensity", structs.OVERRIDE),
+    "nb_carried": ("intensity.cu", "intensity", structs.CARRIED),
     "nb_statistics": ("nb_statistics.h", "intensity", structs.STATISTICS),
     "nb_noise_row": ("pixels.cu", "pixels", structs.NOISE_ROW),
     "nb_setting": ("rotation.cu", "rotation", structs.SETTING),

@@ -73,7 +73,12 @@ def test_names_that_the_host_module_uses():
         assert hasattr(cupy.cuda.Device, name)
     for name in ("get", "set", "fill"):
         assert callable(getattr(cupy.ndarray, name))
-    assert callable(cupy.cuda.runtime.getDeviceProperties)
+    assert callable(cupy.cuda.runtime.getDeviceProperties) and callable(cupy.cuda.runtime.deviceGetAttribute)
+    for name in ("MultiProcessorCount", "ClockRate", "SingleToDoublePrecisionPerfRatio"):
+        assert isinstance(getattr(cupy.cuda.runtime, f"cudaDevAttr{name}"), int)
+    assert hasattr(cupy.cuda.Device, "compute_capability")
+    assert callable(cupy.cuda.Stream) and callable(cupy.cuda.get_current_stream)
+    assert callable(cupy.cuda.alloc_pinned_memory)
 
 
 def test_options_are_those_of_the_budgets(monkeypatch):

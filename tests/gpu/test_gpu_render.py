@@ -1,5 +1,7 @@
 """The host module on the emulated device: shapes, bands, statistics, precisions, buffers."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -85,34 +87,106 @@ def test_both_precisions(emulated, words, precision):
     assert np.linalg.norm(image - expected) < 1e-5 * np.linalg.norm(expected)
 
 
+def slow_device(monkeypatch, steps_a_second, multiprocessors=1):
+    """A device that is cut into bands sooner; renderers are made anew."""
+    import emulated_cupy
+
+    from nanobragg_py.render import backends
+    from nanobragg_py.render.gpu.hardware import Hardware
+
+    monkeypatch.setattr(Hardware, "rate", lambda *_: steps_a_second)
+    monkeypatch.setitem(emulated_cupy.ATTRIBUTES, "MultiProcessorCount", multiprocessors)
+    monkeypatch.setattr(backends, "_gpu_renderers", {})
+
+
 def test_bands_do_not_change_the_image(emulated, monkeypatch):
     import emulated_cupy
 
-    from nanobragg_py.render.gpu import renderer
+    from nanobragg_py.render.gpu import bands
 
     loaded = load("-N 5 -oversample 1 -detpixels 50")
     whole, together = simulate(loaded.experiment, backend="gpu")
     done = []
-    monkeypatch.setattr(renderer, "SLOW_RATE", 350.5 / renderer.BAND_SECONDS)  # seven rows at a time
-    image, apart = simulate(loaded.experiment, backend="gpu", progress=done.append)
-    assert done == [*range(350, 2500, 350), 2500]
+    with monkeypatch.context() as patch:
+        slow_device(patch, 450 / bands.SECONDS)  # nine rows at a time
+        image, apart = simulate(loaded.experiment, backend="gpu", progress=done.append)
+    assert done == [400, 800, 1250, 1650, 2050, 2500]
     assert np.array_equal(np.asarray(image), np.asarray(whole))
     assert apart.rmsd == pytest.approx(together.rmsd, rel=1e-12)
     assert (apart.maximum, apart.maximum_pixel) == (together.maximum, together.maximum_pixel)
 
-    monkeypatch.setattr(renderer, "SLOW_RATE", 5e9)
-    monkeypatch.setattr(emulated_cupy, "MEMORY", 12000)  # about thirty rows and the arrays of the job
+    monkeypatch.setattr(emulated_cupy, "MEMORY", emulated_cupy.Memory.used + 2000)  # and the image before
     done.clear()
     image, _ = simulate(loaded.experiment, backend="gpu", progress=done.append)
     assert len(done) > 1
     assert np.array_equal(np.asarray(image), np.asarray(whole))
 
 
+#: what pixels carry from a launch to the next: sums, and corrections that are those of the first sub-step
+CARRYING = [
+    "-mosaic_spread 1 -mosaic_domains 300",
+    "-N 5 -dispersion 5 -dispsteps 3 -osc 1 -phisteps 70 -oversample 2",
+    "-dmin 2.5 -dispersion 20 -dispsteps 5",
+    "-oversample 2 -detector_thick 100 -detector_abs 200 -thicksteps 3 -dispersion 20 -dispsteps 3",
+    "-oversample 2 -oversample_omega -oversample_polar -oversample_thick -detector_thick 100 -detector_abs 200"
+    " -thicksteps 2 -dispersion 20 -dispsteps 3",
+    "-curved_det -oversample 3 -osc 1 -phisteps 70",
+    "-interpolate -hkl {hkl} -oversample 2",
+]
+
+
+@pytest.mark.parametrize("words", CARRYING)
+def test_work_that_is_cut_adds_up_the_same(emulated, monkeypatch, tmp_path, words):
+    """Orientations, sources, sub-pixels and layers in several launches: the image is the same to the bit."""
+    import emulated_cupy
+
+    (tmp_path / "a.hkl").write_text("".join(f"{h} {h - 1} {h + 1} {10 + h}\n" for h in range(-4, 5)))
+    loaded = load("-N 3 -detpixels 20 " + words.format(hkl=tmp_path / "a.hkl"))
+    whole, together = simulate(loaded.experiment, loaded.table, backend="gpu")
+    slow_device(monkeypatch, 1.0)
+    emulated_cupy.LAUNCHES.clear()
+    done = []
+    image, apart = simulate(loaded.experiment, loaded.table, backend="gpu", progress=done.append)
+    launches = [grid for name, grid in emulated_cupy.LAUNCHES if name == "nb_intensity"]
+    assert len(launches) == len(done) > 4 and done == sorted(done) and done[-1] == 400
+    assert {grid[1] for grid in launches} == {10}  # two bands of ten blocks; eight is the least
+    assert np.array_equal(np.asarray(image), np.asarray(whole)) and np.asarray(whole).any()
+    for name in ("pixels", "maximum", "maximum_pixel", "not_interpolated"):
+        assert getattr(apart, name) == getattr(together, name)
+    for name in FIELDS:
+        assert getattr(apart, name) == pytest.approx(getattr(together, name), rel=1e-12)
+
+
+@pytest.mark.parametrize(("domains", "phisteps", "detpixels"), [(1000, 100, 1024), (1000, 1000, 1024), (1, 1, 8192)])
+def test_every_launch_fills_the_device(domains, phisteps, detpixels):
+    """An H100 and a GeForce, and jobs of many steps a pixel: eight blocks a multiprocessor, and time for Ctrl-C."""
+    from nanobragg_py.kernels.loops.job import Job
+    from nanobragg_py.render.gpu.bands import SECONDS, cut_work
+    from nanobragg_py.render.gpu.hardware import Hardware
+
+    job = Job(load(f"-detpixels {detpixels} -oversample 1 -osc 1 -phisteps {phisteps}"
+                   f" -mosaic_spread 1 -mosaic_domains {domains}").experiment)
+    for hardware in (
+        Hardware(name="H100", multiprocessors=132, clock=1.98e9, lanes=128, ratio=2),
+        Hardware(name="RTX 5090", multiprocessors=170, clock=2.41e9, lanes=128, ratio=64),
+    ):
+        segments, rate = detpixels // 256, hardware.rate("double")
+        cut = cut_work(detpixels, segments, job, hardware, rate)
+        assert cut.bands[0][0] == 0 and cut.bands[-1][1] == detpixels
+        assert cut.slices[0][0] == 0 and cut.slices[-1][1] == job.pieces
+        for pairs in (cut.bands, cut.slices):
+            assert all(one[1] == other[0] for one, other in pairwise(pairs))
+        assert min(end - first for first, end in cut.bands) * segments >= 8 * hardware.multiprocessors
+        largest = max(end - begin for begin, end in cut.slices) / job.pieces
+        seconds = cut.rows * detpixels * job.steps_per_pixel * largest / rate
+        assert seconds <= 1.1 * SECONDS
+
+
 def test_no_memory(emulated, monkeypatch):
     import emulated_cupy
 
     loaded = load("-N 5 -oversample 1 -detpixels 50")
-    for more, sentence in ((10, "has not enough memory for this"), (1400, "has no memory left for a row of 50 pixels")):
+    for more, sentence in ((10, "has not enough memory for this"), (700, "has no memory left for a row of 50 pixels")):
         monkeypatch.setattr(emulated_cupy, "MEMORY", emulated_cupy.Memory.used + more)
         with pytest.raises(NanoBraggError, match=sentence):
             simulate(loaded.experiment, backend="gpu")
@@ -154,31 +228,35 @@ def test_an_image_of_faint_pixels_alone(emulated):
     assert gpu.mean == pytest.approx(cpu.mean, rel=1e-12)
 
 
-def test_rotation_and_duality(emulated):
-    """The device's cells are the host's, and the reciprocal vectors are dual to them with the volume kept."""
+def test_rotation(emulated):
+    """The device's cells are the host's."""
     from nanobragg_py.kernels.loops.job import Job
     from nanobragg_py.render.gpu import Renderer
-    from nanobragg_py.render.gpu.renderer import allocate, job_arrays
+    from nanobragg_py.render.gpu.arrays import allocate, job_arrays, split
 
     job = Job(load("-N 5 -detpixels 4 -phi 10 -osc 5 -phisteps 7 -mosaic_spread 3 -mosaic_domains 5").experiment)
     renderer = Renderer()
     arrays = allocate(renderer.cupy, job_arrays(job))
+    arrays["sources"], arrays["phis"], arrays["rotations"] = split(arrays["inputs"], job)
     renderer.rotate(job, arrays)
-    real, dual = (arrays[name].get()[:, :35].T.reshape(35, 3, 3) for name in ("real", "dual"))
-    expected = np.asarray(job.orientations)[:, :35].T.reshape(35, 3, 3)
-    np.testing.assert_allclose(real, expected, rtol=0, atol=1e-15 * np.abs(expected).max())
-    np.testing.assert_allclose(dual @ real.transpose(0, 2, 1), np.broadcast_to(np.eye(3), real.shape), atol=1e-5)
-    np.testing.assert_allclose(np.linalg.det(real) * np.linalg.det(dual), 1.0, rtol=1e-5)
+    expected = np.asarray(job.orientations)[:, :35]
+    np.testing.assert_allclose(arrays["cells"].get()[:, :35], expected, rtol=0, atol=1e-15 * np.abs(expected).max())
 
 
 def test_arrays_are_described_as_data(emulated):
     from nanobragg_py.kernels.loops.job import Job
-    from nanobragg_py.render.gpu.renderer import band_arrays, job_arrays
-    from nanobragg_py.render.gpu.structs import STATISTICS
+    from nanobragg_py.render.gpu.arrays import band_arrays, image_arrays, job_arrays
+    from nanobragg_py.render.gpu.bands import Cut
+    from nanobragg_py.render.gpu.modules import Variant
+    from nanobragg_py.render.gpu.structs import CARRIED, STATISTICS
 
     loaded = load("-N 5 -detpixels 12 -mosaic_spread 3 -mosaic_domains 5")
     arrays = {array.name: array for array in job_arrays(Job(loaded.experiment))}
-    assert {*arrays} == {"sources", "phis", "rotations", "real", "dual", "total"}
-    assert arrays["rotations"].direction == "in" and arrays["rotations"].nbytes == 8 * 45
-    image, partials = band_arrays(5, 3, 12, 2)
-    assert (image.nbytes, partials.nbytes) == (4 * 5 * 12, 3 * 2 * STATISTICS.itemsize)
+    assert {*arrays} == {"inputs", "cells"}
+    assert arrays["inputs"].nbytes == 8 * (10 + 1 + 45)
+    assert image_arrays(5, 12, False)[0].nbytes == 4 * 5 * 12
+    variant = Variant(kind=0, structure=0)
+    cut = Cut(bands=[(0, 300), (300, 600)], slices=[(0, 2)])
+    sizes = {array.name: array.nbytes for array in band_arrays(cut, 2, variant)}
+    assert sizes == {name: STATISTICS.itemsize * n for name, n in (("total", 1), ("partials", 600), ("level0", 3))}
+    assert band_arrays(cut.replace(slices=[(0, 1), (1, 2)]), 2, variant)[-1].nbytes == 600 * 256 * CARRIED.itemsize

@@ -45,12 +45,6 @@ def open_device(number: Any) -> Any:
     return cupy
 
 
-def device_name(cupy: Any, number: Any) -> Any:
-    """What the maker calls the device."""
-    name = cupy.cuda.runtime.getDeviceProperties(number)["name"]
-    return name.decode(errors="replace") if isinstance(name, bytes) else name
-
-
 @contextmanager
 def clear_errors(cupy: Any) -> Iterator[Any]:
     """Turns errors of the device's memory, of the compiler and of the driver into a NanoBraggError each.

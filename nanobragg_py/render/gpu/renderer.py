@@ -1,5 +1,6 @@
 """The image on a CUDA device: what is copied there, what is launched, what comes back."""
 
+from collections.abc import Iterator
 from time import perf_counter
 from typing import Any
 
@@ -7,100 +8,34 @@ import numpy as np
 
 from ...errors import OptionError
 from ...kernels.files.imagefile import smv_pixels
-from ...records import REQUIRED, Record
-from .device import clear_errors, device_name, open_device
+from .arrays import Lasting, Staging, allocate, band_arrays, image_arrays, job_arrays, levels, nbytes, padded, split
+from .bands import cut_work
+from .device import clear_errors, open_device
+from .hardware import hardware_of
 from .images import DeviceImage, DeviceNoise
-from .modules import REDUCE_THREADS, THREADS, Modules, Variant
+from .modules import REDUCE_THREADS, STRUCTURES, THREADS, Modules, Variant
 from .structs import OVERRIDE, SETTING, STATISTICS, job_struct
 
 #: a pointer to nothing, as CuPy passes it
 NULL = np.uint64(0)
-#: rows of blocks that a launch can have
-MOST_ROWS = 65535
-#: part of the free memory that is taken, and seconds of work between two looks at the keyboard
+#: part of the free memory that is taken where an image does not fit
 MEMORY_PART = 0.8
-BAND_SECONDS = 0.25
-#: steps per second of a slow device, to cut the work into bands
-SLOW_RATE = 5e9
 
 #: the statistics of no pixels; on the device, where CuPy knows no structs, they are bytes
 EMPTY = np.array((0, 0, 0, 0, 0, 0, -1, 0, 0), STATISTICS)
-
-
-class DeviceArray(Record):
-    """An array on the device: its name, dtype, shape, whether it goes in, comes out or stays, and what goes in."""
-
-    _fields = {"name": REQUIRED, "dtype": REQUIRED, "shape": REQUIRED, "direction": REQUIRED, "values": None}
-
-    @property
-    def nbytes(self) -> Any:
-        size = np.dtype(self.dtype).itemsize
-        for extent in self.shape:
-            size *= extent
-        return size
-
-
-def job_arrays(job: Any) -> Any:
-    """What a job needs on the device whatever rows are rendered: a list of DeviceArray."""
-    _, _, phis, rotations = job.rotation
-    arrays = [
-        given("sources", job.sources),
-        given("phis", np.array(phis)),
-        DeviceArray(name="real", dtype="f8", shape=(9, job.stride), direction="stays"),
-        DeviceArray(name="dual", dtype="f8", shape=(9, job.stride), direction="stays"),
-        DeviceArray(name="total", dtype="u1", shape=(STATISTICS.itemsize,), direction="out"),
-    ]
-    if rotations is not None:
-        arrays.append(given("rotations", rotations))
-    if job.table is not None:
-        arrays.append(given("table", padded(job.table)))
-    if job.mask is not None:
-        arrays.append(given("mask", job.mask))
-    return arrays
-
-
-def band_arrays(held: Any, rows: Any, width: int, segments: Any) -> list[Any]:
-    """What the image needs: `held` rows of it on the device, and the statistics of `rows` rows at a time."""
-    return [
-        DeviceArray(name="image", dtype="f4", shape=(held, width), direction="out"),
-        DeviceArray(name="partials", dtype="u1", shape=(rows * segments, STATISTICS.itemsize), direction="stays"),
-    ]
-
-
-def nbytes(arrays: Any) -> Any:
-    """Bytes of a list of DeviceArray."""
-    return sum(array.nbytes for array in arrays)
-
-
-def given(name: str, values: Any) -> "DeviceArray":
-    """A DeviceArray that goes in, of a buffer or array."""
-    values = np.asarray(values)
-    return DeviceArray(name=name, dtype=values.dtype, shape=values.shape, direction="in", values=values)
-
-
-def padded(table: Any) -> Any:
-    """The table with the slab before its first element, which the kernels read for an index below every axis' range."""
-    values = np.asarray(table).ravel()
-    first = values.ctypes.data - 8 * table.pad
-    pad = np.frombuffer((np.ctypeslib.ctypes.c_char * (8 * table.pad)).from_address(first), "f8")
-    return np.concatenate([pad, values])
-
-
-def allocate(cupy: Any, arrays: Any) -> Any:
-    """The arrays on the device, by name, with what goes in copied."""
-    made = {}
-    for array in arrays:
-        if array.direction == "in":
-            made[array.name] = cupy.asarray(array.values)
-        else:
-            made[array.name] = cupy.zeros(array.shape, array.dtype)
-    return made
 
 
 def variant_of(job: Any, precision: str) -> Any:
     """Which kernel a job needs; job: a Job, precision: double or single."""
     kind, structure, curved = job.choices
     return Variant(kind=kind, structure=structure, curved=curved, single=precision == "single" and job.has_single)
+
+
+def shrinking(rows: int) -> Iterator[int]:
+    """`rows`, its half, the half of that and so on, down to 1."""
+    while rows > 0:
+        yield rows
+        rows //= 2
 
 
 class Renderer:
@@ -113,121 +48,190 @@ class Renderer:
     def __init__(self, device: Any = 0, precision: str = "double") -> None:
         self.cupy: Any = open_device(device)
         self.device, self.precision = device, precision
-        self.name: Any = device_name(self.cupy, device)
+        with clear_errors(self.cupy), self.cupy.cuda.Device(device):
+            self.hardware: Any = hardware_of(self.cupy, device)
+            self._staging = Staging(self.cupy)
+        self.name: Any = self.hardware.name
         self.modules: Any = Modules(self.cupy)
         self.seconds: Any = dict.fromkeys(("in", "kernels", "out"), 0.0)  # of the last image: copies and computation
+        self._lasting = Lasting(self.cupy)
         self._total = EMPTY
         self._kept = None  # the last image and what is known of it, where all of it stayed on the device
+        self._there: Any = None
 
     def render(self, job: Any, image: Any, threads: int = 1, progress: Any = None, override: Any = None) -> Any:
         """Render into `image` (slow, fast), float32, zeroed outside the region of interest; see loops/render.pyx.
 
-        threads: ignored. Raises NanoBraggError for what goes wrong on the device.
+        threads: ignored. image: None leaves it on the device, see `take`. Raises NanoBraggError for what goes wrong.
         """
         with clear_errors(self.cupy), self.cupy.cuda.Device(self.device):
             return self._render(job, image, progress, override)
 
     def _render(self, job, image, progress, override):
         fast_min, fast_max, slow_min, slow_max = job.roi
-        host = np.asarray(image)
-        self._total, self._kept = EMPTY, None
-        if host.shape != job.shape:
-            raise ValueError(f"the image has the shape {host.shape}, the detector {job.shape}")
+        self._total, self._kept, self._there = EMPTY, None, None
+        if image is not None and np.asarray(image).shape != job.shape:
+            raise ValueError(f"the image has the shape {np.asarray(image).shape}, the detector {job.shape}")
         if fast_min > fast_max or slow_min > slow_max:
+            if image is None:
+                self._there = self.cupy.zeros(job.shape, "f4")
             return 0.0, 0.0, 0, 0.0, None, 0.0, 0, 0.0
         self.seconds = dict.fromkeys(("in", "kernels", "out"), 0.0)
-        device = self.cupy.cuda.Device(self.device)
-        variant = variant_of(job, self.precision)
-        width, segments = job.shape[1], -(-(fast_max - fast_min + 1) // variant.segment)
-        intensity = self.modules.function("intensity", "nb_intensity", variant.macros)
-        reduce = self.modules.function("statistics", "nb_reduce")
         begin = perf_counter()
-        arrays = allocate(self.cupy, job_arrays(job))
-        held, rows = self._rows(job, width, segments)
-        arrays |= allocate(self.cupy, band_arrays(held, rows, width, segments))
-        arrays["total"].set(np.frombuffer(EMPTY.tobytes(), "u1"))
-        device.synchronize()
-        begin = self._spent("in", begin)
-        self.rotate(job, arrays)
-        replaced = np.array((-1, -1, 0.0) if override is None else tuple(override), OVERRIDE)
-        table = arrays["table"][job.table.pad :] if "table" in arrays else NULL
-        for first in range(slow_min, slow_max + 1, rows):
-            count = min(rows, slow_max + 1 - first)
-            at = first - slow_min if held > rows else 0
-            band = arrays["image"][at : at + count]
-            intensity(
-                (segments, count),
-                (THREADS,),
-                (
-                    job_struct(job),
-                    replaced,
-                    arrays["sources"],
-                    arrays["real"],
-                    np.int64(job.stride),
-                    table,
-                    arrays.get("mask", NULL),
-                    np.int32(first),
-                    band,
-                    arrays["partials"],
-                ),
-            )
-            reduce((1,), (REDUCE_THREADS,), (arrays["partials"], np.int64(count * segments), arrays["total"]))
-            device.synchronize()
-            begin = self._spent("kernels", begin)
-            band.get(out=host[first : first + count])
-            self._total = arrays["total"].get().view(STATISTICS)[0]
-            begin = self._spent("out", begin)
-            if progress is not None:
-                progress(int(self._total["rendered"]))
-        if held == slow_max - slow_min + 1:
-            self._kept = DeviceImage(self.cupy, self.modules, image, arrays["image"], job.roi)
-        return self._sums(width, self.seconds["kernels"])
+        variant = variant_of(job, self.precision)
+        cut, arrays = self._prepare(job, variant, image is None)
+        self._spent("in", begin)
+        self._run(job, variant, cut, arrays, image, progress, override)
+        whole = arrays["image"]
+        if image is None:
+            self._there = whole
+        elif len(whole) == slow_max - slow_min + 1:
+            self._kept = DeviceImage(self.cupy, self.modules, image, whole, job.roi)
+        return self._sums(job.shape[1], self.seconds["kernels"])
+
+    def take(self) -> Any:
+        """The image that the last `render` left on the device, a CuPy array (slow, fast); it is the caller's then."""
+        image, self._there = self._there, None
+        return image
+
+    def _run(self, job, variant, cut, arrays, image, progress, override):
+        """Render band after band; the rows of one are copied back while the next is being rendered."""
+        slow_min = job.roi[2]
+        synchronize = self.cupy.cuda.get_current_stream().synchronize
+        rows_held = len(arrays["image"])
+        if image is None:  # all rows of the detector
+            offset, host = slow_min, None
+        else:
+            offset, host = 0, np.asarray(image)
+        done, waiting = 0, None
+        for number, (first, end) in enumerate(cut.bands):
+            at = offset + first if rows_held >= cut.bands[-1][1] else (number % 2) * cut.rows
+            band = arrays["image"][at : at + end - first]
+            lit = self._lit(job, slow_min + first, slow_min + end) if progress is not None else 0
+            for piece, (one, next_one) in enumerate(cut.slices, 1):
+                begin = perf_counter()
+                self._launch(job, variant, arrays, slow_min + first, band, (one, next_one), override)
+                if piece == len(cut.slices):
+                    self._reduce(arrays, len(band) * self._segments(job, variant), number > 0)
+                if waiting is not None:
+                    self._fetch(*waiting)
+                    waiting = None
+                synchronize()
+                self._spent("kernels", begin)
+                if progress is not None:
+                    progress(done + lit * piece // len(cut.slices))
+            done += lit
+            if host is not None:
+                waiting = band, host[slow_min + first : slow_min + end]
+        if waiting is not None:
+            self._fetch(*waiting)
+        total = np.empty(arrays["total"].shape, "u1")
+        self._fetch(arrays["total"], total)
+        self._total = total.view(STATISTICS)[0, 0]
+
+    def _fetch(self, array, out):
+        begin = perf_counter()
+        self._staging.fetch(array, out)
+        self._spent("out", begin)
 
     def _spent(self, what, begin):
-        """The time since `begin` went into copies or kernels; returns the time now."""
-        now = perf_counter()
-        self.seconds[what] += now - begin
-        return now
+        """The time since `begin` went into copies or kernels."""
+        self.seconds[what] += perf_counter() - begin
+
+    def _lit(self, job, first, end):
+        """How many pixels of some rows are rendered."""
+        fast_min, fast_max = job.roi[:2]
+        if job.mask is None:
+            return (end - first) * (fast_max - fast_min + 1)
+        return int(np.count_nonzero(np.asarray(job.mask).reshape(job.shape)[first:end, fast_min : fast_max + 1]))
+
+    @staticmethod
+    def _segments(job, variant):
+        """Blocks that a row needs."""
+        fast_min, fast_max = job.roi[:2]
+        return -(-(fast_max - fast_min + 1) // variant.segment)
+
+    # ---- memory ----------------------------------------------------------------------------------------------------
+
+    def _prepare(self, job, variant, stays):
+        """The launches, and the arrays by name, with what goes in; stays: the whole image, on the device."""
+        fast_min, fast_max, slow_min, slow_max = job.roi
+        arrays = allocate(self.cupy, job_arrays(job))
+        arrays["sources"], arrays["phis"], arrays["rotations"] = split(arrays["inputs"], job)
+        table = self._lasting.array("table", job.table, padded)
+        arrays["table"] = None if table is None else table[job.table.pad :]
+        arrays["mask"] = self._lasting.array("mask", job.mask, np.asarray)
+        self.rotate(job, arrays)
+        height, width, segments = slow_max - slow_min + 1, job.shape[1], self._segments(job, variant)
+        rate = self.hardware.rate("single" if variant.single else "double", STRUCTURES[variant.structure] == "tricubic")
+        cut = cut_work(height, segments, job, self.hardware, rate)
+        held, partly = (job.shape[0], True) if stays else (height, fast_max - fast_min + 1 < width)
+        wanted = [*image_arrays(held, width, partly), *band_arrays(cut, segments, variant)]
+        try:
+            return cut, arrays | allocate(self.cupy, wanted)
+        except self.cupy.cuda.memory.OutOfMemoryError:
+            if stays:
+                raise
+        # CuPy keeps what was freed: give it back, and see how many rows fit, two bands of them
+        self.cupy.get_default_memory_pool().free_all_blocks()
+        free = self.cupy.cuda.Device(self.device).mem_info[0] * MEMORY_PART
+        for rows in shrinking(min(cut.rows, height)):
+            cut = cut_work(height, segments, job, self.hardware, rate, rows)
+            wanted = [*image_arrays(2 * cut.rows, width, partly), *band_arrays(cut, segments, variant)]
+            if nbytes(wanted) <= free:
+                return cut, arrays | allocate(self.cupy, wanted)
+        raise OptionError(f"the GPU has no memory left for a row of {width} pixels; free some, or use {{backend}} cpu")
+
+    # ---- launches --------------------------------------------------------------------------------------------------
 
     def rotate(self, job: Any, arrays: Any) -> None:
-        """Cell vectors of every orientation, and their reciprocal ones: the arrays `real` and `dual`."""
-        cell, spindle, phis, rotations = job.rotation
+        """Cell vectors of every orientation: the array `cells`."""
+        cell, spindle, phis, _ = job.rotation
         self.modules.function("rotation", "nb_rotation")(
             (-(-len(phis) * job.domains // THREADS),),
             (THREADS,),
             (
                 np.array((cell, spindle), SETTING),
                 arrays["phis"],
-                NULL if rotations is None else arrays["rotations"],
+                NULL if arrays["rotations"] is None else arrays["rotations"],
                 np.int32(len(phis)),
                 np.int32(job.domains),
                 np.int64(job.stride),
-                arrays["real"],
-                arrays["dual"],
+                arrays["cells"],
             ),
         )
 
-    def _rows(self, job, width, segments):
-        """Rows of the image that stay on the device, and rows of a band.
+    def _launch(self, job, variant, arrays, first, band, pieces, override):
+        """Add some pieces of the work to a band that begins with row `first`."""
+        self.modules.function("intensity", "nb_intensity", variant.macros)(
+            (self._segments(job, variant), len(band)),
+            (THREADS,),
+            (
+                job_struct(job),
+                np.array((-1, -1, 0.0) if override is None else tuple(override), OVERRIDE),
+                arrays["sources"],
+                arrays["cells"],
+                np.int64(job.stride),
+                NULL if arrays["table"] is None else arrays["table"],
+                NULL if arrays["mask"] is None else arrays["mask"],
+                np.int32(first),
+                *map(np.int64, pieces),
+                arrays.get("carried", NULL),
+                band,
+                arrays["partials"],
+            ),
+        )
 
-        All rows of the region of interest stay if the free memory allows; a band takes no longer than one wants to wait
-        for an interrupt.
-        """
-        fast_min, fast_max, slow_min, slow_max = job.roi
-        height = slow_max - slow_min + 1
-        self.cupy.get_default_memory_pool().free_all_blocks()
-        free = self.cupy.cuda.Device(self.device).mem_info[0] * MEMORY_PART
-        row = nbytes(band_arrays(1, 1, width, segments))
-        if row > free:
-            raise OptionError(
-                f"the GPU has no memory left for a row of {width} pixels; free some, or use {{backend}} cpu"
-            )
-        in_time = BAND_SECONDS * SLOW_RATE / (job.steps_per_pixel * (fast_max - fast_min + 1))
-        rows = max(1, min(height, MOST_ROWS, int(in_time)))
-        if nbytes(band_arrays(height, rows, width, segments)) <= free:
-            return height, rows
-        rows = min(rows, int(free / row))
-        return rows, rows
+    def _reduce(self, arrays, blocks, joins):
+        """The statistics of a band's blocks become the total, or join it."""
+        reduce = self.modules.function("statistics", "nb_reduce")
+        given, count = arrays["partials"], blocks
+        for depth, level in enumerate(levels(blocks)):
+            made = arrays[f"level{depth}"]
+            reduce((level,), (REDUCE_THREADS,), (given, np.int64(count), NULL, made))
+            given, count = made, level
+        total = arrays["total"]
+        reduce((1,), (REDUCE_THREADS,), (given, np.int64(count), total if joins else NULL, total))
 
     def _sums(self, width, seconds):
         total = self._total

@@ -14,6 +14,8 @@ def struct(*fields: Any) -> Any:
 SETTING = struct(("cell", "f8", 9), ("spindle", "f8", 3))
 #: nb_override of kernels/loops/intensity.cu
 OVERRIDE = struct(("slow", "i4"), ("fast", "i4"), ("value", "f4"))
+#: nb_carried of kernels/loops/intensity.cu
+CARRIED = struct(*[(name, "f8") for name in ("sum", "omega", "capture", "polar", "angle")], ("outside", "i8"))
 #: nb_statistics of kernels/formulas/nb_statistics.h
 STATISTICS = struct(
     *[(name, "f8") for name in ("count", "mean", "deviations", "squares", "angle", "top")],
