@@ -34,6 +34,7 @@ TOOLS = {
     "batch": ("batch", "render many images"),
     "add": ("add", "the sum of float images"),
     "simulate": ("simulate", "spots, background and detector in one image"),
+    "refine": ("refine", "crystal, beam and detector fitted to an observed image"),
     "sweep": ("sweep", "render a rotation series, ready for DIALS or XDS"),
     "completion": ("completion", "scripts for shells that complete flags and options"),
 }

@@ -22,7 +22,7 @@ FLOORS = (
     ("render",),
     ("gradients",),
     ("api",),
-    ("inspect", "batch"),
+    ("inspect", "batch", "fit"),
     ("data",),
     ("cli",),
 )
