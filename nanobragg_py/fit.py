@@ -16,12 +16,12 @@ from .api import Experiment
 from .errors import FieldError, NanoBraggError
 from .gradients.modes import derivative_images
 from .gradients.parameters import PARAMETERS, parameters_of
-from .orientation import axis_rotation
+from .gradients.values import FIXED, left_jacobian, with_values
 
 #: a parameter of the fit alone: photons that are added to every pixel
 BACKGROUND = "background"
 #: what cannot be given back to an experiment, or has too many numbers for a normal matrix
-NOT_FITTED = ("crystal.cells", "detector.origin", "beam.source_weights", "structure_factors.F")
+NOT_FITTED = (*FIXED, "structure_factors.F")
 #: least variance of a pixel, photons^2: what keeps pixels without photons from infinite weights
 FLOOR = 1e-3
 #: a step of so many standard deviations is the last
@@ -95,22 +95,13 @@ class Fit:
 
     def experiment_at(self, x: Any) -> Experiment:
         """The experiment of a vector x; FieldError where there is none."""
-        changes, rotation, at = {}, None, 0
+        values, at = {}, 0
         for row in self.rows:
             shape = row.shape(self.experiment)
             count = int(np.prod(shape))
-            step = np.reshape(x[at : at + count], shape)
+            values[row.name] = np.asarray(row.value(self.experiment)) + np.reshape(x[at : at + count], shape)
             at += count
-            if row.name == "crystal.rotation":
-                rotation = step
-                continue
-            value = np.asarray(row.value(self.experiment)) + step
-            changes[row.name] = value if value.ndim == 2 else tuple(value.tolist()) if value.ndim else float(value)
-        moved = self.experiment.replace(changes)
-        if rotation is not None and rotation.any():
-            turn = axis_rotation(rotation, float(np.linalg.norm(rotation)))
-            moved = moved.replace(crystal=moved.crystal.rotated(turn))
-        return moved
+        return with_values(self.experiment, values)
 
     def evaluate(self, x: Any) -> tuple[np.ndarray, np.ndarray]:
         """Photons of the model in the pixels that count, and their derivatives, (numbers, pixels)."""
@@ -162,16 +153,6 @@ class Fit:
         if getattr(self, "_key", None) != key:
             self._value, self._key = self.evaluate(x), key
         return self._value
-
-
-def left_jacobian(v: Any) -> np.ndarray:
-    """The matrix from changes of a rotation vector to the small turns, in the laboratory, that they make."""
-    angle = float(np.linalg.norm(v))
-    x, y, z = v
-    skew = np.array([[0.0, -z, y], [z, 0.0, -x], [-y, x, 0.0]])
-    if angle < 1e-4:
-        return np.eye(3) + skew / 2.0 + skew @ skew / 6.0
-    return np.eye(3) + (1.0 - np.cos(angle)) / angle**2 * skew + (angle - np.sin(angle)) / angle**3 * skew @ skew
 
 
 @dataclass

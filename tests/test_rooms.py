@@ -22,7 +22,7 @@ FLOORS = (
     ("render",),
     ("gradients",),
     ("api",),
-    ("inspect", "batch", "fit"),
+    ("inspect", "batch", "fit", "torch", "jax"),
     ("data",),
     ("cli",),
 )
