@@ -40,16 +40,18 @@ def run(argv: "Any") -> int:
 
     loaded = load(options, opening, mask, say=say, complain=warn, prepare=prepare)
     experiment, table = loaded.experiment, loaded.table
+    panels, experiment = whole(experiment, options)
     if options.trace_pixel is not None:
         from ..inspect.trace import check_traceable
 
-        check_traceable(experiment, *options.trace_pixel)
+        traced, *pixel = place_of(panels or experiment, options.trace_pixel)
+        check_traceable(traced, *pixel)
     if options.backend == "cpu":
-        tell_of_time(experiment, options)
+        tell_of_time(panels or experiment, options)
     clock.mark("setup")
 
     meter = progress_meter(options, experiment.detector.roi)
-    image, statistics, compute = render(experiment, table, options, meter)
+    image, statistics, compute = render(panels or experiment, table, options, meter)
     clock.mark("render")
     if meter is not None:
         meter.close()
@@ -63,13 +65,37 @@ def run(argv: "Any") -> int:
     lines.append(report.solid_angle_line(statistics.solid_angle, experiment.sampling.steps))
     say(lines)
     # what still has the image on a GPU
-    device = None if compute.backend == "cpu" else compute.renderer
+    device = None if compute.backend == "cpu" or panels else compute.renderer
     write_outputs(experiment, options, image, statistics, loaded.random, loaded.setup.noise_seed, clock, device)
     if options.trace_pixel is not None:
-        say(trace_lines(experiment, table, options, image, argv))
+        say(trace_lines(panels or experiment, table, options, image, argv))
     if options.timing:
         report_timing(clock, statistics.seconds, statistics.pixels * experiment_steps(experiment))
     return 0
+
+
+def whole(experiment: "Any", options: "Any") -> "tuple[Any, Any]":
+    """The experiment with its panels, None without any; and that of the image that is written, with all of them."""
+    if not experiment.panels:
+        return None, experiment
+    from ..render.panels import stored_experiment
+
+    if len(experiment.panels) > 1:
+        warn(
+            f"{len(experiment.panels)} panels are written as one image, whose headers can tell of the first one alone; "
+            f"keep {options.geometry_file} beside it"
+        )
+    return experiment, stored_experiment(experiment)
+
+
+def place_of(experiment: "Any", pixel: "Any") -> "tuple[Any, int, int]":
+    """The experiment of the panel that a pixel (slow, fast) is on, and where it is there."""
+    if not experiment.panels:
+        return (experiment, *pixel)
+    from ..render.panels import panel_at
+
+    number, slow, fast = panel_at(experiment, *pixel)
+    return experiment.single_panels[number], slow, fast
 
 
 def tell_of_time(experiment: "Any", options: "Any") -> None:
@@ -110,6 +136,10 @@ def render(experiment: "Any", table: "Any", options: "Any", meter: "Any") -> "tu
     compute, sentence = Compute.of(options).chosen(experiment)
     if sentence is not None:
         complain(sentence)
+    if experiment.panels:
+        from ..render.panels import simulate_stored
+
+        return *simulate_stored(experiment, table, compute, meter), compute
     image, statistics = simulate(experiment, table, None, compute, meter)
     return image, statistics, compute
 
@@ -266,9 +296,12 @@ def trace_lines(experiment: "Any", table: "Any", options: "Any", image: "Any", a
     """What -trace_pixel says, after everything else: the text of `nanobragg-py trace`."""
     from ..inspect.trace import trace_pixel
 
+    traced, *pixel = place_of(experiment, options.trace_pixel)
     if options.backend != "cpu" or options.precision != "double":
         image = None  # the trace is in double precision, and so is the pixel that it is compared with
-    return trace_pixel(experiment, table, *options.trace_pixel, options.compat, image).lines(argv)
+    if experiment.panels:
+        image = None  # which has other pixels than the panel
+    return trace_pixel(traced, table, *pixel, options.compat, image).lines(argv)
 
 
 def experiment_steps(experiment: "Any") -> "Any":

@@ -18,6 +18,7 @@ _PUBLIC = {
     "Experiment": "api",
     "FieldError": "errors",
     "NanoBraggError": "errors",
+    "Panel": "experiment.panels",
     "Response": "render.response",
     "Sampling": "experiment.parts",
     "Statistics": "render.simulate",
@@ -27,6 +28,7 @@ _PUBLIC = {
     "b_matrix": "orientation",
     "cell_of": "orientation",
     "missets_to_rotation": "orientation",
+    "read_panels": "files.detectors.read",
     "random_rotations": "orientation",
     "rotation_to_missets": "orientation",
     "split_UB": "orientation",
@@ -42,11 +44,13 @@ if TYPE_CHECKING:
     from .api import Experiment as Experiment
     from .errors import FieldError as FieldError
     from .errors import NanoBraggError as NanoBraggError
+    from .experiment.panels import Panel as Panel
     from .experiment.parts import Beam as Beam
     from .experiment.parts import Crystal as Crystal
     from .experiment.parts import Detector as Detector
     from .experiment.parts import Sampling as Sampling
     from .experiment.resolved import StructureFactors as StructureFactors
+    from .files.detectors.read import read_panels as read_panels
     from .orientation import axis_rotation as axis_rotation
     from .orientation import b_matrix as b_matrix
     from .orientation import cell_of as cell_of

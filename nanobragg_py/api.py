@@ -79,6 +79,7 @@ class Experiment:
                 matrix=matrix,
                 mask=None if mask is None else memoryview(mask.reshape(-1)),
                 dump_available=factors.bounds is not None,
+                panels=self.detector.panels,
             )
             self._check_mask(setup.detector)
             resolved = resolve_experiment(setup, random, factors, source_rows=sources)
@@ -125,7 +126,7 @@ class Experiment:
 
         Raises NanoBraggError for files that cannot be read, FieldError for values that `Beam` and the like do not take.
         """
-        from .experiment.load import load_args, read_matrix, read_sources
+        from .experiment.load import load_args, read_matrix, read_panels, read_sources
 
         if isinstance(args, str):
             import shlex
@@ -141,6 +142,7 @@ class Experiment:
             mask=None if detector.mask is None else _image_of(detector.mask, detector),
             roi=detector.roi,
             missets=resolved.crystal.missets,
+            panels=read_panels(options, lambda sentence: None),
         )
         return cls(crystal, beam, detector, sampling, resolved.structure_factors)
 
@@ -178,9 +180,22 @@ class Experiment:
     # ---- rendering -------------------------------------------------------------------------------------------------
 
     @property
-    def shape(self) -> tuple[int, int]:
-        """The image's shape: (slow, fast) pixels."""
-        return self.resolved.detector.spixels, self.resolved.detector.fpixels
+    def shape(self) -> tuple[int, ...]:
+        """The image's shape: (slow, fast) pixels; (panels, slow, fast) of panels that are alike.
+
+        Raises FieldError for panels of several sizes, whose images are a list; see `shapes`.
+        """
+        shapes = self.shapes
+        if self.detector.panels is None:
+            return shapes[0]
+        if len(set(shapes)) > 1:
+            raise FieldError("the panels differ in size, so their images have no common shape; see shapes")
+        return (len(shapes), *shapes[0])
+
+    @property
+    def shapes(self) -> tuple[tuple[int, int], ...]:
+        """The shape (slow, fast) of every panel's image; one for a detector that is one."""
+        return tuple((d.spixels, d.fpixels) for d in self.resolved.panels or (self.resolved.detector,))
 
     def render(
         self,
@@ -253,8 +268,10 @@ class Experiment:
         self, image: ArrayLike, seed: int = 1, stream: str = "ran1", adc: float = 40.0, threads: int = 0
     ) -> np.ndarray:
         """Photon noise on an image of this experiment, within its region of interest; see `nanobragg_py.add_noise`."""
-        from .render.images import add_noise
+        from .render.images import add_noise, panel_noise
 
+        if self.detector.panels is not None:
+            return panel_noise(self, image, seed, stream, adc, threads)
         return add_noise(image, seed, stream, adc, self.resolved.detector.roi, threads)
 
     def to_smv(
@@ -269,6 +286,16 @@ class Experiment:
         from .render.images import to_smv
 
         to_smv(self, path, image, scale, adc)
+
+    def to_nexus(self, path: str | os.PathLike[str], images: Any, compression: str = "gzip") -> None:
+        """Write images of this experiment as one NXmx file, with its geometry; panels are modules of their own.
+
+        images: one as of `render`, or a sequence of them, each an oscillation after the one before. Pixels keep their
+        type. compression: "gzip", "lz4", "bslz4" or "none". Raises NanoBraggError, also without h5py.
+        """
+        from .render.images import to_nexus
+
+        to_nexus(self, path, images, compression)
 
     # ---- derivatives -----------------------------------------------------------------------------------------------
 

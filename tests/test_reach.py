@@ -14,6 +14,7 @@ GEOMETRIES = {
     "near": "-distance 3",
     "rotated": "-phi 10 -osc 4 -phisteps 3 -mosaic 1 -mosaic_domains 5",
     "tilted": "-detector_rotx 20 -detector_roty -35 -oversample 2",
+    "bright": "-default_F 1e15",
 }
 
 

@@ -35,6 +35,9 @@ def add_arguments(parser: Any) -> None:
     parser.add_argument(
         "--pixel", nargs=2, type=int, required=True, metavar=("SLOW", "FAST"), help="the pixel, counted from 0"
     )
+    parser.add_argument(
+        "--panel", metavar="NAME", help="of -geometry: the panel that the pixel is on, by name or by number from 0"
+    )
     parser.add_argument("--json", metavar="FILE", help="write the trace as JSON as well")
     parser.add_argument("--phi-log", metavar="FILE", help="write the TRACE_PHI lines to a file of their own as well")
     parser.add_argument("--out", metavar="FILE", help="write the trace there and not to standard output")
@@ -70,7 +73,8 @@ def run(args: Any) -> int:
     if args.dtype == "float32":
         warn("--dtype float32 is taken for float64, in which every trace is")
     compat = PHI_MODES[args.phi_mode] if args.phi_mode else loaded.options.compat
-    trace = trace_pixel(loaded.experiment, loaded.table, *args.pixel, compat)
+    experiment, slow, fast = place_of(loaded.experiment, args)
+    trace = trace_pixel(experiment, loaded.table, slow, fast, compat)
     if args.json is not None:
         write_file(args.json, as_bytes(json.dumps(plain(trace.as_dict(args.flags)), indent=1)))
     if args.phi_log is not None:
@@ -81,6 +85,20 @@ def run(args: Any) -> int:
     else:
         print(text)
     return 0
+
+
+def place_of(experiment: Any, args: Any) -> tuple[Any, int, int]:
+    """The experiment of the panel that the pixel is on, and where it is there."""
+    if not experiment.panels:
+        if args.panel is not None:
+            raise NanoBraggError("--panel is for detectors of several panels; give -geometry among the flags")
+        return (experiment, *args.pixel)
+    from ...render.panels import panel_at, panel_number
+
+    number, slow, fast = (
+        panel_at(experiment, *args.pixel) if args.panel is None else (panel_number(experiment, args.panel), *args.pixel)
+    )
+    return experiment.single_panels[number], slow, fast
 
 
 def warn(sentence: str) -> None:

@@ -20,6 +20,10 @@ cdef class Job:
     cdef const double *table_data
     cdef const unsigned short *mask_data
     cdef Borrowed _mask
+    cdef int shape_number                  # number of the crystal shape
+    cdef double top                       # the largest squared amplitude; below 0: not yet looked for
+    cdef _set_detector(self, detector)
+    cdef _set_reach(self)
     cdef _set_mask(self, mask)
     cdef _set_sources(self, beam)
     cdef _set_orientations(self, crystal, sampling, bint defects)

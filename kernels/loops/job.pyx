@@ -44,19 +44,22 @@ cdef int set_lattice(nb_job *p, crystal, bint defects) except -1:
     return shape
 
 
-cdef void set_reach(nb_job *p, int shape, Buffer table):
-    """From where on spots that end need not be computed; limit stays 0 where nothing ends."""
-    cdef nb_lattice *c = &p.lattice
-    cdef double top = p.default_F * p.default_F, determinant, brightest
+cdef double largest_square(double top, Buffer table):
+    """The largest squared amplitude; top where there is no table."""
     cdef const double *values
     cdef Py_ssize_t i
-    cdef double q[6]
-    if p.curved or p.structure_kind == NB_TRICUBIC or nb_spot_ends(shape, c, 1.0, q) == 0.0:
-        return
     if table is not None:
         values = <const double *>table.data
         for i in range(table.nbytes // 8):
             top = max(top, values[i] * values[i])
+    return top
+
+
+cdef void set_reach(nb_job *p, int shape, double top):
+    """From where on spots that end need not be computed; limit stays 0 where that gains nothing."""
+    cdef nb_lattice *c = &p.lattice
+    cdef double determinant, brightest
+    cdef double q[6]
     brightest = (top * p.scale * p.sources * p.orientations * p.layers * p.oversample * p.oversample
                  * (1.0 if p.point_pixel else p.pixel * p.pixel) / (p.close_distance * p.close_distance))
     c.limit = nb_spot_ends(shape, c, brightest, q)
@@ -127,28 +130,9 @@ cdef class Job:
         crystal, sampling = experiment.crystal, experiment.sampling
         factors = experiment.structure_factors
 
-        set_vector(p.fast, detector.fast)
-        set_vector(p.slow, detector.slow)
-        set_vector(p.normal, detector.normal)
-        set_vector(p.origin, detector.origin)
         set_vector(p.beam, beam.direction)
-        p.pixel = detector.pixel_size
         p.oversample = sampling.oversample
-        p.subpixel = p.pixel / p.oversample
-        p.distance = detector.distance
-        p.close_distance = detector.close_distance
-        p.thickstep = detector.thickstep
-        p.absorption = detector.thickstep * detector.mu
-        p.layers = detector.thicksteps
-        p.sensor = detector.thickness != 0.0
-        p.fpixels = detector.fpixels
-        p.spixels = detector.spixels
-        p.fast_min = max(detector.roi[0], 0)
-        p.fast_max = min(detector.roi[1], p.fpixels - 1)
-        p.slow_min = max(detector.roi[2], 0)
-        p.slow_max = min(detector.roi[3], p.spixels - 1)
-        p.curved = detector.curved
-        p.point_pixel = detector.point_pixel
+        self._set_detector(detector)
         p.polarized = beam.polarized or sampling.oversample_polar
         p.weight_thick = sampling.oversample_thick
         p.weight_polar = sampling.oversample_polar
@@ -173,16 +157,65 @@ cdef class Job:
             p.structure_kind = NB_TRICUBIC if sampling.interpolate else NB_NEAREST
             set_box(p, factors.bounds)
             check_table(&p.box, table)
-        set_reach(p, shape, table)
         self.table = table
         self.table_data = NULL if table is None else <const double *>(<Buffer>table).data
         self._set_sources(beam)
         self._set_orientations(crystal, sampling, defects)
+        self.shape_number = shape
+        self.top = -1.0
+        self._set_reach()
         p.single = single and nb_has_single(p.lattice_kind) and largest_index(crystal, beam) < NB_SINGLE_SHIFT / 3.0
+
+    cdef _set_detector(self, detector):
+        cdef nb_job *p = &self.p
+        set_vector(p.fast, detector.fast)
+        set_vector(p.slow, detector.slow)
+        set_vector(p.normal, detector.normal)
+        set_vector(p.origin, detector.origin)
+        p.pixel = detector.pixel_size
+        p.subpixel = p.pixel / p.oversample
+        p.distance = detector.distance
+        p.close_distance = detector.close_distance
+        p.thickstep = detector.thickstep
+        p.absorption = detector.thickstep * detector.mu
+        p.layers = detector.thicksteps
+        p.sensor = detector.thickness != 0.0
+        p.fpixels = detector.fpixels
+        p.spixels = detector.spixels
+        p.fast_min = max(detector.roi[0], 0)
+        p.fast_max = min(detector.roi[1], p.fpixels - 1)
+        p.slow_min = max(detector.roi[2], 0)
+        p.slow_max = min(detector.roi[3], p.spixels - 1)
+        p.curved = detector.curved
+        p.point_pixel = detector.point_pixel
         self.mask = detector.mask
         self.mask_data = NULL
         if detector.mask is not None:
             self._set_mask(detector.mask)
+
+    cdef _set_reach(self):
+        cdef double q[6]
+        self.p.lattice.limit = 0.0
+        if (self.p.curved or self.p.structure_kind == NB_TRICUBIC
+                or nb_spot_ends(self.shape_number, &self.p.lattice, 1.0, q) == 0.0):
+            return
+        if self.top < 0.0:
+            self.top = largest_square(self.p.default_F * self.p.default_F, self.table)
+        set_reach(&self.p, self.shape_number, self.top)
+
+    def with_detector(self, detector):
+        """The same on another detector, a ResolvedDetector; sources, orientations and tables are shared."""
+        cdef Job other = Job.__new__(Job)
+        other.p = self.p
+        other.sources, other.wavelengths, other.source_data = self.sources, self.wavelengths, self.source_data
+        other.wavelength_data, other.table, other.table_data = self.wavelength_data, self.table, self.table_data
+        other.orientations, other.orientation_data = self.orientations, self.orientation_data
+        other.first_orientations, other.first_data = self.first_orientations, self.first_data
+        other.stride, other.rotation = self.stride, self.rotation
+        other.shape_number, other.top = self.shape_number, self.top
+        other._set_detector(detector)
+        other._set_reach()
+        return other
 
     cdef _set_mask(self, mask):
         self._mask = Borrowed(mask, "H")

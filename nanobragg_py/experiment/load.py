@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 #: options that name images whose headers are read before anything else, and other files that are read
 HEADERS = ("mask_file", "img_file")
-INPUTS = ("matrix_file", "hkl_file", "stol_file", "source_file", "dump_file")
+INPUTS = ("matrix_file", "hkl_file", "stol_file", "source_file", "dump_file", "geometry_file")
 
 
 class Loaded(Record):
@@ -70,7 +70,10 @@ def load(
     random = Ran1()
     matrix = read_matrix(options, complain)
     dump_available = options.hkl_file is None and os.access(options.dump_file, os.R_OK)
-    setup = resolve_setup(options, random, matrix=matrix, mask=mask, dump_available=dump_available, origins=origins)
+    panels = read_panels(options, complain)
+    setup = resolve_setup(
+        options, random, matrix=matrix, mask=mask, dump_available=dump_available, panels=panels, origins=origins
+    )
     for sentence in setup.remarks:
         complain(sentence)
     say([*opening, *report.opening_lines(setup), *program_lines(), *report.setup_lines(setup)])
@@ -158,6 +161,15 @@ def read_matrix(options: "Any", complain: "Any" = None) -> "Any":
             file=options.matrix_file,
         )
     return matrix
+
+
+def read_panels(options: "Any", complain: "Any") -> "Any":
+    """The Panels of the -geometry file in the frame of the convention, or None without one."""
+    if options.geometry_file is None:
+        return None
+    from .load_panels import read_panels
+
+    return read_panels(options, complain)
 
 
 def read_sources(options: "Any") -> "Any":

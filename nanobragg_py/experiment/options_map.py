@@ -11,6 +11,7 @@ from typing import Any
 from ..errors import FieldError
 from ..flags.options import DEFAULTS, Options
 from .fields import rows_of
+from .panels import SHARED
 from .parts import Beam, Crystal, Detector, Sampling
 
 
@@ -61,13 +62,20 @@ def to_options(beam: Any, detector: Any, crystal: Any, sampling: Any, default_F:
 
 
 def from_options(
-    options: Any, matrix: Any = None, sources: Any = None, mask: Any = None, roi: Any = None, missets: Any = None
+    options: Any,
+    matrix: Any = None,
+    sources: Any = None,
+    mask: Any = None,
+    roi: Any = None,
+    missets: Any = None,
+    panels: Any = None,
 ) -> Any:
     """The parts that an Options states: (Beam, Detector, Crystal, Sampling).
 
     matrix: nine floats as of an orientation matrix file, or None. sources: the rows of a source file, or None. mask:
     the pixels of the mask image, or None. roi: what the options' region came to. missets: the angles that a random
-    misset came to, used where it has no seed of its own. Raises FieldError for values that the records do not take.
+    misset came to, used where it has no seed of its own. panels: Panels, or None. Raises FieldError for values that the
+    records do not take.
     """
     values = {}
     for cls in (Beam, Detector, Crystal, Sampling):
@@ -84,6 +92,8 @@ def from_options(
         detector["detsize_f"] = DEFAULTS["detsize_f"]
     if options.spixels:
         detector["detsize_s"] = DEFAULTS["detsize_s"]
+    if panels is not None:
+        values[Detector] = {**{name: x for name, x in detector.items() if name in SHARED}, "panels": panels}
     if options.user_cell and options.cell_lengths[0] != 0.0:
         from .resolve.crystal import cell_constants
 

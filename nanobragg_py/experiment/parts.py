@@ -12,6 +12,7 @@ convention, in which every axis is a coordinate axis (`nanobragg_py.constants.CO
 from __future__ import annotations
 
 import dataclasses
+import os
 import textwrap
 from collections.abc import Sequence
 from math import pi, radians
@@ -52,6 +53,7 @@ from .fields import (
     field,
     rows_of,
 )
+from .panels import Panel, check_alone, panel_list, panels_of
 
 if TYPE_CHECKING:
     from typing import Self
@@ -230,13 +232,33 @@ class Detector(Part):
     mask: Any = field(
         "mask_file", mask_pixels, "", "None, or uint16 of shape (slow, fast), 0 = leave the pixel out", way=None
     )
+    panels: tuple[Panel, ...] | None = field(
+        "geometry_file",
+        panel_list,
+        "",
+        "None, or a list of `nanobragg_py.Panel`, in place of what the other fields say of size and place",
+        way=None,
+    )
 
     def _complete(self):
+        if self.panels is not None:
+            check_alone(self, rows_of(type(self)))
         if self.mask is not None:
             # the size of a mask image is the detector's, as on the command line
             for name, extent in zip(("spixels", "fpixels"), self.mask.shape, strict=True):
                 if getattr(self, name) is None:
                     object.__setattr__(self, name, extent)
+
+    @classmethod
+    def read(cls, path: str | os.PathLike[str], **more: Any) -> Detector:
+        """A detector from a file that states its panels: DIALS .expt, CrystFEL .geom, or NXmx.
+
+        Its frame is that of the MOSFLM convention: beam along x, spindle along z. more: further fields. What the file
+        says of the wavelength is in `nanobragg_py.read_panels`. Raises NanoBraggError.
+        """
+        from ..files.detectors.read import read_panels
+
+        return cls(panels=panels_of(read_panels(os.fspath(path))), **more)
 
     @classmethod
     def flat(

@@ -281,7 +281,12 @@ class StructureFactors(Record):
 
 
 class ResolvedExperiment(Record):
-    """One image: beam, detector, crystal, structure factors and sampling."""
+    """One image: beam, detector, crystal, structure factors and sampling.
+
+    panels: a Detector for each panel of one that has several, of which `detector` is the first; else ().
+    panel_names: what messages call them. panel_corners: (slow, fast) of the first pixel of each in one image that holds
+    all of them; stored_shape: (slow, fast) of that.
+    """
 
     _fields = {
         "beam": REQUIRED,
@@ -289,7 +294,16 @@ class ResolvedExperiment(Record):
         "crystal": REQUIRED,
         "sampling": REQUIRED,
         "structure_factors": StructureFactors(),
+        "panels": (),
+        "panel_names": (),
+        "panel_corners": (),
+        "stored_shape": None,
     }
+
+    @property
+    def single_panels(self) -> "Any":
+        """An experiment for each panel; itself where the detector is one."""
+        return tuple(self.replace(detector=panel, panels=()) for panel in self.panels) or (self,)
 
     @property
     def water_background(self) -> "Any":

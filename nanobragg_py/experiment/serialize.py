@@ -19,10 +19,12 @@ import numpy as np
 
 from ..errors import FieldError, NanoBraggError, meant
 from .fields import ENERGY, FIELDS, UNITS, energy_wavelength, find
-from .parts import PARTS
+from .parts import PARTS, Detector
 from .resolved import StructureFactors
 
 TABLES = ("files", "embed", "omit")
+#: fields of a panel whose units are those of another field of the detector
+LIKE = {"origin": "distance"}
 
 
 def field_value(part: str, field: str, value: Any) -> Any:
@@ -69,6 +71,9 @@ def to_dict(experiment: Any, tables: str = "embed", beside: Any = None) -> dict[
             if field.name == "mask":
                 if value is not None and tables != "omit":
                     values["mask"] = _array_to_plain("mask", value, tables, beside)
+            elif field.name == "panels":
+                if value is not None:
+                    values["panels"] = [_panel_to_plain(panel, tables, beside) for panel in value]
             elif value != field.default:
                 values[field.name] = _plain(value)
         if values:
@@ -81,6 +86,34 @@ def to_dict(experiment: Any, tables: str = "embed", beside: Any = None) -> dict[
         values["values"] = _array_to_plain("structure_factors", array, tables, beside)
     if values:
         made["structure_factors"] = values
+    return made
+
+
+def _panel_to_plain(panel, tables, beside):
+    """A Panel as a dict of what is not at its default."""
+    values = {}
+    for field in dataclasses.fields(panel):
+        value = getattr(panel, field.name)
+        if field.name == "mask":
+            if value is not None and tables != "omit":
+                values["mask"] = _array_to_plain(f"mask.{panel.name}", value, tables, beside)
+        elif field.default is dataclasses.MISSING or value != field.default:
+            values[field.name] = _plain(value)
+    return values
+
+
+def _panels_from_plain(value, folder):
+    """The fields of Panels in a list of dicts, or those of a geometry file that is named."""
+    if isinstance(value, str):
+        return Detector.read(_located(value, folder)).panels
+    if not isinstance(value, list) or not all(isinstance(panel, dict) for panel in value):
+        raise FieldError("detector.panels must be the name of a geometry file, or a list of tables of fields")
+    made = []
+    for panel in value:
+        given = {key: field_value("detector", LIKE.get(key, key), x) for key, x in panel.items() if key != "mask"}
+        if panel.get("mask") is not None:
+            given["mask"] = _array_from_plain("panel.mask", panel["mask"], folder)
+        made.append(given)
     return made
 
 
@@ -134,10 +167,12 @@ def from_dict(cls: Any, values: dict[str, Any], folder: Any = None) -> Any:
             if field not in names:
                 hint = meant(field, names, f"those of {name} are", {row.name: row.full_name for row in FIELDS})
                 raise FieldError(f"{name}.{field} is no field; {hint}")
-        mask = given.pop("mask", None)
+        mask, panels = given.pop("mask", None), given.pop("panels", None)
         given = {field: field_value(name, field, value) for field, value in given.items()}
         if mask is not None:
             given["mask"] = _mask_from_plain(mask, folder)
+        if panels is not None:
+            given["panels"] = _panels_from_plain(panels, folder)
         parts[name] = part(**given)
     return cls(**parts, structure_factors=factors_from_dict(values.get("structure_factors", {}), folder))
 

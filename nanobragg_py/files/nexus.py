@@ -4,6 +4,7 @@ NXmx as of NeXus 2022.07 and the "gold standard" of Bernstein et al., IUCrJ 7 (2
 same images: the times that the definition asks for are those of no real experiment and never change.
 """
 
+import re
 from math import degrees
 from typing import Any
 
@@ -13,10 +14,13 @@ from .. import __version__
 from ..errors import NanoBraggError
 from .beside import written_beside
 from .extras import need
+from .panels import place_panels
 
 COMPRESSIONS = ("gzip", "lz4", "bslz4", "none")
 NO_TIME = "1970-01-01T00:00:00Z"
 DETECTOR = "/entry/instrument/detector"
+#: names that a module cannot have, because the detector has groups or fields of these
+RESERVED = ("data", "distance", "description", "type", "transformations", "pixel_mask")
 
 
 def compression_options(name: str) -> dict[Any, Any]:
@@ -30,12 +34,20 @@ def compression_options(name: str) -> dict[Any, Any]:
 
 
 def write_nexus(
-    path: Any, images: Any, geometries: Any, dtype: Any, saturation: Any = None, compression: str = "gzip"
+    path: Any,
+    images: Any,
+    geometries: Any,
+    dtype: Any,
+    saturation: Any = None,
+    compression: str = "gzip",
+    panels: Any = None,
 ) -> None:
     """Write a sweep as one NXmx file.
 
     images: an iterable of arrays of shape (slow, fast), taken one at a time. geometries: the Geometry of each.
-    dtype: of the pixels. saturation: the value from which pixels are overloads, or None.
+    dtype: of the pixels. saturation: the value from which pixels are overloads, or None. panels: None, or those of a
+    detector that has several (Panels, or Planes of a file): each image is then a sequence of arrays, one a panel. Every
+    panel is a module with a data set of its own, and /entry/data/data shows them as one image.
     Raises NanoBraggError for a curved detector, without h5py, and where the file cannot be written.
     """
     first = geometries[0]
@@ -43,6 +55,9 @@ def write_nexus(
         raise NanoBraggError("NXmx cannot tell of a curved detector; convert to npy or tiff")
     h5py = need("h5py", "hdf5", "NeXus files")
     options = compression_options(compression)
+    if panels is not None:
+        _write_modules(h5py, path, images, geometries, dtype, saturation, options, panels)
+        return
     shape = (first.spixels, first.fpixels)
     with written_beside(path) as temporary, h5py.File(temporary, "w") as file:
         data = nexus_structure(file, geometries, saturation).create_dataset(
@@ -51,6 +66,43 @@ def write_nexus(
         for index, image in enumerate(images):
             data[index] = image
         file[f"{DETECTOR}/data"] = data
+
+
+def _write_modules(h5py, path, images, geometries, dtype, saturation, options, panels):
+    """`write_nexus` of a detector of several panels."""
+    (spixels, fpixels), corners = place_panels(panels)
+    count = len(geometries)
+    whole = h5py.VirtualLayout((count, spixels, fpixels), dtype)
+    with written_beside(path) as temporary, h5py.File(temporary, "w") as file:
+        group = nexus_structure(file, geometries, saturation, panels)
+        modules = []
+        for name, panel, (slow, fast) in zip(module_names(panels), panels, corners, strict=True):
+            shape = (panel.spixels, panel.fpixels)
+            place = f"{DETECTOR}/{name}/data"
+            modules.append(file.create_dataset(place, (count, *shape), dtype, chunks=(1, *shape), **options))
+            source = h5py.VirtualSource(".", place, shape=(count, *shape))
+            whole[:, slow : slow + shape[0], fast : fast + shape[1]] = source
+        for index, image in enumerate(images):
+            for module, pixels in zip(modules, image, strict=True):
+                module[index] = pixels
+        group.create_virtual_dataset("data", whole, fillvalue=0)
+        file[f"{DETECTOR}/data"] = group["data"]
+        bad = np.ones((spixels, fpixels), np.uint32)
+        for panel, (slow, fast) in zip(panels, corners, strict=True):
+            good = True if panel.mask is None else np.asarray(panel.mask) != 0
+            bad[slow : slow + panel.spixels, fast : fast + panel.fpixels] = np.where(good, 0, 1)
+        if bad.any():
+            file.create_dataset(f"{DETECTOR}/pixel_mask", data=bad, compression="gzip")
+
+
+def module_names(panels: Any) -> list[str]:
+    """A group's name for each panel: its own, as far as HDF5 and NeXus take it, and never one twice."""
+    made: list[str] = []
+    for number, panel in enumerate(panels):
+        name = re.sub(r"\W", "_", panel.name) or "module"
+        name = f"module_{name}" if not name[0].isalpha() else name
+        made.append(f"{name}_{number}" if name in made or name in RESERVED else name)
+    return made
 
 
 def _group(parent, group_name, kind, /, **fields):
@@ -76,15 +128,21 @@ def _axis(group, name, values, unit, kind, vector, depends_on):
     )
 
 
-def nexus_structure(file: Any, geometries: Any, saturation: Any) -> Any:
-    """Write all of an NXmx file but the pixels; returns the group that they belong in, under the name data."""
+def nexus_structure(file: Any, geometries: Any, saturation: Any, panels: Any = None) -> Any:
+    """Write all of an NXmx file but the pixels; returns the group that they belong in, under the name data.
+
+    panels: as of `write_nexus`.
+    """
     first = geometries[0]
     rotation = first.frame("mcstas")
-    fast, slow, spindle = (rotation @ np.asarray(v) for v in (first.fast, first.slow, first.spindle))
-    distance = first.distance * 1000.0
-    corner = rotation @ np.asarray(first.origin) * 1000.0 - (0.0, 0.0, distance)
-    offset = float(np.linalg.norm(corner))
-    centre = [x / first.pixel_size for x in first.beam_centre]
+    spindle = rotation @ np.asarray(first.spindle)
+    if panels is None:
+        planes, names, corners = [first], ["module"], [(0, 0)]
+        distance = first.distance * 1000.0
+        centre = [x / first.pixel_size for x in first.beam_centre]
+    else:
+        planes, names, corners = panels, module_names(panels), place_panels(panels)[1]
+        distance, centre = _middle(first, panels, corners)
 
     file.attrs.update(NX_class="NXroot", default="entry", creator=f"nanobragg_py {__version__}")
     entry = _group(file, "entry", "NXentry", title="simulated diffraction", start_time=NO_TIME, end_time=NO_TIME)
@@ -130,26 +188,50 @@ def nexus_structure(file: Any, geometries: Any, saturation: Any) -> Any:
         detector["saturation_value"] = saturation
     places = _group(detector, "transformations", "NXtransformations")
     _axis(places, "det_z", [distance], "mm", "translation", (0.0, 0.0, 1.0), ".")
+    for name, plane, start in zip(names, planes, corners, strict=True):
+        _module(detector, name, plane, start, rotation, distance)
+    data = _group(entry, "data", "NXdata")
+    data.attrs["signal"] = "data"
+    return data
+
+
+def _module(detector, name, plane, start, rotation, distance):
+    """The group of one module: its part of the stored image, and its place behind the detector's own axis.
+
+    start: (slow, fast) of its first pixel in the stored image. rotation: into the McStas frame. distance: mm.
+    """
+    corner = rotation @ np.asarray(plane.origin) * 1000.0 - (0.0, 0.0, distance)
+    offset = float(np.linalg.norm(corner))
     module = _group(
         detector,
-        "module",
+        name,
         "NXdetector_module",
-        data_origin=np.array([0, 0]),
-        data_size=np.array([first.spixels, first.fpixels]),
+        data_origin=np.array(start),
+        data_size=np.array([plane.spixels, plane.fpixels]),
         data_stride=np.array([1, 1]),
     )
     direction = corner / offset if offset else (1.0, 0.0, 0.0)
     _axis(module, "module_offset", [offset], "mm", "translation", direction, f"{DETECTOR}/transformations/det_z")
-    for name, vector in (("fast_pixel_direction", fast), ("slow_pixel_direction", slow)):
-        _axis(
-            module,
-            name,
-            [first.pixel_size * 1000.0],
-            "mm",
-            "translation",
-            vector,
-            f"{DETECTOR}/module/module_offset",
-        )
-    data = _group(entry, "data", "NXdata")
-    data.attrs["signal"] = "data"
-    return data
+    for axis, vector in (("fast_pixel_direction", plane.fast), ("slow_pixel_direction", plane.slow)):
+        turned = rotation @ np.asarray(vector)
+        size = [plane.pixel_size * 1000.0]
+        _axis(module, axis, size, "mm", "translation", turned, f"{DETECTOR}/{name}/module_offset")
+
+
+def _middle(first, panels, corners):
+    """The distance of the panels' middle along the beam, mm, and where the beam meets the first panel's plane, pixels
+    of the stored image."""
+    beam = np.asarray(first.beam, float)
+    middles = [
+        np.asarray(p.origin) + p.pixel_size / 2 * (p.fpixels * np.asarray(p.fast) + p.spixels * np.asarray(p.slow))
+        for p in panels
+    ]
+    panel = panels[0]
+    normal = np.cross(panel.fast, panel.slow)
+    along = float(beam @ normal)
+    spot = beam * (np.dot(panel.origin, normal) / along) - panel.origin if abs(along) > 1e-9 else np.zeros(3)
+    centre = [
+        float(spot @ np.asarray(axis)) / panel.pixel_size + start
+        for axis, start in ((panel.fast, corners[0][1]), (panel.slow, corners[0][0]))
+    ]
+    return float(np.mean(middles, axis=0) @ beam) * 1000.0, centre

@@ -22,7 +22,7 @@ def text_of(value: Any) -> Any:
     return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
 
 
-def _number(field, number=0):
+def number_of(field, number=0):
     """A field's value, or that of its own image where it has one for each."""
     values = np.asarray(field[()], float).ravel()
     if values.size == 0 or not np.isfinite(values[0]):
@@ -30,12 +30,12 @@ def _number(field, number=0):
     return float(values[min(number, values.size - 1)])
 
 
-def _in(field, units, number=0):
+def in_unit(field, units, number=0):
     """A field's value in the first unit of a table."""
     unit = text_of(field.attrs.get("units", "")).lower().strip()
     if unit not in units:
         raise NanoBraggError(f"its {field.name} has the unit '{unit}', which is none of {', '.join(units)}")
-    return _number(field, number) * units[unit]
+    return number_of(field, number) * units[unit]
 
 
 def nexus_geometry(entry: Any, number: Any, shape: Any) -> Any:
@@ -50,12 +50,13 @@ def nexus_geometry(entry: Any, number: Any, shape: Any) -> Any:
     if "incident_wavelength" not in beam or detector is None:
         raise NanoBraggError("it says nothing of the wavelength, or nothing of the detector")
     field = beam["incident_wavelength"]
-    wavelength = _in(field, LENGTHS) if "units" in field.attrs else _number(field) * 1e-10
+    wavelength = in_unit(field, LENGTHS) if "units" in field.attrs else number_of(field) * 1e-10
     module = detector.get("module")
-    plane = _plane(entry, module) if module is not None and "fast_pixel_direction" in module else _across(detector)
-    spindle, phi0, osc = _rotation(entry, number)
-    thickness = _in(detector["sensor_thickness"], LENGTHS) if "sensor_thickness" in detector else 0.0
-    exposure = _number(detector["count_time"], number) if "count_time" in detector else 1.0
+    stated = module is not None and "fast_pixel_direction" in module
+    plane = module_plane(entry, module) if stated else _across(detector)
+    spindle, phi0, osc = rotation_of(entry, number)
+    thickness = in_unit(detector["sensor_thickness"], LENGTHS) if "sensor_thickness" in detector else 0.0
+    exposure = number_of(detector["count_time"], number) if "count_time" in detector else 1.0
     if not (wavelength > 0 and plane["pixel_size"] > 0):
         raise NanoBraggError("it has no sensible wavelength and pixel size")
     return Geometry(
@@ -89,14 +90,14 @@ def _collect(entry, path, axes):
             rotation=turns,
             vector=tuple(np.asarray(field.attrs["vector"], float).tolist()),
             offset=tuple(offset.tolist()),
-            value=_in(field, ANGLES if turns else LENGTHS),
+            value=in_unit(field, ANGLES if turns else LENGTHS),
             depends_on=depends,
         )
         path = depends
     return axes
 
 
-def _plane(entry, module):
+def module_plane(entry, module):
     """The detector of an NXdetector_module."""
     found, axes = {}, {}
     for key in ("fast", "slow"):
@@ -122,19 +123,19 @@ def _across(detector):
     names = ("x_pixel_size", "y_pixel_size", "beam_center_x", "beam_center_y")
     if distance is None or any(name not in detector for name in names):
         raise NanoBraggError("it says too little of the detector")
-    width, height = (_in(detector[name], LENGTHS) for name in names[:2])
+    width, height = (in_unit(detector[name], LENGTHS) for name in names[:2])
     if abs(width - height) > 1e-6 * abs(width):
         raise NanoBraggError("its pixels are not square, as nanoBragg's are")
-    fast, slow = (_number(detector[name]) for name in names[2:])
+    fast, slow = (number_of(detector[name]) for name in names[2:])
     return {
         "fast": (-1.0, 0.0, 0.0),
         "slow": (0.0, -1.0, 0.0),
-        "origin": (fast * width, slow * width, _in(distance, LENGTHS)),
+        "origin": (fast * width, slow * width, in_unit(distance, LENGTHS)),
         "pixel_size": width,
     }
 
 
-def _rotation(entry, number):
+def rotation_of(entry, number):
     """The spindle, and the start and the width of the image's rotation, degrees."""
     name = text_of(entry["sample/depends_on"]) if "sample/depends_on" in entry else "."
     if name != "." and not name.startswith("/"):
@@ -144,16 +145,16 @@ def _rotation(entry, number):
     while field is not None and "vector" in field.attrs:
         widths = [x for x in (f"{field.name}_increment_set", f"{field.name}_range_average") if x in entry.file]
         values = np.asarray(field[()], float).ravel()
-        step = _number(entry.file[widths[0]]) if widths else float(values[1] - values[0]) if values.size > 1 else 0.0
+        step = number_of(entry.file[widths[0]]) if widths else float(values[1] - values[0]) if values.size > 1 else 0.0
         below = text_of(field.attrs.get("depends_on", "."))
         if step or below == ".":
             axes = _collect(entry, field.name, {})
             rotation, _ = placed(axes, axes[field.name].depends_on)
-            return rotation @ axes[field.name].direction, _in(field, ANGLES, number), step
+            return rotation @ axes[field.name].direction, in_unit(field, ANGLES, number), step
         field = entry.file.get(below if below.startswith("/") else f"{field.parent.name}/{below}")
     omega = entry.get("sample/goniometer/omega")
     if omega is None:
         return (-1.0, 0.0, 0.0), 0.0, 0.0
     values = np.asarray(omega[()], float).ravel()
     step = float(values[1] - values[0]) if values.size > 1 else 0.0
-    return (-1.0, 0.0, 0.0), _number(omega, number), step
+    return (-1.0, 0.0, 0.0), number_of(omega, number), step

@@ -308,6 +308,7 @@ RULES = (
     own("-precision", "choice", "precision", "of the lattice transform (default double)", "double|single"),
     own("-noise_rng", "choice", "noise_rng", "random numbers of the noise (default ran1)", "ran1|philox"),
     own("-trace_pixel", "count", "trace_pixel", "print how this pixel comes about", "SLOW FAST"),
+    own("-geometry", "word", "geometry_file", "panels of a DIALS .expt, CrystFEL .geom or NXmx file", "FILE"),
     own("-timing", None, "timing", "print how long each stage took"),
     own("-version", None, "show_version", "print the version and stop"),
     own("-help", None, "show_help", "print this text and stop"),

@@ -132,6 +132,7 @@ DEFAULTS = {
     "noise_rng": "ran1",  # ran1, philox
     "timing": False,
     "trace_pixel": None,  # (slow, fast)
+    "geometry_file": None,
     "show_version": False,
     "show_help": False,
 }

@@ -15,8 +15,10 @@ from .changes import Change, Differentiated, loops
 from .parameters import Parameter, parameters_of
 
 
-def check_compat(compat: str) -> None:
+def check_image(experiment: Any, compat: str) -> None:
     """Derivatives are of the image without the reference's defects."""
+    if experiment.detector.panels is not None:
+        raise FieldError("detector.panels has no derivatives; state each panel as a detector of its own")
     if compat != "spec":
         raise FieldError(f'compat is {compat!r}; derivatives are of the image with compat "spec"')
 
@@ -25,7 +27,7 @@ def vjp(
     experiment: Any, names: Iterable[str], threads: int = 0, compat: str = "spec"
 ) -> tuple[np.ndarray, Callable[[Any], dict[str, np.ndarray]]]:
     """(image, pullback); see `Experiment.vjp`."""
-    check_compat(compat)
+    check_image(experiment, compat)
     parameters = parameters_of(experiment, names)
     differentiated = Differentiated(experiment)
     changes = {
@@ -113,7 +115,7 @@ def jvp(
     experiment: Any, tangents: Mapping[str, Any], threads: int = 0, compat: str = "spec"
 ) -> tuple[np.ndarray, np.ndarray]:
     """(image, change); see `Experiment.jvp`."""
-    check_compat(compat)
+    check_image(experiment, compat)
     if not isinstance(tangents, Mapping):
         raise FieldError(f"tangents are {type(tangents).__name__}; give a dict of parameters' names and changes")
     parameters = parameters_of(experiment, tangents)
@@ -149,7 +151,7 @@ def derivative_images(
     experiment: Any, names: Iterable[str], threads: int = 0, compat: str = "spec"
 ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
     """(image, {name: (*shape, slow, fast)}); see `Experiment.derivative_images`."""
-    check_compat(compat)
+    check_image(experiment, compat)
     parameters = parameters_of(experiment, names)
     for row in parameters:
         if row.name.startswith("structure_factors.") and experiment.structure_factors.bounds is not None:

@@ -69,14 +69,17 @@ class Background(Record):
         if self.oversample is not None and not (isinstance(self.oversample, int) and self.oversample > 0):
             raise FieldError(f"oversample is {self.oversample!r}; it must be a whole number above 0")
 
-    def resolved(self, experiment: Experiment) -> ResolvedBackground:
-        """What the kernels render: the experiment's own beam, sources and detector, and this material."""
+    def resolved(self, experiment: Experiment, panel: Any = None) -> ResolvedBackground:
+        """What the kernels render: the experiment's own beam, sources and detector, and this material.
+
+        panel: None, or a resolved detector that stands in for the experiment's.
+        """
         found = experiment.resolved
         beam = found.beam
         if beam.divergence_steps >= 0:  # a grid, whose sources count alike
             beam = beam.replace(sources=tuple((*source[:3], 1.0, source[4]) for source in beam.sources))
         oversample = self.oversample or found.sampling.oversample
-        detector = found.detector
+        detector = found.detector if panel is None else panel
         return ResolvedBackground(
             beam=beam,
             detector=detector,
@@ -124,7 +127,7 @@ class Background(Record):
 
     def render(self, experiment: Experiment, out: Any = None, threads: int = 0) -> np.ndarray:
         """The background: float32 of the experiment's shape (slow, fast), photons a pixel; 0 outside its region of
-        interest.
+        interest. Of panels: a stack, or a list where they differ in size, as the experiment's own images.
 
         It is for the experiment's own beam, detector and sources; sensor thickness and mask do not enter. out: a
         writable C-contiguous float32 array of that shape to render into. threads: 0: as of `Experiment.render`.
@@ -133,9 +136,16 @@ class Background(Record):
 
         if threads < 0:
             raise FieldError(f"threads is {threads}; it cannot be below 0")
-        image = new_image(experiment.shape) if out is None else caller_image(out, experiment.shape)
+        panels = experiment.resolved.panels
+        if panels and len(set(experiment.shapes)) > 1:
+            if out is not None:
+                raise FieldError("out is one array, and the panels differ in size; leave it out")
+            image: Any = [new_image(shape) for shape in experiment.shapes]
+        else:
+            image = new_image(experiment.shape) if out is None else caller_image(out, experiment.shape)
         try:
-            render_background(self.resolved(experiment), image, team_size(threads))
+            for panel, pixels in zip(panels or (None,), image if panels else (image,), strict=True):
+                render_background(self.resolved(experiment, panel), pixels, team_size(threads))
         except FieldError:
             raise
         except NanoBraggError as error:

@@ -157,6 +157,8 @@ def choose_backend(experiment: "Any", compute: "Any" = None, **how: "Any") -> "t
 
 def steps_of(experiment: "Any") -> "Any":
     """Contributions to all pixels of an image together."""
+    if experiment.panels:
+        return sum(steps_of(panel) for panel in experiment.single_panels)
     detector = experiment.detector
     fast_min, fast_max, slow_min, slow_max = detector.roi
     width = min(fast_max, detector.fpixels - 1) - max(fast_min, 0) + 1

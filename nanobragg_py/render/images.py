@@ -45,6 +45,8 @@ def render(experiment: Any, compute: Any, out: Any = None, progress: Any = None,
     if on_device and (compute.backend != "gpu" or out is not None):
         raise FieldError('on_device needs backend "gpu" and no out; a GPU image is where the GPU has made it')
     resolved, table = experiment.resolved, kernel_table(experiment.structure_factors)
+    if resolved.panels:
+        return _render_panels(experiment, table, compute, out, progress, on_device)
     try:
         compute, _ = compute.chosen(resolved)
         image = None
@@ -60,6 +62,8 @@ def render(experiment: Any, compute: Any, out: Any = None, progress: Any = None,
 
 def render_precise(experiment: Any, compute: Any, out: Any = None, progress: Any = None) -> Any:
     """The float64 image of an `Experiment`: what `render` rounds. FieldError where the loops do not give it."""
+    if experiment.resolved.panels:
+        raise FieldError('dtype float64 is for one detector; render each panel as one')
     if compute.backend == "gpu":
         raise FieldError('dtype float64 needs backend "cpu"; the GPU\'s image is float32')
     if compute.compat == "c":
@@ -71,13 +75,41 @@ def render_precise(experiment: Any, compute: Any, out: Any = None, progress: Any
     return image
 
 
+def _render_panels(experiment, table, compute, out, progress, on_device):
+    """(stack, Statistics) where panels are alike, (list of images, Statistics) where they are not."""
+    from .panels import simulate_panels, together
+
+    if on_device:
+        raise FieldError("on_device gives the image of one detector; render panels without it")
+    shapes = experiment.shapes
+    if len(set(shapes)) == 1:
+        stack = new_image(experiment.shape) if out is None else caller_image(out, experiment.shape)
+        images = list(stack)
+    elif out is not None:
+        raise FieldError("out is one array, and the panels differ in size; leave it out")
+    else:
+        stack = images = [new_image(shape) for shape in shapes]
+    try:
+        compute, _ = compute.chosen(experiment.resolved)
+        if compute.backend == "cpu":
+            compute = compute.replace(threads=team_size(compute.threads))
+            found = simulate_panels(experiment.resolved, table, images, compute, progress)
+        else:
+            with _GPU_LOCK:
+                found = simulate_panels(experiment.resolved, table, images, compute, progress)
+    except OptionError as error:
+        raise NanoBraggError(in_fields(error.sentence)) from None
+    return stack, together(found)
+
+
 def new_image(shape: Any, dtype: Any = np.float32) -> Any:
     """A zeroed image; NanoBraggError where there is no memory for it."""
     try:
         return np.zeros(shape, dtype=dtype)
     except MemoryError:
-        gib = shape[0] * shape[1] * np.dtype(dtype).itemsize / 2**30
-        raise NanoBraggError(f"no memory for an image of {shape[1]} x {shape[0]} pixels ({gib:.3g} GiB)") from None
+        gib = float(np.prod(shape, dtype=float)) * np.dtype(dtype).itemsize / 2**30
+        size = " x ".join(map(str, shape[::-1]))
+        raise NanoBraggError(f"no memory for an image of {size} pixels ({gib:.3g} GiB)") from None
 
 
 def caller_image(out: Any, shape: Any, dtype: Any = np.float32) -> Any:
@@ -114,23 +146,61 @@ def add_noise(
 ) -> np.ndarray:
     """Photon noise: Poisson counts about an image, plus adc, clipped to 65535, as uint16 of the same shape.
 
-    image: (slow, fast), mean photons a pixel. seed: 0 or more. stream: "ran1", the reference's generator (the same
+    image: (slow, fast), mean photons a pixel, or a stack or list of such images of panels, which are one image after
+    another to the stream. seed: 0 or more. stream: "ran1", the reference's generator (the same
     image and seed give its noise image, byte for byte), or "philox", counter-based, parallel, independent of threads.
     adc: pixel value of zero photons. roi: (fast min, fast max, slow min, slow max), inclusive; pixels outside are 0.
     """
+    if roi is None and is_panels(image):
+        return _panel_noise(image, seed, stream, adc, [None] * len(image), threads)
     pixels = np.ascontiguousarray(image, dtype=np.float32)
     if pixels.ndim != 2:
         raise FieldError(f"image has the shape {pixels.shape}; it must be (slow, fast)")
+    slow, fast = pixels.shape
+    out = np.zeros((slow, fast), dtype=np.uint16)
+    noise = _noise(seed, stream, threads)
+    if out.size:
+        noise.apply(pixels, 0, out, (0, fast - 1, 0, slow - 1) if roi is None else roi, float(adc))
+    return out
+
+
+def is_panels(image: Any) -> bool:
+    """Whether an image is a stack or a list of the images of panels."""
+    several = isinstance(image, (list, tuple)) or np.ndim(image) == 3
+    return several and len(image) > 0 and np.ndim(image[0]) == 2
+
+
+def _noise(seed, stream, threads):
+    """What makes the noise; FieldError for a stream or a seed that there is not."""
     if stream not in STREAMS:
         raise FieldError(f"stream is {stream!r}; it must be one of {', '.join(STREAMS)}")
     if isinstance(seed, bool) or int(seed) != seed or not 0 <= seed < 2**31:
         raise FieldError(f"seed is {seed}; it must be a whole number from 0 to {2**31 - 1}")
-    slow, fast = pixels.shape
-    out = np.zeros((slow, fast), dtype=np.uint16)
-    if out.size:
-        noise = noise_maker(stream, Ran1(), -int(seed), team_size(threads) if stream == "philox" else 1)
-        noise.apply(pixels, 0, out, (0, fast - 1, 0, slow - 1) if roi is None else roi, float(adc))
-    return out
+    return noise_maker(stream, Ran1(), -int(seed), team_size(threads) if stream == "philox" else 1)
+
+
+def _panel_noise(images, seed, stream, adc, rois, threads):
+    """Photon noise on the images of panels, whose rows follow on one another in the stream."""
+    images = [np.ascontiguousarray(image, dtype=np.float32) for image in images]
+    noise, width, row, made = _noise(seed, stream, threads), max(image.shape[1] for image in images), 0, []
+    whole = np.zeros((sum(image.shape[0] for image in images), width), np.float32)
+    for image, roi in zip(images, rois, strict=True):
+        slow, fast = image.shape
+        whole[row : row + slow, :fast] = image
+        out = np.zeros((slow, width), np.uint16)
+        f0, f1, s0, s1 = (0, fast - 1, 0, slow - 1) if roi is None else roi
+        noise.apply(whole, row, out, (f0, min(f1, fast - 1), row + s0, row + min(s1, slow - 1)), float(adc))
+        made.append(out[:, :fast])
+        row += slow
+    return np.stack(made) if len({out.shape for out in made}) == 1 else [np.ascontiguousarray(out) for out in made]
+
+
+def panel_noise(experiment: Any, image: Any, seed: int, stream: str, adc: float, threads: int) -> Any:
+    """`add_noise` within the regions of interest of an experiment's panels."""
+    shapes = tuple(np.shape(each) for each in image)
+    if shapes != experiment.shapes:
+        raise FieldError(f"image has the shapes {shapes}; those of the experiment's panels are {experiment.shapes}")
+    return _panel_noise(image, seed, stream, adc, [panel.roi for panel in experiment.resolved.panels], threads)
 
 
 def to_smv(experiment: Any, path: Any, image: Any, scale: float | None = None, adc: float = 40.0) -> None:
@@ -149,3 +219,30 @@ def to_smv(experiment: Any, path: Any, image: Any, scale: float | None = None, a
     if scale is None:
         scale = integer_scale(float(pixels.max()))
     write_scaled_smv(os.fspath(path), smv_header(resolved), pixels, scale, adc, resolved.detector.roi)
+
+
+def to_nexus(experiment: Any, path: Any, images: Any, compression: str = "gzip") -> None:
+    """Write images of an `Experiment` as NXmx; see its `to_nexus`."""
+    from ..files.geometry import experiment_geometry
+    from ..files.nexus import write_nexus
+
+    panels = experiment.detector.panels
+    single = np.ndim(images[0]) == 1 if panels is None else np.ndim(images[0]) == 2 and np.ndim(images[0][0]) == 1
+    series = [images] if single else list(images)
+    if not series:
+        raise FieldError("images is empty; give at least one")
+    if panels is None:
+        series = [np.asarray(image) for image in series]
+        shapes = [image.shape for image in series]
+        wanted: Any = experiment.shape
+    else:
+        series = [[np.asarray(image) for image in each] for each in series]
+        shapes = [tuple(image.shape for image in each) for each in series]
+        wanted = experiment.shapes
+    for shape in shapes:
+        if shape != wanted:
+            raise FieldError(f"an image has the shape {shape}; the experiment's is {wanted}")
+    dtype = series[0].dtype if panels is None else np.result_type(*series[0])
+    first = experiment_geometry(experiment.resolved)
+    geometries = [first.next(number) for number in range(len(series))]
+    write_nexus(os.fspath(path), series, geometries, dtype, None, compression, panels)

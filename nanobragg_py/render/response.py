@@ -89,8 +89,13 @@ class Response(Record):
 
         image: (slow, fast), mean photons a pixel. seed: 0 or more; None leaves all noise out. return_photons: return
         (pixels, photons), the latter float32, after counting and point spread and before gain and offset.
-        Values below 0 and nan become 0, values that are too large the largest.
+        Values below 0 and nan become 0, values that are too large the largest. A stack or list of such images is one of
+        panels, each with the seed of the one before plus 1; a stack or list is returned.
         """
+        from .images import is_panels
+
+        if is_panels(image):
+            return self._apply_panels(image, seed, return_photons)
         photons = np.array(image, dtype=np.float32, order="C")
         if photons.ndim != 2 or photons.size == 0:
             raise FieldError(f"image has the shape {photons.shape}; it must be (slow, fast)")
@@ -104,6 +109,14 @@ class Response(Record):
             spread = spread_photons(photons, self.psf, width, self.radius, self.threads, self.method)
             photons = np.asarray(spread.image)
         pixels = self._pixels(photons, seed, reference, threads)
+        return (pixels, photons) if return_photons else pixels
+
+    def _apply_panels(self, images, seed, return_photons):
+        """`apply` to each image of several."""
+        seeds = [None if seed is None else seed + number for number in range(len(images))]
+        made = [self.apply(image, own, True) for image, own in zip(images, seeds, strict=True)]
+        alike = len({pixels.shape for pixels, _ in made}) == 1
+        pixels, photons = (np.stack(each) if alike else list(each) for each in zip(*made, strict=True))
         return (pixels, photons) if return_photons else pixels
 
     def _count(self, photons, seed, threads):

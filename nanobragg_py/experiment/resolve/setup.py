@@ -22,6 +22,8 @@ class Setup(Record):
 
     beam: a Beam without sources. detector, crystal (without mosaic rotations), sampling (its `interpolate` as the
     options alone decide, its `steps` not yet counted): as in the Experiment. grid: the `Grid` of sources to make.
+    panels: a Detector for each panel of one that has several, of which `detector` is the first; else ().
+    panel_places: names, corners and stored shape, as the Experiment has them.
     cell_vectors: a, b, c in Angstrom, for printing (the Crystal's are in m). auto_interpolation: whether the report
     says what was decided about interpolation. matrix_file: its name if it was read, else None. mosaic_seed,
     noise_seed: negated, as the generator wants them.
@@ -37,6 +39,8 @@ class Setup(Record):
         "sampling": REQUIRED,
         "grid": REQUIRED,
         "cell_vectors": REQUIRED,
+        "panels": (),
+        "panel_places": ((), (), None),
         "auto_interpolation": False,
         "matrix_file": None,
         "mosaic_seed": -12345678,
@@ -84,6 +88,10 @@ def resolve_phi(options: "Any", origins: "Any" = UNASKED) -> "tuple[Any, Any, An
     return phisteps, osc, phistep
 
 
+def _unsaid(place, text):
+    """The listener of what has been said before."""
+
+
 def _resolve_thickness(options, warn, origins):
     """The sensor: (layers, thickness, layer thickness, mu)."""
     mu = options.detector_mu
@@ -126,9 +134,9 @@ def _resolve_seeds(options, now):
 
 
 def resolve_oversample(
-    options: "Any", crystal: "Any", detector: "Any", warn: "Any", origins: "Any" = UNASKED
+    options: "Any", crystal: "Any", detectors: "Any", warn: "Any", origins: "Any" = UNASKED
 ) -> "tuple[Any, Any]":
-    """Sub-pixels a side: (used, recommended)."""
+    """Sub-pixels a side: (used, recommended), the same for all panels."""
     if options.oversample > 0:
         origins.taken("sampling.oversample", "oversample")
     else:
@@ -137,8 +145,9 @@ def resolve_oversample(
             *("sampling.oversample", "oversample", *sizes, "wavelength", "detector.distance", "pixel_size"),
             note="automatic: three sub-pixels a peak of the largest crystal edge",
         )
-    recommended, reciprocal_pixel = recommended_oversampling(
-        crystal.size, options.wavelength, detector.distance, detector.pixel_size
+    recommended, reciprocal_pixel = max(
+        recommended_oversampling(crystal.size, options.wavelength, detector.distance, detector.pixel_size)
+        for detector in detectors
     )
     oversample = options.oversample if options.oversample > 0 else recommended
     if oversample < recommended:
@@ -159,6 +168,7 @@ def resolve_setup(
     dump_available: bool = False,
     now: "Any" = None,
     origins: "Any" = UNASKED,
+    panels: "Any" = None,
 ) -> "Setup":
     """Beam, detector, crystal and sampling as far as the options alone decide: a `Setup`.
 
@@ -166,7 +176,8 @@ def resolve_setup(
     numbers of the -mat file (`nanobragg_py.files.matrix.read_matrix`), or None when it does not exist. mask: the buffer
     of the -mask image's uint16 pixels, or None. dump_available: whether a structure-factor dump file can be opened,
     which matters without -hkl. now: seconds since 1970, which seeds what has no seed; default the clock. origins: an
-    `Origins`, which notes what values come from.
+    `Origins`, which notes what values come from. panels: those of a detector that has several, in place of what the
+    options say of it, or None.
 
     Raises UsageError when there are neither structure factors nor a cell, NanoBraggError for options without sense.
     """
@@ -191,7 +202,15 @@ def resolve_setup(
     thickness = _resolve_thickness(options, warn, origins)
     mosaic = resolve_mosaic(options, lambda text: warn("steps", text), origins)
     check_memory(grid.points, phisteps, mosaic[1], thickness[0])
-    detector = place_detector(options, frame, thickness, mask, remarks.append, origins)
+    if panels is None:
+        detector, detectors = place_detector(options, frame, thickness, mask, remarks.append, origins), ()
+        places = (), (), None
+    else:
+        from .panels import panel_places, placed_options, resolve_panels
+
+        detectors = resolve_panels(options, frame, panels, lambda own: _resolve_thickness(own, _unsaid, UNASKED))
+        origins.void("panels", "{geometry_file} says where the panels are", *placed_options())
+        detector, places = detectors[0], panel_places(panels)
 
     interpolate = options.interpolate
     origins.taken("sampling.interpolate", "interpolate")
@@ -205,7 +224,7 @@ def resolve_setup(
         text = "the orientation matrix {file} cannot be read; {cell_lengths+cell_angles} is used alone"
         remarks.append(Sentence(text, file=options.matrix_file))
     crystal, cell_vectors = resolve_crystal(options, samples, random, misset_seed, matrix, mosaic, warn, origins)
-    oversample, recommended = resolve_oversample(options, crystal, detector, warn, origins)
+    oversample, recommended = resolve_oversample(options, crystal, detectors or (detector,), warn, origins)
     if grid.points * mosaic[1] * phisteps * oversample**2 > INT_MAX:
         remarks.append("the reference cannot count this many steps, so its image would differ from this one")
 
@@ -251,6 +270,8 @@ def resolve_setup(
         sampling=sampling,
         grid=grid,
         cell_vectors=cell_vectors,
+        panels=detectors,
+        panel_places=places,
         auto_interpolation=options.interpolate > 1,
         matrix_file=options.matrix_file if matrix is not None else None,
         mosaic_seed=options.mosaic_seed,

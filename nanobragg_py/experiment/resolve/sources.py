@@ -176,6 +176,9 @@ def resolve_experiment(
             steps=len(beam.sources) * crystal.mosaic_domains * sampling.phisteps * sampling.oversample**2,
         ),
         structure_factors=structure_factors,
+        panels=setup.panels,
+        **dict(zip(("panel_names", "panel_corners", "stored_shape"), setup.panel_places, strict=True)),
     )
-    check_finite(experiment)
+    for single in experiment.single_panels if setup.panels else (experiment,):
+        check_finite(single)
     return experiment

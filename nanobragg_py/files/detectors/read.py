@@ -1,0 +1,34 @@
+"""The panels that a file states, whatever its format."""
+
+from ...errors import NanoBraggError
+from ..panels import PanelGeometry, check_panels
+from ..reading import cannot_read
+from . import crystfel, dials, nexus
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+
+def read_panels(path: "Any", distance: "Any" = None) -> "PanelGeometry":
+    """The panels that a file states, in the MOSFLM frame: DIALS .expt, CrystFEL .geom, or NXmx.
+
+    distance: m; stands in where a CrystFEL file refers to its images for the camera length.
+    Raises NanoBraggError, with the file and what is wrong in it.
+    """
+    try:
+        with open(path, "rb") as file:
+            start = file.read(4096)
+    except OSError as error:
+        raise cannot_read(path, error, "give a DIALS .expt, CrystFEL .geom or NXmx file") from None
+    if start.startswith(nexus.MAGIC):
+        found = nexus.read(path)
+    elif start.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"{"):
+        found = dials.read(path)
+    else:
+        found = crystfel.read(path, distance)
+    try:
+        check_panels(found.panels)
+    except NanoBraggError as error:
+        raise NanoBraggError(f"{path}: {error}") from None
+    return found.in_frame()

@@ -1,0 +1,209 @@
+"""Detectors of several panels: rendered and made noisy."""
+
+import numpy as np
+import pytest
+
+import nanobragg_py as nb
+from nanobragg_py.errors import FieldError
+from nanobragg_py.files.panels import overlapping
+
+PIXEL = 1e-4
+
+
+def crystal(**more):
+    return nb.Crystal.from_cell(50, 60, 70, 80, 95, 100, cells=(8, 8, 8), missets=(0.1, 0.2, 0.3), **more)
+
+
+def whole(pixels=96, **more):
+    """A detector that is one, at 60 mm."""
+    return nb.Experiment(
+        crystal(mosaic_spread=0.004, mosaic_domains=3),
+        nb.Beam(wavelength=1e-10),
+        nb.Detector.flat(pixels, PIXEL, 0.06),
+        nb.Sampling(oversample=2, osc=0.01, phisteps=2),
+        nb.StructureFactors(default_F=100),
+    ).replace(more)
+
+
+def tiles(experiment, across, **more):
+    """The same detector as across x across panels, row by row."""
+    place = experiment.resolved.detector
+    origin, fast, slow = (np.array(v) for v in (place.origin, place.fast, place.slow))
+    edge = place.fpixels // across
+    panels = [
+        nb.Panel(
+            origin=tuple(origin + PIXEL * edge * (row * slow + column * fast)),
+            fast=place.fast,
+            slow=place.slow,
+            pixel_size=PIXEL,
+            fpixels=edge,
+            spixels=edge,
+            **more,
+        )
+        for row in range(across)
+        for column in range(across)
+    ]
+    return experiment.replace(detector=nb.Detector(panels=panels))
+
+
+def joined(stack, across):
+    edge = stack.shape[1]
+    return stack.reshape(across, across, edge, edge).transpose(0, 2, 1, 3).reshape(across * edge, across * edge)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"sampling.dmin": 1.5e-10},
+        {"beam.polarized": False, "beam.dispersion": 0.01, "beam.dispersion_steps": 3},
+        {"crystal.shape": "gauss", "crystal.cells": (3, 3, 3)},
+        {"crystal.shape": "round"},
+        {"sampling.oversample_omega": True, "sampling.oversample_polar": True},
+    ],
+    ids=lambda changes: "-".join(changes) or "plain",
+)
+def test_tiles_are_the_whole(changes):
+    one = whole(**changes)
+    image, statistics = one.simulate(threads=1)
+    stack, together = tiles(one, 4).simulate(threads=1)
+    assert stack.shape == (16, 24, 24) and stack.dtype == np.float32
+    # corners of tiles are rounded once more than those of pixels
+    assert abs(joined(stack, 4) - image).max() <= 1e-6 * image.max()
+    assert image.max() > 0
+    for name in ("pixels", "mean", "rms", "rmsd", "maximum", "solid_angle"):
+        assert getattr(together, name) == pytest.approx(getattr(statistics, name), rel=1e-6)
+    panel, slow, fast = together.maximum_pixel
+    assert (panel // 4 * 24 + slow, panel % 4 * 24 + fast) == statistics.maximum_pixel
+
+
+def test_threads_and_precision():
+    many = tiles(whole(), 4)
+    assert (many.render(threads=1) == many.render(threads=3)).all()
+    assert abs(many.render(precision="single") - many.render()).max() < 1e-3 * many.render().max()
+
+
+def test_sensor_mask_and_region_of_a_panel():
+    one = whole()
+    many = tiles(one, 2)
+    panels = list(many.detector.panels)
+    mask = np.ones((48, 48), np.uint16)
+    mask[5:9] = 0
+    panels[1] = panels[1].replace(mask=mask)
+    panels[2] = panels[2].replace(roi=(10, 20, 30, 40))
+    panels[3] = panels[3].replace(thickness=3e-4, mu=2000.0, thicksteps=3)
+    changed = many.replace(detector=nb.Detector(panels=panels))
+    plain, image = many.render(), changed.render()
+    assert (image[0] == plain[0]).all()
+    assert (image[1] == np.where(mask, plain[1], 0)).all()
+    inside = np.zeros((48, 48), bool)
+    inside[30:41, 10:21] = True
+    assert (image[2] == np.where(inside, plain[2], 0)).all()
+    sensor = whole(**{"detector.thickness": 3e-4, "detector.mu": 2000.0, "detector.thicksteps": 3}).render()
+    assert abs(image[3] - sensor[48:, 48:]).max() <= 1e-6 * sensor.max()
+    assert not np.allclose(image[3], plain[3])
+
+
+def test_panels_of_several_sizes():
+    many = tiles(whole(), 2)
+    panels = list(many.detector.panels)
+    panels[1] = panels[1].replace(spixels=20)
+    mixed = many.replace(detector=nb.Detector(panels=panels))
+    images = mixed.render()
+    assert [image.shape for image in images] == list(mixed.shapes) == [(48, 48), (20, 48), (48, 48), (48, 48)]
+    assert (images[1] == many.render()[1][:20]).all()
+    with pytest.raises(FieldError, match="differ in size"):
+        _ = mixed.shape
+    with pytest.raises(FieldError, match="differ in size"):
+        mixed.render(out=np.zeros((4, 48, 48), np.float32))
+    noisy = mixed.add_noise(images, seed=3, stream="philox")
+    assert [image.shape for image in noisy] == list(mixed.shapes) and noisy[1].dtype == np.uint16
+
+
+@pytest.mark.parametrize("stream", ["ran1", "philox"])
+def test_noise_goes_on_from_panel_to_panel(stream):
+    many = tiles(whole(**{"structure_factors.default_F": 1e3}), 4)
+    stack = many.render()
+    noisy = many.add_noise(stack, seed=5, stream=stream)
+    rows = nb.add_noise(stack.reshape(-1, 24), seed=5, stream=stream)
+    assert (noisy.reshape(-1, 24) == rows).all()
+    assert noisy.max() > 45
+
+
+def test_response_and_background_of_panels():
+    one = whole()
+    many = tiles(one, 2)
+    background = many.background("water")
+    assert abs(joined(background, 2) - one.background("water")).max() <= 1e-6 * background.max()
+    response = nb.Response(psf="gauss", fwhm=1.5e-4, gain=2.0, readout=3.0, stream="philox")
+    counted = response.apply(many.render() + background, seed=7)
+    assert counted.shape == many.shape
+    assert (counted[2] == response.apply(many.render()[2] + background[2], seed=9)).all()
+
+
+def test_round_trips(tmp_path):
+    many = tiles(whole(), 2)
+    panels = [panel.replace(name=f"p{number}") for number, panel in enumerate(many.detector.panels)]
+    panels[0] = panels[0].replace(mask=np.eye(48, dtype=np.uint16) + 1, corner=None)
+    many = many.replace(detector=nb.Detector(panels=panels))
+    assert nb.Experiment.from_dict(many.to_dict()) == many
+    for name in ("e.toml", "e.json"):
+        many.write(tmp_path / name)
+        assert nb.Experiment.read(tmp_path / name) == many
+
+
+# ---- what makes no sense -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"fpixels": 0}, "panel.fpixels is 0; it must be at least 1"),
+        ({"fast": (0, 0, 0)}, "panel.fast is 0 0 0"),
+        ({"pixel_size": -1.0}, "panel.pixel_size is -1"),
+        ({"origin": (0, float("nan"), 0)}, "panel.origin is nan"),
+        ({"mask": np.ones((3, 3), int)}, "panel.mask has the shape"),
+        ({"corner": (1.5, 0)}, "two whole numbers"),
+        ({"colour": 3}, "a panel has no field 'colour'"),
+    ],
+)
+def test_broken_panels(change, said):
+    panel = tiles(whole(), 2).detector.panels[0]
+    with pytest.raises(FieldError) as caught:
+        panel.replace(**change)
+    assert said in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("detector", "said"),
+    [
+        (lambda p: {"panels": []}, "there are no panels"),
+        (lambda p: {"panels": [p[0], p[0]]}, "overlap"),
+        (lambda p: {"panels": [p[0].replace(slow=p[0].fast)]}, "not at right angles"),
+        (lambda p: {"panels": [3]}, "must be a nanobragg_py.Panel"),
+        (lambda p: {"panels": 3}, "must be a list of Panels"),
+        (lambda p: {"panels": p, "distance": 0.3}, "detector.distance cannot be given with detector.panels"),
+        (lambda p: {"panels": [{"origin": (0, 0, 0)}]}, "detector.panels[0]"),
+    ],
+)
+def test_broken_detectors(detector, said):
+    panels = tiles(whole(), 2).detector.panels
+    with pytest.raises(FieldError) as caught:
+        nb.Detector(**detector(panels))
+    assert said in str(caught.value)
+
+
+def test_a_panel_through_the_sample():
+    panel = tiles(whole(), 2).detector.panels[0].replace(origin=(0.0, 0.0, 0.0))
+    with pytest.raises(FieldError, match="goes through the sample"):
+        whole(detector=nb.Detector(panels=[panel]))
+
+
+def test_overlap_is_judged_in_space():
+    panels = list(tiles(whole(), 2).detector.panels)
+    assert overlapping(panels) is None
+    behind = panels[0].replace(origin=tuple(1.01 * x for x in panels[0].origin))
+    assert overlapping([*panels, behind]) is None
+    shifted = panels[0].replace(origin=tuple(np.array(panels[0].origin) + 3 * PIXEL * np.array(panels[0].fast)))
+    assert overlapping([*panels, shifted]) is not None
+    assert overlapping([panels[1], shifted]) is not None
