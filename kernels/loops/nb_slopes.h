@@ -152,23 +152,25 @@ static void nb_by_scattering(int n, nb_in sh, nb_in sk, nb_in sl, const double *
 /* nine arrays `step` apart += slopes times components of q in the crystal's frame before it was turned: by the nine
  * components of the unrotated cell. turn: the row-major matrix of the orientation. */
 static void nb_by_cell(int n, nb_in sh, nb_in sk, nb_in sl, nb_in qx, nb_in qy, nb_in qz, const double *turn,
-                       nb_out sums, int step)
+                       double *sums, long step)
 {
+    nb_out ax = sums, ay = sums + step, az = sums + 2 * step, bx = sums + 3 * step, by = sums + 4 * step;
+    nb_out bz = sums + 5 * step, cx = sums + 6 * step, cy = sums + 7 * step, cz = sums + 8 * step;
     const double xx = turn[0], xy = turn[1], xz = turn[2], yx = turn[3], yy = turn[4], yz = turn[5], zx = turn[6];
     const double zy = turn[7], zz = turn[8];
     for (int i = 0; i < n; ++i) {
         double x = xx * qx[i] + yx * qy[i] + zx * qz[i];
         double y = xy * qx[i] + yy * qy[i] + zy * qz[i];
         double z = xz * qx[i] + yz * qy[i] + zz * qz[i];
-        sums[i] += sh[i] * x;
-        sums[step + i] += sh[i] * y;
-        sums[2 * step + i] += sh[i] * z;
-        sums[3 * step + i] += sk[i] * x;
-        sums[4 * step + i] += sk[i] * y;
-        sums[5 * step + i] += sk[i] * z;
-        sums[6 * step + i] += sl[i] * x;
-        sums[7 * step + i] += sl[i] * y;
-        sums[8 * step + i] += sl[i] * z;
+        ax[i] += sh[i] * x;
+        ay[i] += sh[i] * y;
+        az[i] += sh[i] * z;
+        bx[i] += sk[i] * x;
+        by[i] += sk[i] * y;
+        bz[i] += sk[i] * z;
+        cx[i] += sl[i] * x;
+        cy[i] += sl[i] * y;
+        cz[i] += sl[i] * z;
     }
 }
 
@@ -185,19 +187,27 @@ static void nb_along(int n, nb_in sh, nb_in sk, nb_in sl, nb_in qx, nb_in qy, nb
 
 /* by[k] += d(value)/d(shape's number k), NB_BY_SHAPE arrays `step` apart; value: weight * F_latt^2. */
 NB_FN void nb_add_by_shape(int kind, const nb_lattice *c, int n, nb_in h, nb_in k, nb_in l, nb_in weight, nb_in value,
-                           nb_out by, int step)
+                           double *by, long step)
 {
+    nb_out by0 = by, by1 = by + step, by2 = by + 2 * step, by3 = by + 3 * step, by4 = by + 4 * step;
+    nb_out by5 = by + 5 * step, by6 = by + 6 * step;
     for (int i = 0; i < n; ++i) {
         double each[NB_BY_SHAPE] = {0};
         nb_lattice_by_shape(kind, c, weight[i], value[i], h[i] - nb_rint(h[i]), k[i] - nb_rint(k[i]),
                             l[i] - nb_rint(l[i]), each);
-        for (int j = 0; j < NB_BY_SHAPE; ++j) by[j * step + i] += each[j];
+        by0[i] += each[0];
+        by1[i] += each[1];
+        by2[i] += each[2];
+        by3[i] += each[3];
+        by4[i] += each[4];
+        by5[i] += each[5];
+        by6[i] += each[6];
     }
 }
 
 #define NB_ENTRY(name, shape, single) \
     NB_SLOPE_LOOP nb_by_shape_##name(const nb_lattice *c, int n, nb_in h, nb_in k, nb_in l, nb_in weight, \
-                                     nb_in value, nb_out by, int step) \
+                                     nb_in value, double *by, long step) \
     { \
         nb_add_by_shape(NB_KIND_##name, c, n, h, k, l, weight, value, by, step); \
     }
@@ -205,7 +215,7 @@ NB_TRANSFORMS(NB_ENTRY)
 #undef NB_ENTRY
 
 static void nb_by_shape(int kind, const nb_lattice *c, int n, nb_in h, nb_in k, nb_in l, nb_in weight, nb_in value,
-                        nb_out by, int step)
+                        double *by, long step)
 {
 #define NB_ENTRY(name, shape, single) \
     case NB_KIND_##name: nb_by_shape_##name(c, n, h, k, l, weight, value, by, step); return;

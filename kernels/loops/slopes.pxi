@@ -11,11 +11,11 @@ cdef extern from "nb_slopes.h" nogil:
     void nb_collect(int n, nb_in adjoint, nb_in sh, nb_in sk, nb_in sl, nb_in qx, nb_in qy, nb_in qz, double *sums,
                     long stride)
     void nb_by_scattering(int n, nb_in sh, nb_in sk, nb_in sl, const double *cell, nb_out gx, nb_out gy, nb_out gz)
-    void nb_by_cell(int n, nb_in sh, nb_in sk, nb_in sl, nb_in qx, nb_in qy, nb_in qz, const double *turn, nb_out sums,
-                    int step)
+    void nb_by_cell(int n, nb_in sh, nb_in sk, nb_in sl, nb_in qx, nb_in qy, nb_in qz, const double *turn,
+                    double *sums, long step)
     void nb_along(int n, nb_in sh, nb_in sk, nb_in sl, nb_in qx, nb_in qy, nb_in qz, const double *change, nb_out sum)
     void nb_by_shape(int kind, const nb_lattice *c, int n, nb_in h, nb_in k, nb_in l, nb_in weight, nb_in value,
-                     nb_out by, int step)
+                     double *by, long step)
     double nb_total(int n, nb_in a)
     double nb_total2(int n, nb_in a, nb_in b)
     void nb_nearest_factors(const nb_box *box, nb_in table, int n, nb_in h, nb_in k, nb_in l, nb_outi element,
