@@ -223,6 +223,60 @@ static void nb_by_shape(int kind, const nb_lattice *c, int n, nb_in h, nb_in k, 
 #undef NB_ENTRY
 }
 
+/* 1 where the derivatives by the shape's numbers follow from the value alone, whatever weight is in it. */
+static int nb_shape_by_value(int kind)
+{
+    return kind == NB_KIND_gauss;
+}
+
+/* The sums of adjoint * d(value)/d(shape's number) on a flat detector, for Gaussian spots. */
+static __attribute__((noinline)) void nb_collect_gauss(const nb_lattice *c, int n, nb_in place, nb_in inv,
+                                                       const double *m, nb_in value, nb_in adjoint, double *sums)
+{
+    double s0 = 0, s1 = 0, s2 = 0, s3 = 0, s4 = 0, s5 = 0, s6 = 0;
+    _Pragma("omp simd reduction(+:s0,s1,s2,s3,s4,s5,s6)") for (int i = 0; i < n; ++i)
+    {
+        double h = NB_SLOPE_INDEX(0, i), k = NB_SLOPE_INDEX(3, i), l = NB_SLOPE_INDEX(6, i);
+        double g = adjoint[i] * value[i];
+        h -= nb_rint(h);
+        k -= nb_rint(k);
+        l -= nb_rint(l);
+        s6 += g;
+        s0 += g * (h * h);
+        s1 += g * (h * k);
+        s2 += g * (h * l);
+        s3 += g * (k * k);
+        s4 += g * (k * l);
+        s5 += g * (l * l);
+    }
+    sums[0] += 0.6931471805599453 * s0;
+    sums[1] += 0.6931471805599453 * s1;
+    sums[2] += 0.6931471805599453 * s2;
+    sums[3] += 0.6931471805599453 * s3;
+    sums[4] += 0.6931471805599453 * s4;
+    sums[5] += 0.6931471805599453 * s5;
+    sums[6] += 0.6931471805599453 * s6;
+}
+
+/* `nb_by_shape` on a flat detector, for Gaussian spots. */
+static __attribute__((noinline)) void nb_by_shape_flat(const nb_lattice *c, int n, nb_in place, nb_in inv,
+                                                       const double *m, nb_in value, double *by, long step)
+{
+    nb_out by0 = by, by1 = by + step, by2 = by + 2 * step, by3 = by + 3 * step, by4 = by + 4 * step;
+    nb_out by5 = by + 5 * step, by6 = by + 6 * step;
+    for (int i = 0; i < n; ++i) {
+        double h = NB_SLOPE_INDEX(0, i), k = NB_SLOPE_INDEX(3, i), l = NB_SLOPE_INDEX(6, i), each[NB_BY_SHAPE];
+        nb_gauss_by_shape(&c->of.gauss, 1.0, value[i], h - nb_rint(h), k - nb_rint(k), l - nb_rint(l), each);
+        by0[i] += each[0];
+        by1[i] += each[1];
+        by2[i] += each[2];
+        by3[i] += each[3];
+        by4[i] += each[4];
+        by5[i] += each[5];
+        by6[i] += each[6];
+    }
+}
+
 static double nb_total(int n, nb_in a)
 {
     double sum = 0;

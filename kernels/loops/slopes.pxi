@@ -16,6 +16,11 @@ cdef extern from "nb_slopes.h" nogil:
     void nb_along(int n, nb_in sh, nb_in sk, nb_in sl, nb_in qx, nb_in qy, nb_in qz, const double *change, nb_out sum)
     void nb_by_shape(int kind, const nb_lattice *c, int n, nb_in h, nb_in k, nb_in l, nb_in weight, nb_in value,
                      double *by, long step)
+    bint nb_shape_by_value(int kind)
+    void nb_collect_gauss(const nb_lattice *c, int n, nb_in place, nb_in inv, const double *m, nb_in value,
+                          nb_in adjoint, double *sums)
+    void nb_by_shape_flat(const nb_lattice *c, int n, nb_in place, nb_in inv, const double *m, nb_in value, double *by,
+                          long step)
     double nb_total(int n, nb_in a)
     double nb_total2(int n, nb_in a, nb_in b)
     void nb_nearest_factors(const nb_box *box, nb_in table, int n, nb_in h, nb_in k, nb_in l, nb_outi element,
@@ -205,7 +210,9 @@ cdef void one_orientation(const Task *t, Work *k, int o, int j, int at, int n) n
     for i in range(9):
         cell[i] = t.cells[i * t.stride + o]
         m[i] = cell[i] if p.curved else w.pqr[i * BLOCK + j]
-    if p.curved or p.structure_kind == NB_TRICUBIC or t.shape or table:
+    cdef bint direct = not (p.curved or p.structure_kind == NB_TRICUBIC or table
+                            or (t.shape and not nb_shape_by_value(p.lattice_kind)))
+    if not direct:
         if p.curved:
             indices_scattering(n, w.qx + at, w.qy + at, w.qz + at, m, w.h + at, w.k + at, w.l + at)
         else:
@@ -224,6 +231,10 @@ cdef void one_orientation(const Task *t, Work *k, int o, int j, int at, int n) n
     else:
         nb_slope_nearest(p.lattice_kind, &p.lattice, &p.box, t.table, n, w.place + at, w.inv + at, m, k.value + at,
                          k.sh + at, k.sk + at, k.sl + at)
+    if direct and t.shape and t.reverse:
+        nb_collect_gauss(&p.lattice, n, w.place + at, w.inv + at, m, value, k.weighted + at, k.sums + SHAPE)
+    elif direct and t.shape:
+        nb_by_shape_flat(&p.lattice, n, w.place + at, w.inv + at, m, value, k.shape + at, TILE)
     if t.reverse:
         nb_collect(n, k.weighted + at, sh, sk, sl, w.qx + at, w.qy + at, w.qz + at, k.turned + o, t.stride)
     if t.geometry:
