@@ -18,6 +18,12 @@
 #define NB_GAMMA_DOUBT 4e-10    /* Lanczos's formula and Stirling's series differ by 1.6e-10 from 13 on */
 #define NB_RELATIVE_DOUBT 1e-12 /* of the series, relative */
 
+#define NB_CELLS 512
+#define NB_CELL_BITS 22         /* 2^31 / NB_CELLS */
+#define NB_STEEP 20.0f          /* |tan| up to which the cubics serve */
+#define NB_TAN_DOUBT 1e-6f      /* of the cubic of tan, over 1 + tan^2 */
+#define NB_GAP_DOUBT 1e-4f        /* absolute: ten times the error of nb_log_rough */
+
 #define NB_ALWAYS static inline __attribute__((always_inline))
 
 enum { NB_PHOTONS = 0, NB_CALIBRATION = 1 };
@@ -29,6 +35,11 @@ typedef struct {
     int64_t seed; /* the seed variable, while no numbers are ahead */
 } nb_numbers;
 
+/* Cubics about the middle of a cell of deviates u, in cells: y = tan(pi u), and ln of 0.9 (1 + y^2). */
+typedef struct {
+    float y[4], envelope[4];
+} nb_cell;
+
 typedef struct {
     nb_ran1 shared;
     nb_numbers stream[2];
@@ -38,6 +49,7 @@ typedef struct {
     float old_mean; /* what poidev keeps: of this mean */
     float width, log_mean, norm;
     float factorial[NB_FACTORIALS]; /* ln k!, nan where nobody has asked yet */
+    nb_cell cell[NB_CELLS];
 } nb_draws;
 
 /* What changes with every deviate. */
@@ -47,6 +59,23 @@ typedef struct {
     int spare_ready;
     float spare;
 } nb_turn;
+
+static void nb_make_cells(nb_cell *cell)
+{
+    int i;
+    for (i = 0; i < NB_CELLS; i++) {
+        const double h = NB_PI / NB_CELLS, y = tan(h * (i + 0.5)), slope = 1.0 + y * y;
+        float *c = cell[i].y, *e = cell[i].envelope;
+        c[0] = (float)y;
+        c[1] = (float)(slope * h);
+        c[2] = (float)(y * slope * h * h);
+        c[3] = (float)((1.0 + 3.0 * y * y) * slope * h * h * h / 3.0);
+        e[0] = (float)log(0.9 * slope);
+        e[1] = (float)(2.0 * y * h);
+        e[2] = (float)(slope * h * h);
+        e[3] = (float)(2.0 * y * slope * h * h * h / 3.0);
+    }
+}
 
 static void nb_begin_draws(nb_draws *d, int64_t seed, int64_t calib_seed)
 {
@@ -60,6 +89,7 @@ static void nb_begin_draws(nb_draws *d, int64_t seed, int64_t calib_seed)
     }
     d->old_mean = -1.0f;
     for (i = 0; i < NB_FACTORIALS; i++) d->factorial[i] = NAN;
+    nb_make_cells(d->cell);
 }
 
 static void nb_make_ahead(nb_numbers *s)
@@ -162,10 +192,45 @@ NB_ALWAYS float nb_log_factorial(nb_draws *d, float k)
     return *kept;
 }
 
-/* `poidev`. */
+/* What poidev keeps of a mean of 12 or more. One logarithm does: ln Gamma(m+1) is Stirling's series at m plus ln m, and
+ * what m+1 was rounded by counts with its slope. */
+NB_ALWAYS void nb_poidev_constants(nb_draws *d, float mean)
+{
+    double m = mean, l = log(m), inverse = 1.0 / m, w = inverse * inverse, v, doubt, shift;
+    float x = (float)(m + 1.0), high;
+    d->old_mean = mean;
+    d->width = (float)sqrt(2.0 * mean);
+    d->log_mean = (float)l;
+    shift = x - (m + 1.0);
+    w = inverse * (1.0 / 12.0 - w * (1.0 / 360.0 - w * (1.0 / 1260.0)));
+    v = (m + 0.5) * l - m + (0.91893853320467274 + w) + shift * (l + 0.5 * inverse);
+    doubt = v * NB_RELATIVE_DOUBT + NB_GAMMA_DOUBT;
+    high = (float)(v + doubt);
+    if (__builtin_expect(high != (float)(v - doubt), 0)) high = nb_gammln(x);
+    d->norm = mean * d->log_mean - high;
+}
+
+/* Where in its cell a deviate lies, in cells from the middle; drawn: the number that makes it. */
+NB_ALWAYS float nb_in_cell(int64_t drawn)
+{
+    const int width = 1 << NB_CELL_BITS;
+    return (float)((int)(drawn & (width - 1)) - width / 2) * (1.0f / width);
+}
+
+NB_ALWAYS float nb_cell_value(const float *c, float x)
+{
+    return c[0] + x * (c[1] + x * (c[2] + x * c[3]));
+}
+
+/* `poidev`.
+ *
+ * A trial's count is a whole number, and whether it is accepted a comparison: both follow from cubics that are quicker
+ * than tan, exp and log, unless the one is next to a whole number or the other to equality. Then, and where tan is
+ * steep, it is the reference's own arithmetic that decides.
+ */
 NB_ALWAYS float nb_poidev(nb_draws *d, nb_turn *t, float mean)
 {
-    float k = 0.0f, product = 1.0f, y, weight, u;
+    float k = 0.0f, product = 1.0f, y, weight, u, v;
     if (mean > 1e6f) return (float)(mean + sqrt((double)mean) * nb_normal(d, t, NB_PHOTONS));
     if (mean < 12.0f) {
         if (mean != d->old_mean) {
@@ -178,27 +243,40 @@ NB_ALWAYS float nb_poidev(nb_draws *d, nb_turn *t, float mean)
             k += 1.0f;
         }
     }
-    if (mean != d->old_mean) {
-        d->old_mean = mean;
-        d->width = (float)sqrt(2.0 * mean);
-        d->log_mean = (float)log(mean);
-        d->norm = mean * d->log_mean - nb_gammln_large((float)(mean + 1.0));
-    }
-    do {
-        do {
-            double r;
-            u = nb_draw(d, t, NB_PHOTONS);
-            r = nb_tan_pi(u);
+    if (mean != d->old_mean) nb_poidev_constants(d, mean);
+    for (;;) {
+        const nb_cell *cell;
+        float x, gap, doubt;
+        int whole, known;
+        u = nb_draw(d, t, NB_PHOTONS);
+        cell = &d->cell[t->last >> NB_CELL_BITS];
+        x = nb_in_cell(t->last);
+        y = nb_cell_value(cell->y, x);
+        k = d->width * y + mean;
+        doubt = d->width * ((1.0f + y * y) * NB_TAN_DOUBT) + (k + 2.0f * mean) * 3e-7f;
+        whole = (int)(k < 1e9f ? k : 0.0f); /* a mean that is no number goes the other way */
+        known = k - (float)whole > doubt && k - (float)whole < 1.0f - doubt && fabsf(cell->y[0]) < NB_STEEP;
+        if (__builtin_expect(!known, 0)) {
+            double r = nb_tan_pi(u);
             y = (float)(r + r * NB_RELATIVE_DOUBT);
             if (__builtin_expect(y != (float)(r - r * NB_RELATIVE_DOUBT), 0)) y = (float)tan(NB_PI * u);
             k = d->width * y + mean;
-        } while (k < 0.0f);
-        if (k < 16777216.0f) k = (float)(int)k; /* beyond, it is whole */
+            if (k < 0.0f) continue;
+            if (k < 16777216.0f) k = (float)(int)k; /* beyond, it is whole */
+            gap = nb_log(0.9f * (1.0f + y * y));
+        } else {
+            k = (float)whole;
+            gap = nb_cell_value(cell->envelope, x);
+        }
         weight = k * d->log_mean - nb_log_factorial(d, k) - d->norm;
-        weight = (float)(0.9 * (1.0 + y * y) * exp(weight));
-        u = nb_draw(d, t, NB_PHOTONS);
-    } while (u > weight);
-    return k;
+        v = nb_draw(d, t, NB_PHOTONS);
+        gap = weight + gap - nb_log_rough(v);
+        if (gap > NB_GAP_DOUBT) return k;
+        if (__builtin_expect(!(gap < -NB_GAP_DOUBT), 0)) {
+            if (known) y = (float)tan(NB_PI * u);
+            if (!(v > (float)(0.9 * (1.0 + y * y) * exp(weight)))) return k;
+        }
+    }
 }
 
 NB_ALWAYS double nb_count_some(nb_draws *d, long n, float *photons, double flicker, double calibration, int flickers,
