@@ -1,23 +1,27 @@
 """Benchmarks of nonBragg, paired with the C program that NONBRAGG_C names: processor time of rendering, pixel by pixel.
 
-Run it with the interpreter of the environment that nonBragg is installed in. Runs of the two alternate. What is
-compared is the slope: processor time of a whole run with `SIDE`^2 pixels less that of one of a single pixel, so that
-starting up and reading do not count; writing the images counts for both. "loop" is ours by -timing, without writing.
---threads N repeats the loop on N threads, by wall-clock time.
+Run it with the interpreter of the environment that nonBragg is installed in. Runs of the two alternate; figures are
+minima, in ns a pixel. "run" is the ratio of whole runs with `SIDE`^2 pixels; "ratio" that of the slopes: processor time
+of such a run less that of one of a single pixel, so that starting up and reading do not count; writing the images
+counts for both. "loop" is ours without writing, in this process. --threads N repeats the loop on N threads, by
+wall-clock time.
 """
 
 import argparse
 import os
-import re
 import resource
 import shlex
 import shutil
-import statistics
 import subprocess
 import sys
 import tempfile
+import time
 
 import numpy as np
+
+from nanobragg_py.experiment.load_background import load
+from nanobragg_py.flags.nonbragg import TABLE, NonBraggOptions
+from nanobragg_py.render.background import render_background
 
 SIDE = 1024
 BASE = "-stol curve.stol -lambda 1 -distance 100 -pixel 0.1 -fluence 1e20 -seed 1 -nonoise -noprogress"
@@ -43,20 +47,22 @@ def write_curve(rows, folder):
     np.savetxt(os.path.join(folder, "curve.stol"), np.column_stack([x, F]), fmt="%.7g")
 
 
-def run(command, folder, threads=1):
-    """(user and system seconds, standard error) of one run."""
+def run(command, folder):
+    """User and system seconds of one run on one thread."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    environment = {**os.environ, "OMP_NUM_THREADS": str(threads)}
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     if done.returncode:
         raise SystemExit(f"{shlex.join(command)}\n{done.stderr}")
-    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, done.stderr
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
-def loop_of(text):
-    """Seconds in the loop, from -timing."""
-    return float(re.search(r"timing: loop ([\d.]+) ms", text).group(1)) / 1e3
+def loop(background, threads):
+    """(processor seconds, wall-clock seconds) of the loop."""
+    begin = time.process_time(), time.perf_counter()
+    render_background(background, threads=threads)
+    return time.process_time() - begin[0], time.perf_counter() - begin[1]
 
 
 def measure(name, ours, reference, repeat, threads):
@@ -66,25 +72,38 @@ def measure(name, ours, reference, repeat, threads):
         write_curve(rows, folder)
         words = shlex.split(f"{BASE} {flags}")
         large, small = [*words, "-detpixels", str(SIDE)], [*words, "-detpixels", "1"]
-        times = {"ours": [], "reference": [], "loop": [], "parallel": []}
+        times = {
+            "reference": [],
+            "ours": [],
+            "whole reference": [],
+            "whole": [],
+            "loop": [],
+            "wall": [],
+            "parallel": [],
+        }
+        options = NonBraggOptions()
+        TABLE.parse(large, options, [])
+        options.stol_file = os.path.join(folder, options.stol_file)
+        background = load(options).background
         for _ in range(repeat):
-            for key, program, more in (("reference", reference, []), ("ours", ours, ["-timing", "-threads", "1"])):
-                if program is None:
-                    continue
-                base = run([program, *small, *more], folder)[0]
-                seconds, said = run([program, *large, *more], folder)
-                times[key].append(seconds - base)
-                if key == "ours":
-                    times["loop"].append(loop_of(said))
+            for key, whole, program in (("reference", "whole reference", reference), ("ours", "whole", ours)):
+                if program is not None:
+                    base = run([program, *small], folder)
+                    times[whole].append(run([program, *large], folder))
+                    times[key].append(times[whole][-1] - base)
+            processor, wall = loop(background, 1)
+            times["loop"].append(processor)
+            times["wall"].append(wall)
             if threads > 1:
-                times["parallel"].append(loop_of(run([ours, *large, "-timing", "-threads", str(threads)], folder)[1]))
-    result = {key: statistics.median(each) * 1e9 / pixels for key, each in times.items() if each}
+                times["parallel"].append(loop(background, threads)[1])
+    result = {key: min(each) * 1e9 / pixels for key, each in times.items() if each}
     result |= {"name": name, "rows": rows, "flags": flags, "target": target}
     if times["reference"]:
+        result["run"] = result["whole reference"] / result["whole"]
         result["ratio"] = result["reference"] / result["ours"]
         result["loop ratio"] = result["reference"] / result["loop"]
     if times["parallel"]:
-        result["scaling"] = min(times["loop"]) / min(times["parallel"])
+        result["scaling"] = min(times["wall"]) / min(times["parallel"])
     return result
 
 
@@ -94,6 +113,7 @@ COLUMNS = {
     "flags": "",
     "reference": ".0f",
     "ours": ".1f",
+    "run": ".1f",
     "ratio": ".1f",
     "loop": ".1f",
     "loop ratio": ".1f",
