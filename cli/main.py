@@ -11,10 +11,11 @@ import difflib
 import importlib
 import os
 import sys
+import warnings
 from typing import Any
 
 from .. import __version__
-from ..errors import DEBUG, NanoBraggError, sentence_of
+from ..errors import DEBUG, NanoBraggError, NanoBraggWarning, sentence_of
 from ..flags.nanobragg import matching_rules
 from ..process import catch_signals, ignore_signals, open_descriptors, status_of
 
@@ -87,7 +88,8 @@ def main(argv: Any = None) -> Any:
 
 
 def prepare_process() -> None:
-    """What the process needs: open streams, and signals that can be caught."""
+    """What the process needs: open streams, signals that can be caught, and sentences without Python's frame."""
+    warnings.simplefilter("ignore", NanoBraggWarning)  # tools print what experiments have in `warnings`
     open_descriptors()
     for descriptor, stream in ((0, "stdin"), (1, "stdout"), (2, "stderr")):
         if getattr(sys, stream) is None:

@@ -18,6 +18,7 @@ _PUBLIC = {
     "Experiment": "api",
     "FieldError": "errors",
     "NanoBraggError": "errors",
+    "NanoBraggWarning": "errors",
     "Panel": "experiment.panels",
     "Response": "render.response",
     "Sampling": "experiment.parts",
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     from .api import Experiment as Experiment
     from .errors import FieldError as FieldError
     from .errors import NanoBraggError as NanoBraggError
+    from .errors import NanoBraggWarning as NanoBraggWarning
     from .experiment.panels import Panel as Panel
     from .experiment.parts import Beam as Beam
     from .experiment.parts import Crystal as Crystal

@@ -8,11 +8,12 @@ renders.
 from __future__ import annotations
 
 import dataclasses
+import importlib.util
 import os
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from .errors import FieldError, meant
+from .errors import FieldError, meant, warn_caller
 from .experiment.fields import FIELDS, in_fields, naming_fields
 from .experiment.options_map import from_options, to_options
 from .experiment.parts import PARTS, Beam, Crystal, Detector, Sampling
@@ -23,15 +24,18 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, DTypeLike
 
     from .experiment.resolved import ResolvedExperiment
+    from .inspect.trace import Trace
     from .render.simulate import Statistics
 
 #: what an experiment is made of, by name
 CONTENTS = {**PARTS, "structure_factors": StructureFactors}
+#: seconds that a notebook's picture may take, about
+QUICK = 2.0
 #: fields that leave nearly all of what follows as it was; see `nanobragg_py.experiment.resolve.turned`
 TURNING = {"crystal": {"missets", "misset_seed"}, "beam": {"fluence"}}
 
 
-@dataclasses.dataclass(frozen=True, eq=True)
+@dataclasses.dataclass(frozen=True, eq=True, repr=False)
 class Experiment:
     """One image: crystal, beam, detector, sampling and structure factors. Frozen, comparable, picklable.
 
@@ -88,6 +92,7 @@ class Experiment:
     def _know(self, options, matrix, setup, resolved):
         """Keep what follows from the fields, with what it followed from."""
         told = tuple(in_fields(text) for text in (*[w[1] for w in setup.warnings], *setup.remarks))
+        told += tuple(text for name in PARTS for text in getattr(self, name).oddities)
         self.__dict__.update(resolved=resolved, warnings=told, _followed=(options, matrix, setup))
 
     def _turned(self, crystal, beam):
@@ -111,6 +116,23 @@ class Experiment:
         if self.detector.mask is not None and self.detector.mask.shape != shape:
             raise FieldError(f"detector.mask has the shape {self.detector.mask.shape}; the detector has {shape}")
 
+    def __repr__(self) -> str:
+        """The parts that are not as they are when nothing is said."""
+        parts = ((f.name, getattr(self, f.name), f.default_factory) for f in dataclasses.fields(self) if f.init)
+        shown = [f"{name}={part!r}" for name, part, made in parts if made is dataclasses.MISSING or part != made()]
+        return f"Experiment({', '.join(shown)})"
+
+    def _repr_html_(self) -> str:
+        """What notebooks show: a table, and a picture of what is rendered in the time that they take for it."""
+        from .inspect.figure import html
+        from .render.backends import expected_seconds
+
+        image = None
+        whole = self.detector.panels is None
+        if whole and expected_seconds(self.resolved) < QUICK and importlib.util.find_spec("PIL") is not None:
+            image = self.render()
+        return html(self.resolved, image, self.warnings)
+
     def __reduce__(self) -> Any:
         return Experiment, tuple(getattr(self, field.name) for field in dataclasses.fields(self) if field.init)
 
@@ -122,7 +144,8 @@ class Experiment:
 
         args: the tokens behind the program's name, or one string that is split as a shell does. folder: what relative
         file names in it are relative to; None: the working directory. As the program does, it takes structure factors
-        from Fdump.bin where there is one and no -hkl. What concerns output and noise is left out.
+        from Fdump.bin where there is one and no -hkl. What concerns output and noise is left out. What the program
+        would warn of, mistyped flags above all, is a Python warning (NanoBraggWarning), and in `warnings`.
 
         Raises NanoBraggError for files that cannot be read, FieldError for values that `Beam` and the like do not take.
         """
@@ -132,7 +155,9 @@ class Experiment:
             import shlex
 
             args = shlex.split(args)
-        loaded = load_args([str(token) for token in args], None if folder is None else os.fspath(folder))
+        said: list[str] = []
+        tokens = [str(token) for token in args]
+        loaded = load_args(tokens, None if folder is None else os.fspath(folder), complain=said.append)
         options, resolved = loaded.options, loaded.experiment
         detector = resolved.detector
         beam, detector, crystal, sampling = from_options(
@@ -142,9 +167,15 @@ class Experiment:
             mask=None if detector.mask is None else _image_of(detector.mask, detector),
             roi=detector.roi,
             missets=resolved.crystal.missets,
-            panels=read_panels(options, lambda sentence: None),
+            panels=read_panels(options, said.append),
         )
-        return cls(crystal, beam, detector, sampling, resolved.structure_factors)
+        made = cls(crystal, beam, detector, sampling, resolved.structure_factors)
+        # remarks are among the experiment's own, in the library's words
+        said = [sentence for sentence in said if sentence not in loaded.setup.remarks]
+        for sentence in said:
+            warn_caller(sentence)
+        made.__dict__["warnings"] = (*said, *made.warnings)
+        return made
 
     def replace(self, changes: dict[str, Any] | None = None, /, **more: Any) -> Experiment:
         """A copy with some fields changed, everything that follows from them worked out anew.
@@ -287,6 +318,13 @@ class Experiment:
 
         to_smv(self, path, image, scale, adc)
 
+    def to_cbf(self, path: str | os.PathLike[str], image: ArrayLike) -> None:
+        """Write an image of this experiment as CBF with a header as Pilatus detectors write it, beam, detector and
+        rotation in it; floats are rounded to whole photons. Raises NanoBraggError as `to_smv`."""
+        from .render.images import to_cbf
+
+        to_cbf(self, path, image)
+
     def to_nexus(self, path: str | os.PathLike[str], images: Any, compression: str = "gzip") -> None:
         """Write images of this experiment as one NXmx file, with its geometry; panels are modules of their own.
 
@@ -296,6 +334,35 @@ class Experiment:
         from .render.images import to_nexus
 
         to_nexus(self, path, images, compression)
+
+    # ---- looking at it ---------------------------------------------------------------------------------------------
+
+    def plot(self, image: ArrayLike | None = None, ax: Any = None, **how: Any) -> Any:
+        """A picture in matplotlib axes, which are returned: greys, resolution rings, beam centre, pixels' values.
+
+        image: (slow, fast); None renders it. ax: None makes a figure. how: rings (spacings, Angstrom; () for none),
+        spots (True: circles where spots should be), white (the value drawn black). Needs matplotlib. Raises FieldError
+        for a detector of several panels.
+        """
+        import numpy as np
+
+        if self.detector.panels is not None:
+            raise FieldError("plot draws a detector of one panel; nanobragg-py view draws files of several")
+
+        from .inspect.figure import plot
+
+        return plot(self.resolved, self.render() if image is None else np.asarray(image), ax, **how)
+
+    def trace(self, slow: int, fast: int, compat: str = "spec") -> Trace:
+        """Every quantity on the way to one pixel: what ``nanobragg-py trace`` prints, as a `Trace`.
+
+        slow, fast: the pixel, counted from 0. compat: as of `render`. Raises NanoBraggError for a pixel that is not
+        rendered, or has too many steps to be read.
+        """
+        from .inspect.trace import trace_pixel
+        from .render.images import kernel_table
+
+        return trace_pixel(self.resolved, kernel_table(self.structure_factors), slow, fast, compat)
 
     # ---- derivatives -----------------------------------------------------------------------------------------------
 

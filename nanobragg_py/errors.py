@@ -121,6 +121,22 @@ class NothingToRender(OptionError, UsageError):
     """Options without structure factors or without a crystal."""
 
 
+class NanoBraggWarning(UserWarning):
+    """Something that is rendered all the same and was perhaps not meant."""
+
+
+def warn_caller(sentence: str) -> None:
+    """A Python warning that points at the line outside the package from which it was called."""
+    import sys
+    import warnings
+
+    package, level, frame = __name__.partition(".")[0], 2, sys._getframe(1)
+    # what dataclasses generate, an __init__ say, has the globals of the module it is for
+    while frame is not None and frame.f_globals.get("__name__", "").partition(".")[0] == package:
+        frame, level = frame.f_back, level + 1
+    warnings.warn(sentence, NanoBraggWarning, stacklevel=level)
+
+
 def meant(name: str, known: "Any", listing: str = "there are", elsewhere: "Any" = ()) -> str:
     """What to say after a name that is not known: "did you mean ...?", or all that are.
 

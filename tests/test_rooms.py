@@ -20,9 +20,9 @@ FLOORS = (
     ("files",),
     ("experiment",),
     ("render",),
-    ("gradients",),
+    ("gradients", "inspect"),
     ("api",),
-    ("inspect", "batch", "fit", "torch", "jax"),
+    ("batch", "fit", "torch", "jax"),
     ("data",),
     ("cli",),
 )
@@ -31,7 +31,6 @@ FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 BESIDE = {
     ("orientation", "errors"),
     ("orientation", "vectors"),
-    ("batch", "inspect"),
     ("vectors", "constants"),
 }
 

@@ -131,7 +131,7 @@ def wanted_rank(text: Any) -> Any:
 def tell_estimate(job: Any, output: Any) -> None:
     from ...batch.local import estimate
 
-    told = estimate(job, output)
+    told = estimate(job, output, lambda sentence: print(f"nanobragg-py batch: {sentence}", file=sys.stderr))
     many = f" of {min(output.per_file, told['images'])} images" if output.many else ""
     print(f"images  {told['images']} of {told['fast']} x {told['slow']} pixels, {told['dtype']}")
     print(f"files   {told['files']} {output.found.title}{many}, about {size_text(told['bytes'])} together")

@@ -59,6 +59,7 @@ class Maker:
         self._tables: dict[Any, StructureFactors] = {}
         self._experiments: dict[tuple, tuple[Experiment, Options]] = {}
         self.warnings: list[str] = []
+        self._said_of_hkl: list[str] = []
         self._base = self._read_base()
         self.seed: Any = self._base_seed()
 
@@ -155,11 +156,11 @@ class Maker:
         from ..flags.nanobragg import parse, prescan, warning_sentences
 
         options, folder = Options(), self.job.folder
-        mask, _ = read_headers(*prescan(tokens), options, folder=folder)
+        said: list[str] = []
+        mask, _ = read_headers(*prescan(tokens), options, said.append, folder)
         events: list = []
         parse(tokens, options, events)
-        if not self.warnings:
-            self.warnings = warning_sentences(tokens, events)
+        said += warning_sentences(tokens, events)
         if options.misset_mode == "random" and options.misset_seed is None:
             raise FieldError(
                 "-misset random would take its seed from the clock; give -misset_seed, or a random crystal.orientation"
@@ -175,13 +176,14 @@ class Maker:
         detector = resolved.detector
         beam, detector, crystal, sampling = from_options(
             options,
-            matrix=read_matrix(options),
+            matrix=read_matrix(options, said.append),
             sources=read_sources(options),
             mask=None if mask is None else np.asarray(mask).reshape(detector.spixels, detector.fpixels),
             roi=detector.roi,
             missets=resolved.crystal.missets,
         )
         options.default_F = default_F
+        self.warnings = self.warnings or said + self._said_of_hkl
         return Experiment(crystal, beam, detector, sampling, factors), options
 
     def _factors(self, options):
@@ -207,7 +209,7 @@ class Maker:
 
         said = HklReport()
         table = read_hkl(name, default_F, said)
-        self.warnings += said.sentences(name)
+        self._said_of_hkl = said.sentences(name)
         return table
 
     def _kept(self, key, read):

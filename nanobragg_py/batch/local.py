@@ -83,10 +83,9 @@ def run(
     output.require()
     maker = Maker(job)
     maker.check()
-    for sentence in maker.warnings if rank[0] == 0 else ():
-        complain(f"warning: {sentence}")
-    for sentence in output.lost(maker) if rank[0] == 0 else ():
-        complain(sentence)
+    if rank[0] == 0:
+        for sentence in (*(f"warning: {each}" for each in maker.warnings), *output.lost(maker)):
+            complain(sentence)
     store = Store(maker, output, complain)
     with alone(output.folder, rank[1] > 1, complain):
         missing = store.missing()
@@ -231,8 +230,12 @@ class Crew:
 # ---- beforehand ----------------------------------------------------------------------------------------------------
 
 
-def estimate(job: Job | str | os.PathLike[str], output: Output) -> dict[str, Any]:
+def estimate(
+    job: Job | str | os.PathLike[str], output: Output, complain: Callable[[str], Any] = lambda sentence: None
+) -> dict[str, Any]:
     """What a run would be: a few images are rendered and written to a temporary folder, and measured.
+
+    complain: called with what `run` would warn of.
 
     Where one image alone would take long, its time is reckoned from the number of its steps and its size is that of its
     pixels.
@@ -244,6 +247,8 @@ def estimate(job: Job | str | os.PathLike[str], output: Output) -> dict[str, Any
     maker = Maker(job)
     maker.check()
     output.check_room(maker.job)
+    for sentence in (*(f"warning: {each}" for each in maker.warnings), *output.lost(maker)):
+        complain(sentence)
     total = len(maker.job)
     experiment, _, noise = maker.experiment(0)
     pixels = experiment.shape[0] * experiment.shape[1]

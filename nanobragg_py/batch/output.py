@@ -20,6 +20,7 @@ from ..files.atomic import cannot_write
 from ..files.extras import need
 from ..files.fit import fit
 from ..files.registry import Scene, nothing_lost, written_formats
+from ..render.images import SATURATION
 from .images import Made, Maker
 from .jobs import Job
 
@@ -30,8 +31,6 @@ SZIP_BLOCK = 32
 DATASET = "images"
 #: the format with an NXmx master file
 NEXUS = "nexus"
-#: a pixel that has this value is an overload, by the type of the pixels
-SATURATION = {"uint16": 65535, "uint32": 2**31 - 1}
 
 
 def output_formats() -> dict[str, Any]:

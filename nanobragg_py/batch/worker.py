@@ -8,10 +8,11 @@ import json
 import os
 import sys
 import traceback
+import warnings
 from time import perf_counter
 from typing import Any
 
-from ..errors import DEBUG, NanoBraggError, sentence_of
+from ..errors import DEBUG, NanoBraggError, NanoBraggWarning, sentence_of
 from .images import Maker
 from .jobs import Job
 from .output import Output
@@ -20,6 +21,7 @@ from .store import Writer
 
 def main() -> int:
     # answers go to what was standard output; whatever prints meanwhile prints on standard error
+    warnings.simplefilter("ignore", NanoBraggWarning)  # the process that has started this one tells them once
     answers = os.dup(1)
     os.dup2(2, 1)
 

@@ -11,10 +11,8 @@ import contextlib
 import dataclasses
 import functools
 from collections.abc import Callable, Iterator
-from math import pi
 from typing import Any
 
-from ..constants import EV_ANGSTROM
 from ..errors import FieldError, NanoBraggError, OptionError, Sentence
 from ..flags.names import flag_name, rule_of
 from ..flags.nanobragg import RULES
@@ -23,14 +21,6 @@ from ..flags.parser import OWN
 from .checks import finite
 
 NAN = float("nan")
-
-#: words that stand for units, by the unit that a field is kept in; words in files may use them
-UNITS = {
-    "m": {"m": 1.0, "mm": 1e-3, "um": 1e-6, "nm": 1e-9, "A": 1e-10},
-    "rad": {"rad": 1.0, "mrad": 1e-3, "deg": pi / 180.0},
-}
-#: units of energies, in eV; a wavelength may be stated by its photons'
-ENERGY = {"eV": 1.0, "keV": 1e3}
 
 
 class Unset:
@@ -73,7 +63,9 @@ class Field:
     in its plain type. unit: of its numbers, a key of `UNITS` where words in files may have other units. meaning: for
     people. unset: how its option says "not given", which is None here. way: from its value to its options' and back;
     None: `nanobragg_py.experiment.options_map` states how. custom: it counts only with the convention CUSTOM. energy:
-    words in files may state it by an energy. default: None for what is not given, else what follows from the options'.
+    words may state it by an energy. usual: None, or (unit, least, largest): the unit that people state it in and, in
+    its own, the sizes that are not odd; see `units.suspicion`. default: None for what is not given, else what follows
+    from the options'.
     """
 
     options: tuple[str, ...]
@@ -84,6 +76,7 @@ class Field:
     way: Way | None = AS_IT_IS
     custom: bool = False
     energy: bool = False
+    usual: tuple[str, float, float] | None = None
     part: str = ""
     name: str = ""
     default: Any = None
@@ -201,8 +194,3 @@ def naming_fields() -> Iterator[None]:
         raise
     except NanoBraggError as error:
         raise FieldError(str(error)) from None
-
-
-def energy_wavelength(energy: float) -> float:
-    """The wavelength, m, of photons of an energy in eV."""
-    return (EV_ANGSTROM / energy) / 1e10

@@ -140,11 +140,13 @@ def load_args(
     argv: "Any", folder: "Any" = None, write_dump: bool = False, say: "Any" = ignore, complain: "Any" = ignore
 ) -> "Any":
     """`load` for a command line (the tokens without the program's name), quietly and without leaving a dump file."""
-    from ..flags.nanobragg import parse, prescan
+    from ..flags.nanobragg import parse, prescan, warning_sentences
 
-    options = Options()
+    options, events = Options(), []
     mask, opening = read_headers(*prescan(argv), options, complain, folder)
-    parse(argv, options)
+    parse(argv, options, events)
+    for sentence in warning_sentences(argv, events):
+        complain(sentence)
     return load(options, opening, mask, say=say, complain=complain, write_dump=write_dump, folder=folder)
 
 

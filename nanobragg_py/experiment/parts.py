@@ -13,13 +13,13 @@ from __future__ import annotations
 
 import dataclasses
 import os
-import textwrap
 from collections.abc import Sequence
 from math import pi, radians
 from typing import TYPE_CHECKING, Any
 
 from ..constants import CONVENTIONS
-from ..errors import FieldError, meant
+from ..errors import FieldError, warn_caller
+from ..flags.options import DEFAULTS
 from ..kernels.loops.job import SHAPES
 from ..orientation import b_matrix, missets_to_rotation, rotation_to_missets
 from .checks import (
@@ -50,10 +50,12 @@ from .fields import (
     NOT_POSITIVE,
     SWITCHED,
     ZERO,
+    Field,
     field,
-    rows_of,
 )
 from .panels import Panel, check_alone, panel_list, panels_of
+from .part import Part
+from .units import energy_wavelength, in_unit, suspicion, wavelength_energy
 
 if TYPE_CHECKING:
     from typing import Self
@@ -62,93 +64,26 @@ if TYPE_CHECKING:
 
 Vector = tuple[float, float, float]
 
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class Part:
-    """Base of the parts: checks fields on construction, compares by value."""
-
-    def __init_subclass__(cls) -> None:
-        """Name the rows of the class's body, list them in its docstring, and put them into the table."""
-        own = [(name, value) for name, value in vars(cls).items() if isinstance(value, dataclasses.Field)]
-        lines = []
-        for name, value in own:
-            row = value.metadata["row"]
-            row.part, row.name = cls.__name__.lower(), name
-            FIELDS.append(row)
-            text = f"{name}: {row.meaning}" + (f" ({row.unit})" if row.unit else "")
-            lines += textwrap.wrap(text, 112, initial_indent="    ", subsequent_indent="        ")
-        cls.__doc__ = "\n".join([cls.__doc__.rstrip(), "", "    Fields:", *lines, "    "])
-
-    def __post_init__(self) -> None:
-        self._check(rows_of(type(self)))
-        self._complete()
-
-    def _check(self, rows):
-        """Put values into their plain types; raises FieldError for those that fields do not take."""
-        for row in rows:
-            value = getattr(self, row.name)
-            if value is None and row.default is None:
-                continue
-            try:
-                object.__setattr__(self, row.name, row.check(row.full_name, value))
-            except FieldError as error:
-                error.fields = (row.full_name,)
-                raise
-
-    def _complete(self):
-        """What depends on several fields; raises FieldError where they do not go together."""
-
-    def replace(self, **changes: Any) -> Self:
-        """A copy with some fields changed; raises FieldError for a name that is no field."""
-        check_names(self, changes)
-        made = object.__new__(type(self))
-        made.__dict__.update(self.__dict__, **changes)
-        made._check([row for row in rows_of(type(self)) if row.name in changes])
-        made._complete()
-        return made
-
-    def __eq__(self, other: object) -> bool:
-        if type(self) is not type(other):
-            return NotImplemented
-        return all(equal(getattr(self, f.name), getattr(other, f.name)) for f in dataclasses.fields(self))
-
-    def __hash__(self) -> int:
-        return hash(tuple(v for f in dataclasses.fields(self) if not hasattr(v := getattr(self, f.name), "shape")))
+#: what is usual, and the unit it is stated in: see `units.suspicion`
+ANGSTROM, MILLIMETRES, MICRONS = ("A", 1e-12, 5e-9), ("mm", 1e-4, 50.0), ("mm", 1e-7, 5e-3)
+DEGREES, SMALL_DEGREES, TURN = ("deg", 0.0, 2 * pi), ("deg", 0.0, 0.17), ("deg", 0.0, 0.7)
 
 
-def check_names(part: Any, changes: Any) -> None:
-    """Raise FieldError for a change that names no field."""
-    for name in changes:
-        if name not in type(part).__dataclass_fields__:
-            names = [row.name for row in rows_of(type(part))]
-            elsewhere = {row.name: row.full_name for row in FIELDS}
-            hint = meant(name, names, "its fields are", elsewhere)
-            raise FieldError(f"{type(part).__name__} has no field {name!r}; {hint}")
-
-
-def equal(one: Any, other: Any) -> Any:
-    """Equality that takes arrays as well."""
-    if hasattr(one, "shape") or hasattr(other, "shape"):
-        return (
-            getattr(one, "shape", None) == getattr(other, "shape", None)
-            and memoryview(one).tobytes() == memoryview(other).tobytes()
-        )
-    return one == other
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class Beam(Part):
     """The incident beam.
 
-    A flux other than 0 replaces the fluence by flux * exposure / size^2. Of each three of range, step and number of
-    steps, one or two may be None and follow from the rest as the reference has it.
+    energy: of the photons, eV, or words such as "12.4 keV": another way to state the wavelength, here and in `replace`;
+    as an attribute it is what the wavelength comes to. A flux other than 0 replaces the fluence by
+    flux * exposure / size^2. Of each three of range, step and number of steps, one or two may be None and follow from
+    the rest as the reference has it.
     """
 
-    wavelength: float = field("wavelength", positive, "m", "wavelength", energy=True)
+    wavelength: float = field("wavelength", positive, "m", "wavelength", energy=True, usual=ANGSTROM)
     fluence: float = field("fluence", nonnegative, "photons/m^2", "photons through a square metre")
     flux: float = field("flux", nonnegative, "photons/s", "instead of the fluence; 0: not given")
     exposure: float = field("exposure", nonnegative, "s", "exposure time")
-    size: float = field("beamsize", nonnegative, "m", "edge of the square beam")
+    size: float = field("beamsize", nonnegative, "m", "edge of the square beam", usual=MICRONS)
     polarization: float = field("polarization", finite, "", "Kahn factor, -1 to 1")
     polarized: bool = field("nopolar", flag, "", "False switches the polarization factor off", way=INVERTED)
     direction: Vector | None = field("beam_vector", vector, "", "direction of the beam; None: 1 0 0", custom=True)
@@ -157,10 +92,14 @@ class Beam(Part):
     )
     dispersion: float = field("dispersion", nonnegative, "", "full range of wavelengths as a part of the wavelength")
     dispersion_steps: int | None = field("dispsteps", count, "", "wavelengths in that range", unset=NOT_POSITIVE)
-    hdivrange: float | None = field("hdivrange", nonnegative, "rad", "full range of directions", unset=NEGATIVE)
+    hdivrange: float | None = field(
+        "hdivrange", nonnegative, "rad", "full range of directions", unset=NEGATIVE, usual=SMALL_DEGREES
+    )
     hdivstep: float | None = field("hdivstep", positive, "rad", "step between them", unset=NOT_POSITIVE)
     hdivsteps: int | None = field("hdivsteps", count, "", "number of them", unset=NOT_POSITIVE)
-    vdivrange: float | None = field("vdivrange", nonnegative, "rad", "the same, vertically", unset=NEGATIVE)
+    vdivrange: float | None = field(
+        "vdivrange", nonnegative, "rad", "the same, vertically", unset=NEGATIVE, usual=SMALL_DEGREES
+    )
     vdivstep: float | None = field("vdivstep", positive, "rad", "the same, vertically", unset=NOT_POSITIVE)
     vdivsteps: int | None = field("vdivsteps", count, "", "the same, vertically", unset=NOT_POSITIVE)
     round_divergence: bool = field("round_div", flag, "", "cut the grid of directions to an ellipse")
@@ -173,20 +112,54 @@ class Beam(Part):
         "the image",
         way=None,
     )
+    energy: dataclasses.InitVar[Any] = None
+
+    def __post_init__(self, energy: Any) -> None:
+        if energy is not None:
+            if self.wavelength != DEFAULTS["wavelength"]:
+                raise FieldError("beam.wavelength and beam.energy state the same; give one of them")
+            self.__dict__["wavelength"] = _wavelength_of(energy)
+        super().__post_init__()
+
+    def replace(self, **changes: Any) -> Self:
+        """As of other parts; energy: instead of the wavelength."""
+        if "energy" in changes:
+            if "wavelength" in changes:
+                raise FieldError("beam.wavelength and beam.energy state the same; give one of them")
+            changes["wavelength"] = _wavelength_of(changes.pop("energy"))
+        return super().replace(**changes)
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
+#: eV, which follows from the wavelength: once the class has its __init__, which takes it as well
+Beam.energy = property(lambda self: wavelength_energy(self.wavelength))  # type: ignore[assignment]
+
+
+def _wavelength_of(energy):
+    """The wavelength, m, of an energy as `Beam` takes it."""
+    row = Field((), positive, "eV", "", part="beam", name="energy", usual=("keV", 100.0, 1e7))
+    number = positive(row.full_name, in_unit(row, energy))
+    if (sentence := suspicion(row, number)) is not None:
+        warn_caller(sentence)
+    return energy_wavelength(number)
+
+
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class Detector(Part):
     """A flat (or cylindrically curved) detector; `Detector.flat` states the common case in fewer words."""
 
     fpixels: int | None = field("fpixels", count, "", "pixels along fast; None: as many as detsize_f holds", unset=ZERO)
     spixels: int | None = field("spixels", count, "", "pixels along slow; None: as many as detsize_s holds", unset=ZERO)
-    pixel_size: float = field("pixel_size", positive, "m", "edge of a pixel")
-    detsize_f: float = field("detsize_f", positive, "m", "edge along fast, where fpixels is None")
-    detsize_s: float = field("detsize_s", positive, "m", "edge along slow, where spixels is None")
-    distance: float = field("distance", positive, "m", "from the sample, along the beam")
+    pixel_size: float = field("pixel_size", positive, "m", "edge of a pixel", usual=MICRONS)
+    detsize_f: float = field("detsize_f", positive, "m", "edge along fast, where fpixels is None", usual=MILLIMETRES)
+    detsize_s: float = field("detsize_s", positive, "m", "edge along slow, where spixels is None", usual=MILLIMETRES)
+    distance: float = field("distance", positive, "m", "from the sample, along the beam", usual=MILLIMETRES)
     close_distance: float | None = field(
-        "close_distance", positive, "m", "the same along the normal; overrides it", unset=NOT_A_NUMBER
+        "close_distance",
+        positive,
+        "m",
+        "the same along the normal; overrides it",
+        unset=NOT_A_NUMBER,
+        usual=MILLIMETRES,
     )
     convention: str = field(
         "convention",
@@ -202,22 +175,33 @@ class Detector(Part):
     normal: Vector | None = field("odet_vector", vector, "", "pointing away from the sample; None: 1 0 0", custom=True)
     twotheta_axis: Vector | None = field("twotheta_axis", vector, "", "axis of twotheta; None: 0 1 0", custom=True)
     rotations: Vector = field(
-        "detector_rotx detector_roty detector_rotz", numbers(3), "rad", "about the laboratory's x, y and z"
+        "detector_rotx detector_roty detector_rotz",
+        numbers(3),
+        "rad",
+        "about the laboratory's x, y and z",
+        usual=DEGREES,
     )
-    twotheta: float = field("twotheta", finite, "rad", "swing about its axis")
+    twotheta: float = field("twotheta", finite, "rad", "swing about its axis", usual=DEGREES)
     Xbeam: float | None = field(
         "Xbeam",
         finite,
         "m",
         "beam centre, X of the convention; None: the middle, as the convention has it",
         unset=NOT_A_NUMBER,
+        usual=MILLIMETRES,
     )
-    Ybeam: float | None = field("Ybeam", finite, "m", "beam centre, Y of the convention", unset=NOT_A_NUMBER)
-    Xclose: float | None = field("Xclose", finite, "m", "X of the point nearest the sample", unset=NOT_A_NUMBER)
-    Yclose: float | None = field("Yclose", finite, "m", "Y of the point nearest the sample", unset=NOT_A_NUMBER)
+    Ybeam: float | None = field(
+        "Ybeam", finite, "m", "beam centre, Y of the convention", unset=NOT_A_NUMBER, usual=MILLIMETRES
+    )
+    Xclose: float | None = field(
+        "Xclose", finite, "m", "X of the point nearest the sample", unset=NOT_A_NUMBER, usual=MILLIMETRES
+    )
+    Yclose: float | None = field(
+        "Yclose", finite, "m", "Y of the point nearest the sample", unset=NOT_A_NUMBER, usual=MILLIMETRES
+    )
     ORGX: float | None = field("ORGX", finite, "pixels", "that point along fast, as XDS has it", unset=NOT_A_NUMBER)
     ORGY: float | None = field("ORGY", finite, "pixels", "that point along slow, as XDS has it", unset=NOT_A_NUMBER)
-    thickness: float = field("detector_thick", nonnegative, "m", "thickness of the sensor")
+    thickness: float = field("detector_thick", nonnegative, "m", "thickness of the sensor", usual=MICRONS)
     thicksteps: int | None = field(
         "detector_thicksteps", count, "", "number of its layers; None: as the reference has it", unset=NOT_POSITIVE
     )
@@ -280,7 +264,8 @@ class Detector(Part):
         made = cls(fpixels=fast, spixels=slow, pixel_size=pixel_size, distance=distance, convention=convention, **more)
         if beam_centre is None:
             return made
-        f, s = numbers(2)("detector.beam_centre", beam_centre)
+        centre = Field((), numbers(2), "m", "", part="detector", name="beam_centre")
+        f, s = centre.check(centre.full_name, in_unit(centre, beam_centre))
         if made.convention == "ADXV":
             return made.replace(Xbeam=f, Ybeam=made.pixel_size * slow - s)
         if made.convention == "MOSFLM":
@@ -292,7 +277,7 @@ class Detector(Part):
         return made.replace(ORGX=f / made.pixel_size + 0.5, ORGY=s / made.pixel_size + 0.5)
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class Crystal(Part):
     """The crystal; made with `from_cell`, `from_matrix`, `from_vectors` or `from_UB`.
 
@@ -302,7 +287,9 @@ class Crystal(Part):
     """
 
     lengths: Vector | None = field("cell_lengths", numbers(3, positive), "A", "a, b, c of the unit cell", way=None)
-    angles: Vector | None = field("cell_angles", numbers(3, positive), "rad", "alpha, beta, gamma", way=None)
+    angles: Vector | None = field(
+        "cell_angles", numbers(3, positive), "rad", "alpha, beta, gamma", way=None, usual=DEGREES
+    )
     matrix: ArrayLike | None = field("matrix_file", matrix, "1/A", "3 x 3, columns a*, b*, c* at phi = 0", way=None)
     missets: Vector | str | None = field(
         "misset",
@@ -311,6 +298,7 @@ class Crystal(Part):
         'rotations about the laboratory\'s x, then y, then z, applied to cell or matrix; or "random", drawn as -misset '
         "random does, which is not uniform (see `nanobragg_py.random_rotations`)",
         way=None,
+        usual=DEGREES,
     )
     misset_seed: int | None = field("misset_seed", seed, "", 'of missets = "random"', way=None)
     cells: tuple[int, int, int] = field("Na Nb Nc", numbers(3, count), "", "unit cells along a, b and c", way=CELLS)
@@ -320,11 +308,12 @@ class Crystal(Part):
         "m",
         "edges along a, b and c, which override cells where they are not 0, clipped by the beam's size",
         way=EDGES,
+        usual=MICRONS,
     )
     shape: str = field("shape", choice(*SHAPES), "", f"one of {', '.join(SHAPES)}")
     fudge: float = field("fudge", finite, "", "width of the spots")
     mosaic_spread: float | None = field(
-        "mosaic_spread", nonnegative, "rad", "mosaic spread, isotropic; None: 0", unset=NEGATIVE
+        "mosaic_spread", nonnegative, "rad", "mosaic spread, isotropic; None: 0", unset=NEGATIVE, usual=SMALL_DEGREES
     )
     mosaic_domains: int | None = field(
         "mosaic_domains", count, "", "mosaic domains; None: 10 with a spread", unset=NOT_POSITIVE
@@ -361,8 +350,9 @@ class Crystal(Part):
         if rotation is not None:
             more["missets"] = rotation_to_missets(rotation)
         lengths = (a, a if b is None else b, a if c is None else c)
-        al, be, ga = (pi / 2 if angle == 90.0 else radians(angle) for angle in (alpha, beta, gamma))
-        return cls(lengths=lengths, angles=(al, be, ga), **more)
+        # numbers are degrees here, and words say what they are
+        angles = (x if isinstance(x, str) else pi / 2 if x == 90.0 else radians(x) for x in (alpha, beta, gamma))
+        return cls(lengths=lengths, angles=tuple(angles), **more)
 
     @classmethod
     def from_matrix(cls, A: ArrayLike, **more: Any) -> Crystal:
@@ -410,7 +400,7 @@ class Crystal(Part):
         return self.replace(missets=rotation_to_missets(rotation), misset_seed=None)
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class Sampling(Part):
     """How the continuous things are cut into steps, and what else decides the sum."""
 
@@ -420,12 +410,16 @@ class Sampling(Part):
     oversample_thick: bool = field("oversample_thick", flag, "", "absorption of every sub-step")
     oversample_polar: bool = field("oversample_polar", flag, "", "polarization of every sub-step")
     oversample_omega: bool = field("oversample_omega", flag, "", "solid angle of every sub-step")
-    phi0: float = field("phi0", finite, "rad", "spindle angle at the start")
-    osc: float | None = field("osc", nonnegative, "rad", "spindle rotation during the image", unset=NEGATIVE)
-    phistep: float | None = field("phistep", nonnegative, "rad", "step of the spindle", unset=NEGATIVE)
+    phi0: float = field("phi0", finite, "rad", "spindle angle at the start", usual=DEGREES)
+    osc: float | None = field(
+        "osc", nonnegative, "rad", "spindle rotation during the image", unset=NEGATIVE, usual=TURN
+    )
+    phistep: float | None = field("phistep", nonnegative, "rad", "step of the spindle", unset=NEGATIVE, usual=TURN)
     phisteps: int | None = field("phisteps", count, "", "number of steps", unset=NEGATIVE, way=AT_LEAST_ONE)
     spindle: Vector | None = field("spindle_axis", vector, "", "axis of the phi rotation; None: 0 0 1", custom=True)
-    dmin: float = field("dmin", nonnegative, "m", "leaves out what diffracts beyond this resolution; 0: nothing")
+    dmin: float = field(
+        "dmin", nonnegative, "m", "leaves out what diffracts beyond this resolution; 0: nothing", usual=ANGSTROM
+    )
     interpolate: bool | None = field(
         "interpolate",
         flag,

@@ -223,6 +223,11 @@ class StructureFactors(Record):
     def __hash__(self) -> int:
         return hash((self.bounds, self.default_F))
 
+    def __repr__(self) -> str:
+        if self.bounds is None:
+            return f"StructureFactors(default_F={self.default_F:g})"
+        return f"<StructureFactors of {self.count} rows, bounds {self.bounds}, default_F {self.default_F:g}>"
+
     def __reduce__(self) -> "Any":
         import numpy as np
 

@@ -18,9 +18,10 @@ from typing import Any
 import numpy as np
 
 from ..errors import FieldError, NanoBraggError, meant
-from .fields import ENERGY, FIELDS, UNITS, energy_wavelength, find
+from .fields import FIELDS, find
 from .parts import PARTS, Detector
 from .resolved import StructureFactors
+from .units import in_unit
 
 TABLES = ("files", "embed", "omit")
 #: fields of a panel whose units are those of another field of the detector
@@ -32,25 +33,8 @@ def field_value(part: str, field: str, value: Any) -> Any:
 
     Lists are gone through. Raises FieldError, naming the field, for a unit that does not belong there.
     """
-    if isinstance(value, (list, tuple)):
-        return [field_value(part, field, entry) for entry in value]
     row = find(part, field)
-    units = {} if row is None else UNITS.get(row.unit, {})
-    if not isinstance(value, str) or not units:
-        return value
-    digits, _, unit = value.strip().partition(" ")
-    unit = unit.strip()
-    try:
-        number = float(digits)
-    except ValueError:
-        return value  # a word such as "random", which the field's own check judges
-    if row.energy and unit in ENERGY and number > 0.0:
-        return energy_wavelength(number * ENERGY[unit])
-    if unit not in units:
-        raise FieldError(
-            f"{row.full_name} is {value!r}; its unit must be one of {', '.join(units)}", fields=(row.full_name,)
-        )
-    return number * units[unit]
+    return value if row is None else in_unit(row, value)
 
 
 # ---- dicts ---------------------------------------------------------------------------------------------------------
@@ -162,7 +146,7 @@ def from_dict(cls: Any, values: dict[str, Any], folder: Any = None) -> Any:
     parts = {}
     for name, part in PARTS.items():
         given = dict(values.get(name, {}))
-        names = [field.name for field in dataclasses.fields(part)]
+        names = list(part.__dataclass_fields__)  # beam.energy among them
         for field in given:
             if field not in names:
                 hint = meant(field, names, f"those of {name} are", {row.name: row.full_name for row in FIELDS})

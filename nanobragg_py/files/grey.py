@@ -37,6 +37,12 @@ class GreyScale(Record):
             return above / self.black
         return np.arcsinh(above / self.near) / np.arcsinh(self.black / self.near)
 
+    def value(self, parts: Any) -> Any:
+        """The values that have places on the scale."""
+        if self.near is None:
+            return self.low + np.asarray(parts, float) * self.black
+        return self.low + self.near * np.sinh(np.asarray(parts, float) * np.arcsinh(self.black / self.near))
+
     def grey(self, values: Any) -> Any:
         """Values as uint8, dark on light."""
         return (255.0 - 255.0 * np.clip(self.part(values), 0.0, 1.0) + 0.5).astype(np.uint8)

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
 STREAMS = ("ran1", "philox")
+#: a pixel that has this value is an overload, by the type of the pixels
+SATURATION = {"uint16": 65535, "uint32": 2**31 - 1}
 
 
 #: the GPU renderers keep the sums of their last image
@@ -245,4 +247,21 @@ def to_nexus(experiment: Any, path: Any, images: Any, compression: str = "gzip")
     dtype = series[0].dtype if panels is None else np.result_type(*series[0])
     first = experiment_geometry(experiment.resolved)
     geometries = [first.next(number) for number in range(len(series))]
-    write_nexus(os.fspath(path), series, geometries, dtype, None, compression, panels)
+    write_nexus(os.fspath(path), series, geometries, dtype, SATURATION.get(dtype.name), compression, panels)
+
+
+def to_cbf(experiment: Any, path: Any, image: Any) -> None:
+    """Write an image of an `Experiment` as CBF; see its `to_cbf`."""
+    from ..files.fit import fit
+    from ..files.geometry import experiment_geometry
+    from ..files.registry import Scene, written_formats
+
+    if experiment.detector.panels is not None:
+        raise FieldError("CBF files are written of one panel; use to_nexus")
+    pixels = np.asarray(image)
+    if pixels.shape != experiment.shape:
+        raise FieldError(f"image has the shape {pixels.shape}; the experiment's is {experiment.shape}")
+    found = written_formats()["cbf"]
+    saturated, geometry = SATURATION.get(pixels.dtype.name), experiment_geometry(experiment.resolved)
+    pixels, _, _ = fit(found, "image", pixels)
+    found.write(os.fspath(path), pixels, Scene(geometry=geometry, saturated=saturated))
