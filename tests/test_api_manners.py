@@ -120,7 +120,7 @@ def test_from_args_says_what_the_program_says(tmp_path, runner):
     with pytest.warns(NanoBraggWarning, match="-mosaik is not a nanoBragg flag .* did you mean -mosaic"):
         made = Experiment.from_args(words)
     said = [text for text in made.warnings if "is not a nanoBragg flag" in text]
-    told = runner(*words.split()).stderr.decode()
+    told = runner(*words.split()).stderr
     assert len(said) == 2 and all(f"WARNING: {text}" in told for text in said)
 
 

@@ -10,7 +10,8 @@ import pytest
 
 from nanobragg_py import FieldError, b_matrix, random_rotations
 from nanobragg_py.batch import iter_images
-from nanobragg_py.data import LABELS, Images, quaternion_of
+from nanobragg_py.batch.labels import quaternion_of
+from nanobragg_py.data import LABELS, Images
 
 JOB = """
 repeat = 7

@@ -35,9 +35,16 @@ def add_arguments(parser: Any) -> None:
     files = parser.add_argument_group("files")
     files.add_argument("--format", choices=tuple(output_formats()), default="hdf5", help="(default: hdf5)")
     files.add_argument(
-        "--per-file", type=positive, default=PER_FILE, metavar="N", help=f"images of an HDF5 file (default: {PER_FILE})"
+        "--per-file",
+        type=positive,
+        default=PER_FILE,
+        metavar="N",
+        help=f"images of an HDF5 file or a Zarr shard (default: {PER_FILE})",
     )
-    files.add_argument("--compression", choices=COMPRESSIONS, default="szip", help="of HDF5 files (default: szip)")
+    files.add_argument(
+        "--compression", choices=COMPRESSIONS, help="of HDF5 files (default: szip) and of Zarr (default: bslz4)"
+    )
+    files.add_argument("--spots", action="store_true", help="keep every image's spots with its labels, in HDF5 files")
     who = parser.add_argument_group("who renders")
     who.add_argument("--workers", type=positive, default=0, metavar="N", help="processes (default: one a processor)")
     who.add_argument(
@@ -72,7 +79,7 @@ def run(args: Any) -> int:
     from ...batch.output import Output
 
     job = read_job(args.job)
-    output = Output(args.out or ".", args.format, args.per_file, args.compression)
+    output = Output(args.out or ".", args.format, args.per_file, args.compression, spots=args.spots)
     if args.dry_run:
         tell_estimate(job, output)
         return 0

@@ -16,6 +16,7 @@ from ..experiment.checks import count as check_count
 from ..flags.options import Options
 from .draws import ABOUT_THE_VALUE, ORIENTATION, noise_seed
 from .jobs import Job, flag_tokens, read_job
+from .labels import spots_of
 
 if TYPE_CHECKING:
     from ..experiment.resolved import StructureFactors
@@ -44,6 +45,7 @@ class Made:
     parameters: dict[str, Any]
     statistics: Statistics
     experiment: Experiment
+    spots: dict[str, np.ndarray] | None = None
 
 
 class Maker:
@@ -222,13 +224,17 @@ class Maker:
 
     # ---- images ----------------------------------------------------------------------------------------------------
 
-    def make(self, index: int, out: np.ndarray | None = None) -> Made:
-        """Image `index`. out: float32 to render into. Raises NanoBraggError that names the image and the field."""
+    def make(self, index: int, out: np.ndarray | None = None, spots: bool = False) -> Made:
+        """Image `index`. out: float32 to render into. spots: predict the crystal's spots as well.
+
+        Raises NanoBraggError that names the image and the field.
+        """
         experiment, parameters, noise = self.experiment(index)
         if out is not None and out.shape != experiment.shape:
             out = None
         try:
             pixels, statistics = experiment.simulate(self.job.backend, self.threads, out)
+            found = spots_of(experiment.resolved, pixels) if spots else None
             for background in self.job.backgrounds:
                 pixels += background.render(experiment, threads=self.threads)
             if self.job.response is not None:
@@ -237,7 +243,7 @@ class Maker:
                 pixels = experiment.add_noise(pixels, threads=self.threads, **noise)
         except FieldError as error:
             raise NanoBraggError(f"{self.job.name}, image {index}: {error}") from None
-        return Made(index, pixels, parameters, statistics, experiment)
+        return Made(index, pixels, parameters, statistics, experiment, found)
 
     def dtype(self, noise: dict[str, Any]) -> np.dtype:
         """The type of an image's pixels; noise: its settings, of `experiment`."""

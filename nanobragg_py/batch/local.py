@@ -274,7 +274,7 @@ def estimate(
 
 def _measured(maker, output, total):
     """Seconds and bytes of an image, from a few that are rendered and written."""
-    single = Output(output.folder, output.format, 1, output.compression)
+    single = Output(output.folder, output.format, 1, output.compression, spots=output.spots)
     begin = perf_counter()
     times, sizes = [], []
     with tempfile.TemporaryDirectory() as folder:

@@ -72,7 +72,12 @@ def _check_record(record):
         if not _whole(record.get(key)):
             raise Damaged(f"has no {key}")
     name, digest = record.get("file"), record.get("sha256")
-    if not isinstance(name, str) or not name or name != name.strip("/.") or "/" in name or "\0" in name:
+    # of Zarr, a path below the folder
+    if (
+        not isinstance(name, str)
+        or "\0" in name
+        or any(part != part.strip(".") or not part for part in name.split("/"))
+    ):
         raise Damaged("has no name of a file in the folder")
     if not isinstance(digest, str) or len(digest) != 64:
         raise Damaged("has no sha256")

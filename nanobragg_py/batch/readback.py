@@ -12,8 +12,11 @@ import numpy as np
 
 from ..errors import NanoBraggError
 from ..files.reading import cannot_read
+from ..render.images import SATURATION
+from .hdf5 import DATASET
 from .notes import JOB, MANIFEST, Damaged, entry_of
-from .output import DATASET, SATURATION, digest
+from .output import digest
+from .zarrs import GROUP, IMAGES, read_group
 
 
 def read_text(path: Any) -> str:
@@ -119,6 +122,8 @@ class Images:
         from ..files.image import read_image
 
         path = os.path.join(self.folder, entry["file"])
+        if entry["file"].startswith(f"{GROUP}/"):
+            return self._zarr_digest(entry)
         if not entry["file"].endswith(".h5"):
             pixels = read_image(path).pixels
             if entry["dtype"] in SATURATION:
@@ -128,8 +133,19 @@ class Images:
             self.__exit__(None, None, None)
             self.name, self.file = None, None
             self.name, self.file = entry["file"], opened(path)
+        return self._digest(path, entry, lambda: self.file[DATASET][entry["at"]])
+
+    def _zarr_digest(self, entry):
+        path = os.path.join(self.folder, entry["file"])
+        if not os.path.exists(path):  # where nothing is, an array has zeros
+            raise cannot_read(path, FileNotFoundError(2, os.strerror(2)))
+        return self._digest(path, entry, lambda: read_group(self.folder)[IMAGES][entry["index"]])
+
+    def _digest(self, path, entry, read):
         try:
-            return digest(self.file[DATASET][entry["at"]])
-        except Exception as error:  # h5py and numpy raise many kinds for a damaged file
+            return digest(read())
+        except NanoBraggError:
+            raise
+        except Exception as error:  # h5py, zarr and numpy raise many kinds for a damaged file
             told = " ".join(str(error).split())
             raise NanoBraggError(f"{path} is damaged or cut short, image {entry['index']}: {told}") from None

@@ -6,6 +6,7 @@ folder of the journals goes. So a run that is killed anywhere leaves whole files
 
     job.json        the job and how it is written; another job is refused
     images.h5       with HDF5: all images as one data set
+    images.zarr     with Zarr: the group, whose shards are the units
     manifest.jsonl  one image a line, written last
     .work/          a folder for each worker: its journal, and the file that it is writing
 """
@@ -28,10 +29,12 @@ from .. import __version__
 from ..errors import NanoBraggError
 from ..files.atomic import cannot_write, write_file
 from ..files.reading import cannot_read
+from .hdf5 import DATASET, check_same, scene_of, write_master, write_virtual
 from .images import Maker
 from .notes import JOB, MANIFEST, Damaged, entry_of, fits, note_of
-from .output import DATASET, NEXUS, Output, check_same, scene_of, write_master, write_unit, write_virtual
+from .output import NEXUS, ZARR, Output, place_unit, write_unit
 from .readback import opened, read_text
+from .zarrs import finish_zarr
 
 ALL_IMAGES, WORK, JOURNAL = "images.h5", ".work", "journal.jsonl"
 #: of names that `nanobragg_py.files.atomic` gives to files while it writes them
@@ -221,7 +224,9 @@ class Store:
             with open(temporary, "w", encoding="utf-8") as file:
                 for unit in range(units):
                     file.writelines(lines_of(*done[unit]))
-            if self.output.many:
+            if self.output.format == ZARR:
+                self._finish_zarr()
+            elif self.output.many:
                 self._write_virtual(writer.path(ALL_IMAGES), units)
                 os.replace(writer.path(ALL_IMAGES), self.path(ALL_IMAGES))
             os.replace(temporary, self.path(MANIFEST))
@@ -231,6 +236,12 @@ class Store:
                 raise cannot_write(self.path(MANIFEST), error) from None
         self._tidy()
         return 0
+
+    def _finish_zarr(self):
+        experiment, _, noise = self.maker.experiment(0)
+        output, dtype = self.output, self.maker.dtype(noise)
+        shape = (len(self.job), *experiment.shape)
+        finish_zarr(output.folder, shape, dtype, output.per_file, output.compression, self.job)
 
     def _write_virtual(self, path, units):
         names = [self.output.file_name(self.job, unit) for unit in range(units)]
@@ -242,9 +253,9 @@ class Store:
         if len(set(shapes.values())) > 1:
             raise NanoBraggError(f"{names[0]} and {names[-1]} have images of different sizes; use --format smv or cbf")
         if self.output.format == NEXUS:
-            write_master(path, names, counts, *shapes[names[0]], self._geometries(names))
+            write_master(path, names, counts, *shapes[names[0]], self._geometries(names), self.job)
         else:
-            write_virtual(path, names, counts, *shapes[names[0]])
+            write_virtual(path, names, counts, *shapes[names[0]], self.job)
 
     def _geometries(self, names):
         """The Geometry of every image: that of a file's first image, and the angles that the files tell."""
@@ -304,11 +315,11 @@ class Writer:
     def unit(self, unit: int, progress: Any = None) -> None:
         """Render a unit, put its file in its place, note it."""
         name = self.output.file_name(self.maker.job, unit)
-        temporary = self.path(name)
+        temporary = self.path(os.path.basename(name))
         try:
             records = write_unit(self.output, self.maker, unit, temporary, progress)
             size = os.path.getsize(temporary)
-            os.replace(temporary, os.path.join(self.output.folder, name))
+            place_unit(self.output, self.maker.job, unit, temporary)
             self.note(unit, name, size, records)
         except OSError as error:
             raise cannot_write(os.path.join(self.output.folder, name), error) from None
@@ -342,7 +353,9 @@ def remove_unfinished(folder: str, pid: int) -> None:
         with suppress(OSError):
             for file in os.listdir(own):
                 path = os.path.join(own, file)
-                if file != JOURNAL or os.path.getsize(path) == 0:
+                if os.path.isdir(path):
+                    shutil.rmtree(path)
+                elif file != JOURNAL or os.path.getsize(path) == 0:
                     os.unlink(path)
             os.rmdir(own)
 

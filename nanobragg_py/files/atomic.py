@@ -35,11 +35,26 @@ def cannot_write(path: "Any", error: "Any", advice: str = "") -> "Any":
     return NanoBraggError(f"cannot write {os.fsdecode(path)}: {why}{'; ' if advice else ''}{advice}")
 
 
+def refuse_url(path: "Any") -> None:
+    """Raise NanoBraggError for a URL: outputs are files of this machine, and ``s3:`` would become the name of a folder.
+
+    What has the form of a URL (a scheme of two letters or more and ``://``) and is there all the same is a path.
+    """
+    name = os.fsdecode(path)
+    scheme, found, _ = name.partition("://")
+    if found and len(scheme) > 1 and scheme.isalnum() and not os.path.lexists(f"{scheme}:"):
+        raise NanoBraggError(
+            f"cannot write {name}: it is a URL, and outputs are files; write into a folder and copy that (fsspec's "
+            "filesystem(...).put, aws s3 cp --recursive), or mount the store"
+        )
+
+
 def check_writable(path: "Any", advice: str = "") -> None:
     """Raise NanoBraggError where `path` cannot be written, as far as that can be told without writing.
 
     To be called before the work whose result is to be written. Nothing is created.
     """
+    refuse_url(path)
     try:
         path = file_name(path)
         status = _status(path)

@@ -22,6 +22,8 @@ WRAPPED = (".gz", ".bz2", ".xz")
 #: bytes that tell a format
 START = 512
 STEP = 2**20
+#: what a folder that is a Zarr group has for first bytes
+ZARR_GROUP = b"a Zarr group"
 
 
 def split_index(path: "Any") -> "tuple[Any, Any]":
@@ -48,6 +50,9 @@ class Source:
         self.shape: Any = shape
         self.header_only: bool = header_only
         self.data: Any = None
+        if os.path.exists(os.path.join(self.path, "zarr.json")):
+            self.start, self.size = ZARR_GROUP, 0
+            return
         try:
             # opening a pipe that nobody writes to would wait for ever
             if not stat.S_ISREG(os.stat(self.path).st_mode) and not os.path.isdir(self.path):
