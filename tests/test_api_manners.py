@@ -116,7 +116,7 @@ def test_values_that_no_unit_explains_are_left_alone(value):
 
 
 def test_from_args_says_what_the_program_says(tmp_path, runner):
-    words = f"{FLAGS} -mosaik 0.3 -fluencee 3"
+    words = f"{FLAGS} -mosaik 0.3 -distanse 3"
     with pytest.warns(NanoBraggWarning, match="-mosaik is not a nanoBragg flag .* did you mean -mosaic"):
         made = Experiment.from_args(words)
     said = [text for text in made.warnings if "is not a nanoBragg flag" in text]
