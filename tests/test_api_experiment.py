@@ -155,7 +155,7 @@ def test_masks_of_any_whole_numbers():
     ("fields", "says"),
     [
         ({"beam.wavelength": -1.0}, "beam.wavelength is -1; it must be above 0"),
-        ({"beam.wavelength": "1 A"}, "beam.wavelength is '1 A'; it must be a number"),
+        ({"beam.wavelength": "long"}, "beam.wavelength is 'long'; it must be a number"),
         ({"beam.fluence": math.inf}, "beam.fluence is inf; it must be a finite number"),
         ({"beam.polarized": 3}, "beam.polarized is 3; it must be true or false"),
         ({"beam.sources": []}, "beam.sources must be rows"),

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import FieldError, NanoBraggError
-from ..files.atomic import cannot_write, refuse_url
+from ..files.atomic import cannot_write, url_refusal
 from ..files.extras import need
 from ..files.fit import fit
 from ..files.registry import image_formats, nothing_lost, written_formats
@@ -63,7 +63,8 @@ class Output:
     spots: bool = False
 
     def __post_init__(self) -> None:
-        refuse_url(self.folder)
+        if (refusal := url_refusal(self.folder)) is not None:
+            raise refusal
         if self.compression is None:
             object.__setattr__(self, "compression", "bslz4" if self.format == ZARR else "szip")
         object.__setattr__(self, "folder", os.path.abspath(os.fspath(self.folder)))

@@ -52,6 +52,7 @@ from .fields import (
     ZERO,
     Field,
     field,
+    rows_of,
 )
 from .panels import Panel, check_alone, panel_list, panels_of
 from .part import Part

@@ -27,26 +27,29 @@ _DESCRIPTORS = ("/dev/fd/", "/dev/std", "/proc/")
 _NO_TEMPORARY = (errno.EACCES, errno.EPERM, errno.EROFS)
 
 
+def url_refusal(path: "Any") -> "Any":
+    """The NanoBraggError for a URL, None for a path: outputs are files, and ``s3:`` would become the name of a folder.
+
+    A URL has a scheme of two letters or more and ``://``, and no folder of that name is there.
+    """
+    name = os.fsdecode(path)
+    scheme, found, _ = name.partition("://")
+    if not found or len(scheme) < 2 or not scheme.isalnum() or os.path.lexists(f"{scheme}:"):
+        return None
+    return NanoBraggError(
+        f"cannot write {name}: it is a URL, and outputs are files; write into a folder and copy that (fsspec's "
+        "filesystem(...).put, aws s3 cp --recursive), or mount the store"
+    )
+
+
 def cannot_write(path: "Any", error: "Any", advice: str = "") -> "Any":
     """The NanoBraggError for a file that could not be written; advice: a clause that says what to do."""
+    if error.errno == errno.ENOENT and (refusal := url_refusal(path)) is not None:
+        return refusal
     why = reason(error)
     if error.errno == errno.ENOENT:
         why = "its directory does not exist"
     return NanoBraggError(f"cannot write {os.fsdecode(path)}: {why}{'; ' if advice else ''}{advice}")
-
-
-def refuse_url(path: "Any") -> None:
-    """Raise NanoBraggError for a URL: outputs are files of this machine, and ``s3:`` would become the name of a folder.
-
-    What has the form of a URL (a scheme of two letters or more and ``://``) and is there all the same is a path.
-    """
-    name = os.fsdecode(path)
-    scheme, found, _ = name.partition("://")
-    if found and len(scheme) > 1 and scheme.isalnum() and not os.path.lexists(f"{scheme}:"):
-        raise NanoBraggError(
-            f"cannot write {name}: it is a URL, and outputs are files; write into a folder and copy that (fsspec's "
-            "filesystem(...).put, aws s3 cp --recursive), or mount the store"
-        )
 
 
 def check_writable(path: "Any", advice: str = "") -> None:
@@ -54,7 +57,6 @@ def check_writable(path: "Any", advice: str = "") -> None:
 
     To be called before the work whose result is to be written. Nothing is created.
     """
-    refuse_url(path)
     try:
         path = file_name(path)
         status = _status(path)
