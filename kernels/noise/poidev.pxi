@@ -28,12 +28,6 @@ cdef inline int count_deviates(Poidev *s, int place, float limit, float *count) 
     return place
 
 
-cdef inline uint32_t short_of(const uint32_t *path, uint32_t target) noexcept nogil:
-    """How many of the next eight places lie before the target: branches would be foretold wrongly."""
-    return (((path[0] < target) + (path[1] < target)) + ((path[2] < target) + (path[3] < target))
-            + (((path[4] < target) + (path[5] < target)) + ((path[6] < target) + (path[7] < target))))
-
-
 cdef inline int dark_run(Poidev *s, int place, int *i) noexcept nogil:
     """Counts of 0 from pixel i on, up to the next that may count something, RUN at most; moves i on."""
     cdef int k
@@ -56,8 +50,8 @@ cdef inline int faint_run(Poidev *s, int first, int *i, const float *mean) noexc
         shuffle(&s.stream, STEPS)
         path = &s.stream.path[place]
         target = path[0] + <uint32_t>s.way[pixel]
-        k = short_of(path + 1, target)
-        if k == 8:
+        k = nb_short_of(path + 1, target)  # branches would be foretold wrongly
+        if k == 16:
             while path[k + 1] < target and k < MANY:
                 k += 1
         if path[k + 1] < target + 2 * <uint32_t>DOUBT_UNITS:

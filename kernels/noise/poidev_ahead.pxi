@@ -52,8 +52,29 @@ cdef extern from *:
         return mask;
     #endif
     }
+
+    /* How many of the next 16 steps of the path lie before the target: as many as the first of them, as it ascends. */
+    static inline unsigned int nb_short_of(const unsigned int *path, unsigned int target)
+    {
+    #ifdef __SSE2__
+        const __m128i end = _mm_set1_epi32((int)target);
+        __m128i short_[4];
+        int i;
+        for (i = 0; i < 4; i++)
+            short_[i] = _mm_cmpgt_epi32(end, _mm_loadu_si128((const __m128i *)(path + 4 * i)));
+        return (unsigned int)__builtin_ctz(
+            ~(unsigned int)_mm_movemask_epi8(_mm_packs_epi16(_mm_packs_epi32(short_[0], short_[1]),
+                                                             _mm_packs_epi32(short_[2], short_[3]))));
+    #else
+        unsigned int i, n = 0;
+        for (i = 0; i < 16; i++)
+            n += path[i] < target;
+        return n;
+    #endif
+    }
     """
     uint32_t nb_loud(const uint32_t *path, const int *way) noexcept nogil
+    uint32_t nb_short_of(const uint32_t *path, uint32_t target) noexcept nogil
     int nb_lowest_bit "__builtin_ctz"(uint32_t n) noexcept nogil
     double DOUBT "NB_DOUBT"
     double DOUBT_GAMMA "NB_DOUBT_GAMMA"
