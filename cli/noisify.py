@@ -88,6 +88,9 @@ def spread(options: "Any", frame: "Any", photons: "Any") -> "Any":
     from ..files import report_noisify as report
     from ..render.detector import spread_photons
 
+    side = max(frame.fast, frame.slow)
+    if options.psf_radius > side:
+        warn(f"-psf_radius {options.psf_radius} is more than the image has pixels a side, and was cut to {side}")
     found = spread_photons(
         photons,
         options.psf,

@@ -125,6 +125,7 @@ def test_bad_input(line, text, said, runner):
         ("-detpixels 8", "in.bin has 60 values for 8 x 8 pixels; the others are 0"),
         ("-detpixels 5", "in.bin has 60 values; 5 x 5 pixels take the first 25"),
         ("-header head.img -bits 32", "the header of head.img is copied as it is and says TYPE="),
+        ("-psf gauss -psf_radius 400", "-psf_radius 400 is more than the image has pixels a side, and was cut to 10"),
         ("-flicker", "-flicker needs a value after it and was ignored"),
         ("-calibratoin 3", "-calibratoin is not a noisify flag and was ignored; did you mean -calibration?"),
     ],
