@@ -20,6 +20,7 @@ cdef extern from "shapes/shapes.h" nogil:
         NB_KIND_COUNT
         NB_BY_SHAPE
     const char *nb_shape_names[NB_SHAPE_COUNT][2]
+    const bint nb_shape_by_product[NB_SHAPE_COUNT]
     const char *nb_kind_names[NB_KIND_COUNT]
     ctypedef struct nb_crystal:
         double cells[3]
@@ -35,6 +36,7 @@ cdef extern from "shapes/shapes.h" nogil:
     bint nb_has_single(int kind)
     double nb_amplitude(int kind, const nb_lattice *c, double h, double k, double l, double *axis)
     int nb_set_constants(int shape, const nb_crystal *x, nb_lattice *c)
+    double nb_spot_photons(int shape, const nb_crystal *x)
     double nb_spot_ends(int shape, const nb_lattice *c, double brightest, double *form)
 
 cdef extern from "nb_structure.h" nogil:

@@ -26,6 +26,14 @@ typedef struct {
     double a_star[3], b_star[3], c_star[3]; /* reciprocal vectors of the unrotated cell, 1/Angstrom */
 } nb_crystal;
 
+/* The volume of the cell, Angstrom^3, over the squared number of cells in the crystal. */
+NB_FN double nb_volume_per_cells_sqr(const nb_crystal *x)
+{
+    double product[3], cells = x->cells[0] * x->cells[1] * x->cells[2];
+    nb_cross(x->b_star, x->c_star, product);
+    return 1.0 / (fabs(nb_dot(x->a_star, product)) * cells * cells);
+}
+
 /* sin(pi d)/d on three axes, |d| <= 1/2, u = d^2. Error 1.6e-13. */
 NB_FN void nb_sinc_pi3(double uh, double uk, double ul, double *h, double *k, double *l)
 {

@@ -27,19 +27,48 @@ cdef void set_vector(double *out, values):
     out[0], out[1], out[2] = values
 
 
-cdef int set_lattice(nb_job *p, crystal, bint defects) except -1:
-    """Choose the transform and its constants; returns the shape's number."""
+cdef int shape_number(str name) except -1:
+    if name not in SHAPES:
+        raise NanoBraggError(f"{name!r} is no crystal shape; give one of {', '.join(SHAPES)}")
+    return list(SHAPES).index(name)
+
+
+def by_product(str shape):
+    """True where spots are as wide along every axis as the product of the numbers of cells makes them."""
+    return bool(nb_shape_by_product[shape_number(shape)])
+
+
+def marks_pixels(str shape):
+    """True where `-compat c` has pixels of some spots' centres worked out one by one."""
+    cdef nb_crystal x = [[1.0, 1.0, 1.0], 1.0, False, [1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]]
+    cdef nb_lattice constants
+    cdef int number = shape_number(shape), plain = nb_set_constants(number, &x, &constants)
+    x.reference = True
+    return nb_set_constants(number, &x, &constants) != plain
+
+
+def photons_kept(crystal):
+    """How bright a spot of a ResolvedCrystal is, summed over all of it, as a part of what so many cells scatter."""
     cdef nb_crystal x
-    cdef int shape
-    if crystal.shape not in SHAPES:
-        raise NanoBraggError(f"{crystal.shape!r} is no crystal shape; give one of {', '.join(SHAPES)}")
-    shape = list(SHAPES).index(crystal.shape)
+    read_crystal(crystal, False, &x)
+    return nb_spot_photons(shape_number(crystal.shape), &x)
+
+
+cdef int read_crystal(crystal, bint defects, nb_crystal *x) except -1:
     set_vector(x.cells, crystal.cells)
     x.fudge = crystal.fudge
     x.reference = defects
     set_vector(x.a_star, crystal.a_star)
     set_vector(x.b_star, crystal.b_star)
     set_vector(x.c_star, crystal.c_star)
+    return 0
+
+
+cdef int set_lattice(nb_job *p, crystal, bint defects) except -1:
+    """Choose the transform and its constants; returns the shape's number."""
+    cdef nb_crystal x
+    cdef int shape = shape_number(crystal.shape)
+    read_crystal(crystal, defects, &x)
     p.lattice_kind = nb_set_constants(shape, &x, &p.lattice)
     return shape
 

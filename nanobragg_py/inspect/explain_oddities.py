@@ -7,11 +7,7 @@ from math import degrees, pi, prod
 from typing import Any
 
 from ..experiment.parts import VECTOR_OPTIONS
-
-#: Of shapes with one width for all axes: (-fudge * (Na Nb Nc)^2 / cell volume in A^3)^(2/3) at which the squared
-#: lattice transform has the integral Na Nb Nc over a cell of reciprocal space, as every crystal's has.
-PHOTONS_KEPT = {"gauss": 0.315 * pi, "tophat": 0.3969 * (4.0 * pi / 3.0) ** (2.0 / 3.0)}
-
+from ..kernels.loops.job import by_product, photons_kept
 
 #: rules of `nanobragg_py.experiment.origins.Void` that are no surprise, or told of in other words
 PLAIN = {"inert", "not-written", "misset-random", "pix0_vector-unused", "convention-overrides-pivot"}
@@ -145,21 +141,21 @@ def _crystal(options, last, loaded):
             "whether to interpolate structure factors is decided by the numbers of cells from before the sample's "
             f"size made them ({counts}); -interpolate or -nointerpolate decides for good",
         )
-    if crystal.shape in ("gauss", "tophat") and len(set(crystal.cells)) + (max(crystal.cells) > 1) > 1:
+    if by_product(crystal.shape) and len(set(crystal.cells)) + (max(crystal.cells) > 1) > 1:
         yield (
             "width-by-product",
             f"the width of {crystal.shape} spots scales with the product of all three numbers of cells along every "
             "axis, not with each axis's own",
         )
-    if crystal.shape in PHOTONS_KEPT:
-        restoring = PHOTONS_KEPT[crystal.shape] * (crystal.volume / prod(crystal.cells) ** 2) ** (2.0 / 3.0)
-        kept = (restoring / crystal.fudge) ** 1.5 if crystal.fudge > 0.0 else 1.0
-        if not 0.99 < kept < 1.01:
-            yield (
-                "photons-of-the-shape",
-                f"{crystal.shape} spots are {kept:.3g} times as bright, summed over a spot, as those of a crystal of "
-                f"{prod(crystal.cells):g} cells; -fudge {restoring:.6g} restores the sum",
-            )
+    kept = photons_kept(crystal) if crystal.fudge > 0.0 else 1.0
+    if not 0.99 < kept < 1.01:
+        # fudge is the square of a factor on widths
+        restoring = crystal.fudge * kept ** (2.0 / 3.0)
+        yield (
+            "photons-of-the-shape",
+            f"{crystal.shape} spots are {kept:.3g} times as bright, summed over a spot, as those of a crystal of "
+            f"{prod(crystal.cells):g} cells; -fudge {restoring:.6g} restores the sum",
+        )
 
 
 def _seeds(options, last):

@@ -130,7 +130,11 @@ def is_sequential(sampling: "Any", compat: str) -> "Any":
 
 def needs_cpu(experiment: "Any", compat: str) -> "Any":
     """True where only the CPU can do as the reference: in the order of pixels, or for the centres of spots (D6)."""
-    return is_sequential(experiment.sampling, compat) or (compat == "c" and experiment.crystal.shape == "round")
+    if compat != "c" or is_sequential(experiment.sampling, compat):
+        return compat == "c"
+    from ..kernels.loops.job import marks_pixels
+
+    return marks_pixels(experiment.crystal.shape)
 
 
 def choose_backend(experiment: "Any", compute: "Any" = None, **how: "Any") -> "tuple[Any, Any]":

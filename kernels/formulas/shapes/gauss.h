@@ -23,6 +23,12 @@ NB_FN int nb_gauss_constants(const nb_crystal *x, nb_gauss *c)
     return NB_KIND_gauss;
 }
 
+/* The integral of a Gaussian. */
+NB_FN double nb_gauss_photons(const nb_crystal *x)
+{
+    return nb_volume_per_cells_sqr(x) * pow(0.315 * NB_PI / x->fudge, 1.5);
+}
+
 /* A Gaussian ends where all that is left out of a pixel, taken together, is less than half of the least float32 above
  * zero, so that no pixel can come out differently. */
 NB_FN double nb_gauss_ends(const nb_gauss *c, double brightest, double *form)

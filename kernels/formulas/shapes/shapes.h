@@ -10,6 +10,7 @@
  *                                   cannot change a float32 pixel; brightest: the factor from F_latt^2 to photons
  *     nb_S_amplitude(c, h, k, l, axis)  F_latt, with its sign, straight from the definition: what is shown to people,
  *                                   and what the sequential loop sums; axis: its factors along a, b, c, if it has them
+ *     nb_S_photons(x)               how bright a spot is, summed over all of it, as a part of what so many cells scatter
  *     nb_T_sqr(c, h, k, l)          F_latt^2 by whatever road is quickest, for the rendering loops
  *     nb_T_single(c, h, k, l)       the same in float32, if the list says that there is one
  *     nb_T_slopes(c, h, k, l, slope)  F_latt^2 and its slopes by h, k, l
@@ -25,12 +26,13 @@
 #ifndef NB_SHAPES_H
 #define NB_SHAPES_H
 
-/* name, as the library and the headers have it; the reference's word for the crystal in what it prints */
-#define NB_SHAPES(X)           \
-    X(square, "parallelpiped") \
-    X(round, "ellipsoidal")    \
-    X(gauss, "gaussian")       \
-    X(tophat, "tophat-spot")
+/* name, as the library and the headers have it; the reference's word for the crystal in what it prints; 1 if spots have
+ * along all axes the width that the product of the numbers of cells makes, 0: each axis has its own */
+#define NB_SHAPES(X)              \
+    X(square, "parallelpiped", 0) \
+    X(round, "ellipsoidal", 0)    \
+    X(gauss, "gaussian", 1)       \
+    X(tophat, "tophat-spot", 1)
 
 /* name; the shape it belongs to; 1 if there is a nb_T_single, 0: `-precision single` renders the double form */
 #define NB_TRANSFORMS(X)         \
@@ -42,7 +44,7 @@
     X(gauss, gauss, 1)           \
     X(tophat, tophat, 1)
 
-#define NB_ENTRY(name, printed) NB_SHAPE_##name,
+#define NB_ENTRY(name, printed, product) NB_SHAPE_##name,
 enum { NB_SHAPES(NB_ENTRY) NB_SHAPE_COUNT };
 #undef NB_ENTRY
 
@@ -56,7 +58,7 @@ enum { NB_TRANSFORMS(NB_ENTRY) NB_KIND_COUNT };
 #include "tophat.h"
 
 /* What the rendering knows of the crystal; filled once an image. */
-#define NB_ENTRY(name, printed) nb_##name name;
+#define NB_ENTRY(name, printed, product) nb_##name name;
 typedef union {
     NB_SHAPES(NB_ENTRY)
 } nb_constants;
@@ -134,16 +136,25 @@ NB_FN double nb_amplitude(int kind, const nb_lattice *c, double h, double k, dou
 /* Fill in a shape's constants; returns the transform to use, or -1 for a number that is no shape. */
 NB_FN int nb_set_constants(int shape, const nb_crystal *x, nb_lattice *c)
 {
-#define NB_ENTRY(name, printed) case NB_SHAPE_##name: return nb_##name##_constants(x, &c->of.name);
+#define NB_ENTRY(name, printed, product) case NB_SHAPE_##name: return nb_##name##_constants(x, &c->of.name);
     switch (shape) { NB_SHAPES(NB_ENTRY) }
 #undef NB_ENTRY
     return -1;
 }
 
+/* How bright spots are, see above; no number for a number that is no shape. */
+NB_FN double nb_spot_photons(int shape, const nb_crystal *x)
+{
+#define NB_ENTRY(name, printed, product) case NB_SHAPE_##name: return nb_##name##_photons(x);
+    switch (shape) { NB_SHAPES(NB_ENTRY) }
+#undef NB_ENTRY
+    return nan("");
+}
+
 /* Where spots of a shape end, see above. */
 NB_FN double nb_spot_ends(int shape, const nb_lattice *c, double brightest, double *form)
 {
-#define NB_ENTRY(name, printed) case NB_SHAPE_##name: return nb_##name##_ends(&c->of.name, brightest, form);
+#define NB_ENTRY(name, printed, product) case NB_SHAPE_##name: return nb_##name##_ends(&c->of.name, brightest, form);
     switch (shape) { NB_SHAPES(NB_ENTRY) }
 #undef NB_ENTRY
     return 0.0;
@@ -151,8 +162,12 @@ NB_FN double nb_spot_ends(int shape, const nb_lattice *c, double brightest, doub
 
 #ifndef __CUDACC__
 /* The lists for Python. */
-#define NB_ENTRY(name, printed) {#name, printed},
+#define NB_ENTRY(name, printed, product) {#name, printed},
 static const char *const nb_shape_names[][2] __attribute__((unused)) = {NB_SHAPES(NB_ENTRY)};
+#undef NB_ENTRY
+
+#define NB_ENTRY(name, printed, product) product,
+static const int nb_shape_by_product[] __attribute__((unused)) = {NB_SHAPES(NB_ENTRY)};
 #undef NB_ENTRY
 
 #define NB_ENTRY(name, shape, single) #name,

@@ -42,6 +42,12 @@ NB_FN int nb_square_constants(const nb_crystal *x, nb_square *c)
     return five ? NB_KIND_square_555 : small ? NB_KIND_square_small : NB_KIND_square_general;
 }
 
+/* A product of gratings: all of them. */
+NB_FN double nb_square_photons(const nb_crystal *x)
+{
+    return 1.0;
+}
+
 NB_FN double nb_square_ends(const nb_square *c, double brightest, double *form)
 {
     return 0.0;

@@ -21,6 +21,12 @@ NB_FN int nb_tophat_constants(const nb_crystal *x, nb_tophat *c)
     return NB_KIND_tophat;
 }
 
+/* The volume of a sphere. */
+NB_FN double nb_tophat_photons(const nb_crystal *x)
+{
+    return nb_volume_per_cells_sqr(x) * (4.0 * NB_PI / 3.0) * pow(0.3969 / x->fudge, 1.5);
+}
+
 NB_FN double nb_tophat_ends(const nb_tophat *c, double brightest, double *form)
 {
     int i;

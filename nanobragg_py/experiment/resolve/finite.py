@@ -10,6 +10,7 @@ from math import isfinite
 
 from ...constants import R_E_SQR
 from ...errors import OptionError
+from ...kernels.loops.job import by_product
 from ...vectors import length
 from .steps import INT_MAX
 
@@ -98,7 +99,7 @@ def check_orientations(crystal: "Any", sampling: "Any") -> None:
     if not isfinite(sum(sampling.spindle)):
         raise OptionError("{spindle_axis} makes no direction; give one")
     cells = crystal.cells[0] * crystal.cells[1] * crystal.cells[2]
-    shortest = max(crystal.reciprocal_lengths) if crystal.shape in ("gauss", "tophat") else 1.0
+    shortest = max(crystal.reciprocal_lengths) if by_product(crystal.shape) else 1.0
     if not isfinite(crystal.fudge * 4.0 * (cells * shortest) * (cells * shortest)):
         raise OptionError("{fudge} makes a crystal that cannot be computed with; give a number around 1")
 
