@@ -40,9 +40,17 @@ def by_product(str shape):
 
 def marks_pixels(str shape):
     """True where `-compat c` has pixels of some spots' centres worked out one by one."""
-    cdef nb_crystal x = [[1.0, 1.0, 1.0], 1.0, False, [1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]]
+    cdef nb_crystal x
     cdef nb_lattice constants
-    cdef int number = shape_number(shape), plain = nb_set_constants(number, &x, &constants)
+    cdef int number = shape_number(shape), plain
+    # of any crystal
+    set_vector(x.cells, (1.0, 1.0, 1.0))
+    set_vector(x.a_star, (1.0, 0.0, 0.0))
+    set_vector(x.b_star, (0.0, 1.0, 0.0))
+    set_vector(x.c_star, (0.0, 0.0, 1.0))
+    x.fudge = 1.0
+    x.reference = False
+    plain = nb_set_constants(number, &x, &constants)
     x.reference = True
     return nb_set_constants(number, &x, &constants) != plain
 
