@@ -39,6 +39,7 @@ class Rule:
     needles: tuple[str, ...]
     choices: tuple[str, ...]
     values: int
+    def but(self, **changes: Any) -> Rule: ...
     first_pass: bool
     stop: bool
     @property
