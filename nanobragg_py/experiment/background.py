@@ -14,9 +14,8 @@ from ..vectors import unit
 from .resolve.checks import FINITE, check_memory, check_numbers, remark_on_signs
 from .resolve.detector import Frame, check_directions, detector_size, normal_of, swing_detector
 from .resolve.finite import FLUENCES, check_reach
-from .resolve.setup import resolve_fluence, resolve_grid, resolve_phi
+from .resolve.setup import beam_of, resolve_fluence, resolve_grid, resolve_phi, seeds_of
 from .resolve.sources import file_sources, grid_sources
-from .resolved import ResolvedBeam
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -103,31 +102,8 @@ def resolve_background(options: "Any", image: "Any" = None, now: "Any" = None) -
     _, osc, _ = resolve_phi(options)
     grid = resolve_grid(options)
     check_memory(grid.points, 1, 1, 1)
-    beam = ResolvedBeam(
-        direction=frame.beam,
-        wavelength=options.wavelength,
-        sources=(),
-        source_directions=(),
-        fluence=fluence,
-        exposure=options.exposure,
-        size=options.beamsize,
-        polarization=options.polarization,
-        polarized=not options.nopolar,
-        polarization_axis=frame.polar,
-        dispersion=grid.dispersion[1],
-        dispersion_steps=grid.dispersion[0],
-        hdivrange=grid.hdiv[1],
-        hdivstep=grid.hdiv[2],
-        vdivrange=grid.vdiv[1],
-        vdivstep=grid.vdiv[2],
-    )
-    seed = options.seed
-    if seed is None:
-        from time import time
-
-        seed = -int(time() if now is None else now)
     return BackgroundSetup(
-        beam=beam,
+        beam=beam_of(options, frame, grid, fluence),
         detector=place(options, frame, size),
         grid=grid,
         sample=sample,
@@ -136,7 +112,7 @@ def resolve_background(options: "Any", image: "Any" = None, now: "Any" = None) -
         oversample=max(options.oversample, 1),
         phi0=options.phi0,
         osc=osc,
-        noise_seed=seed,
+        noise_seed=seeds_of(now, options.seed)[0],
         warnings=tuple(warnings),
         remarks=tuple(remarks),
     )

@@ -127,10 +127,33 @@ def resolve_grid(options: "Any", origins: "Any" = UNASKED) -> "Any":
     )
 
 
-def _resolve_seeds(options, now):
-    """The seeds of the noise and of a random misset; the clock is one for both where they have none."""
+def beam_of(options: "Any", frame: "Any", grid: "Any", fluence: "Any", flux: "Any" = 0.0) -> "Any":
+    """The `ResolvedBeam` but for its sources. frame: what `orient` gave; grid: what `resolve_grid` did."""
+    return ResolvedBeam(
+        direction=frame.beam,
+        wavelength=options.wavelength,
+        sources=(),
+        source_directions=(),
+        fluence=fluence,
+        flux=flux,
+        exposure=options.exposure,
+        size=options.beamsize,
+        polarization=options.polarization,
+        polarized=not options.nopolar,
+        polarization_axis=frame.polar,
+        dispersion=grid.dispersion[1],
+        dispersion_steps=grid.dispersion[0],
+        hdivrange=grid.hdiv[1],
+        hdivstep=grid.hdiv[2],
+        vdivrange=grid.vdiv[1],
+        vdivstep=grid.vdiv[2],
+    )
+
+
+def seeds_of(now: "Any", *seeds: "Any") -> "Any":
+    """Seeds, negated as the generator wants them; those that nobody gave are the clock's. now: seconds since 1970."""
     clock = -int(time.time() if now is None else now)
-    return tuple(clock if seed is None else seed for seed in (options.seed, options.misset_seed))
+    return tuple(clock if seed is None else seed for seed in seeds)
 
 
 def resolve_oversample(
@@ -218,7 +241,7 @@ def resolve_setup(
         # judged before sample sizes are turned into numbers of cells
         interpolate = min(options.Na, options.Nb, options.Nc) <= 2
         origins.follows("sampling.interpolate", "interpolate", "Na", "Nb", "Nc")
-    noise_seed, misset_seed = _resolve_seeds(options, now)
+    noise_seed, misset_seed = seeds_of(now, options.seed, options.misset_seed)
     origins.taken("setup.noise_seed", "seed", note=None if options.seed is not None else CLOCK)
     if matrix is None and options.matrix_file is not None:
         text = "the orientation matrix {file} cannot be read; {cell_lengths+cell_angles} is used alone"
@@ -228,25 +251,6 @@ def resolve_setup(
     if grid.points * mosaic[1] * phisteps * oversample**2 > INT_MAX:
         remarks.append("the reference cannot count this many steps, so its image would differ from this one")
 
-    beam = ResolvedBeam(
-        direction=frame.beam,
-        wavelength=options.wavelength,
-        sources=(),
-        source_directions=(),
-        fluence=fluence,
-        flux=flux,
-        exposure=options.exposure,
-        size=options.beamsize,
-        polarization=options.polarization,
-        polarized=not options.nopolar,
-        polarization_axis=frame.polar,
-        dispersion=grid.dispersion[1],
-        dispersion_steps=grid.dispersion[0],
-        hdivrange=grid.hdiv[1],
-        hdivstep=grid.hdiv[2],
-        vdivrange=grid.vdiv[1],
-        vdivstep=grid.vdiv[2],
-    )
     sampling = ResolvedSampling(
         oversample=oversample,
         oversample_thick=bool(options.oversample_thick),
@@ -264,7 +268,7 @@ def resolve_setup(
         water=options.water,
     )
     return Setup(
-        beam=beam,
+        beam=beam_of(options, frame, grid, fluence, flux),
         detector=detector,
         crystal=crystal,
         sampling=sampling,
