@@ -26,7 +26,7 @@ def guard(run: "Any", table: "Any", argv: "Any") -> "Any":
     except UsageError as error:
         from ..flags.usage import usage_text
 
-        say(usage_text(table).splitlines())
+        say(usage_text(table, columns()).splitlines())
         complain(f"ERROR: {error}")
         return error.status
     except NanoBraggError as error:
@@ -55,7 +55,7 @@ def answer(options: "Any", table: "Any") -> bool:
     if options.show_help:
         from ..flags.usage import usage_text
 
-        say(usage_text(table).splitlines())
+        say(usage_text(table, columns()).splitlines())
         return True
     if options.show_version:
         from .version import version_lines
@@ -68,6 +68,16 @@ def answer(options: "Any", table: "Any") -> bool:
 def say(lines: "Any") -> None:
     """Lines on standard output, at once; file names keep the bytes they came with."""
     write(1, os.fsencode("\n".join(lines)) + b"\n" if lines else b"")
+
+
+def columns() -> int:
+    """How wide a usage text may be: as the terminal is, where it goes to one that is narrower than most."""
+    from ..flags.usage import WIDTH
+
+    try:
+        return min(WIDTH, os.get_terminal_size(1).columns or WIDTH)
+    except OSError:
+        return WIDTH
 
 
 def warn(sentence: str) -> None:

@@ -11,6 +11,7 @@ import difflib
 import importlib
 import os
 import sys
+import textwrap
 import warnings
 from typing import Any
 
@@ -39,8 +40,10 @@ TOOLS = {
     "sweep": ("sweep", "render a rotation series, ready for DIALS or XDS"),
     "completion": ("completion", "scripts for shells that complete flags and options"),
 }
-#: packages that only some tools need: the extra that brings them
-EXTRAS = {"numpy": "tools", "matplotlib": "plot"}
+#: packages that some installation may lack: what brings them
+PACKAGES = {"numpy": "numpy", "matplotlib": "'nanobragg-py[plot]'"}
+#: tools whose runs go on where they were stopped
+RESUMED = ("batch", "sweep")
 
 USAGE_STATUS = 2
 BROKEN_PIPE = 141
@@ -114,10 +117,11 @@ def end(name: str, error: Any, words: Any) -> Any:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return BROKEN_PIPE
     if isinstance(error, KeyboardInterrupt):
-        complain(name, "interrupted")
+        resumed = name in RESUMED and any(word.split("=")[0] == "--out" for word in words)
+        complain(name, "interrupted; the same command goes on where this one stopped" if resumed else "interrupted")
         return status_of(error)
-    if isinstance(error, ModuleNotFoundError) and error.name in EXTRAS:
-        return complain(name, f"this needs {error.name}; pip install 'nanobragg-py[{EXTRAS[error.name]}]'")
+    if isinstance(error, ModuleNotFoundError) and error.name in PACKAGES:
+        return complain(name, f"this needs {error.name}; pip install {PACKAGES[error.name]}")
     return complain(name, error if isinstance(error, NanoBraggError) else sentence_of(error, words))
 
 
@@ -150,6 +154,19 @@ class HelpFormatter(argparse.RawDescriptionHelpFormatter):
 
     def __init__(self, prog: str, **options: Any) -> None:
         super().__init__(prog, **{"max_help_position": 28, **options})
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        """As it stands, or, on a terminal that is too narrow for that, its paragraphs broken between words."""
+        if max(map(len, text.splitlines()), default=0) <= self._width or not sys.stdout.isatty():
+            return super()._fill_text(text, width, indent)
+        lines, paragraph = [], []
+        for line in [*text.splitlines(), ""]:
+            if line.strip() and not line.startswith(" "):
+                paragraph.append(line)
+                continue
+            lines += [*textwrap.wrap(" ".join(paragraph), self._width), line]
+            paragraph = []
+        return "\n".join(lines)
 
 
 def build_parser(name: str) -> Any:

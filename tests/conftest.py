@@ -60,3 +60,9 @@ def pytest_report_header():
     module, level = cpu_renderer()
     threads = "threads" if module.PARALLEL else "no threads"
     return f"nanobragg_py: {Path(golden.__file__).parent}, level {level}, {threads}, Python {sys.version.split()[0]}"
+
+
+def pytest_itemcollected(item):
+    """`pytest -m gpu_smoke`, which scripts of older projects call, is `pytest -m gpu`."""
+    if item.get_closest_marker("gpu") is not None:
+        item.add_marker("gpu_smoke")

@@ -52,6 +52,12 @@ def add_arguments(parser: Any) -> None:
     )
     who.add_argument("--dask", metavar="ADDRESS", help="a Dask scheduler, or local for a cluster on this machine")
     who.add_argument(
+        "--dask-security",
+        nargs=3,
+        metavar=("CA", "CERT", "KEY"),
+        help="connect by TLS: certificates of the authority, own certificate and key, PEM files",
+    )
+    who.add_argument(
         "--rank",
         metavar="K/N",
         help="render part K, from 0, of N; env: as srun, mpirun or a Slurm array tell in the environment",
@@ -99,6 +105,8 @@ def check_arguments(args: Any) -> None:
         raise NanoBraggError("give a job file, or --verify and a folder of images")
     if args.verify is None and args.out is None and not args.dry_run:
         raise NanoBraggError("give the folder of the images with --out, or --dry-run")
+    if args.dask_security is not None and args.dask is None:
+        raise NanoBraggError("--dask-security is of connections to --dask; give that as well")
     if args.dask is not None and (args.rank is not None or args.workers):
         raise NanoBraggError("--dask has its own workers; leave out --rank and --workers")
 
@@ -112,7 +120,15 @@ def render(args: Any, job: Any, output: Any, meter: Any) -> Any:
 
         # what matters of it is said in a sentence
         logging.getLogger("distributed").setLevel(logging.CRITICAL + 1)
-        return run_dask(job, output, args.dask, threads=args.threads, progress=meter, complain=meter.complain)
+        return run_dask(
+            job,
+            output,
+            args.dask,
+            threads=args.threads,
+            security=args.dask_security,
+            progress=meter,
+            complain=meter.complain,
+        )
     from ...batch.local import run
 
     rank = wanted_rank(args.rank)

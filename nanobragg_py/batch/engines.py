@@ -25,6 +25,11 @@ from .store import Store, Writer
 RETRIES = 3
 #: a task has several units where there are many, which Dask's scheduler is grateful for
 TASKS_AT_MOST = 5000
+#: what is said where connections are not authenticated
+OPEN_PORTS = (
+    "Dask's ports on {} ask nobody who they are: whoever reaches them can run programs in this user's name; keep them "
+    "in a network that you trust, or give TLS certificates with --dask-security"
+)
 
 
 # ---- ranks ---------------------------------------------------------------------------------------------------------
@@ -86,6 +91,7 @@ def run_dask(
     address: str,
     *,
     threads: int = 0,
+    security: tuple[str, str, str] | None = None,
     progress: Callable[[int], Any] | None = None,
     complain: Callable[[str], Any] = lambda sentence: None,
 ) -> int:
@@ -93,8 +99,9 @@ def run_dask(
 
     address: of a scheduler, such as "tcp://host:8786" (Dask's setting distributed.comm.timeouts.connect says how long
     it is looked for), or "local" for a cluster of this machine's processors that ends with the run. threads: of one
-    image; 0: 1. progress: called with the number of images that have been rendered. complain: called with what the
-    program would warn of.
+    image; 0: 1. security: files in PEM format for TLS: certificates of the authority, own certificate, own key;
+    without, a sentence says what open ports mean. progress: called with the number of images that have been rendered.
+    complain: called with what the program would warn of.
 
     Workers need this package and see output.folder under the same name. Those that join get work; what was given to one
     that dies is given to another. Raises NanoBraggError when the scheduler cannot be reached or is gone; what is
@@ -108,7 +115,9 @@ def run_dask(
     maker.check()
     for sentence in maker.warnings:
         complain(f"warning: {sentence}")
-    with connected(distributed, address, output.units(maker.job)) as client:
+    if security is None:
+        complain(OPEN_PORTS.format("this machine" if address == "local" else address))
+    with connected(distributed, address, output.units(maker.job), security) as client:
         store = Store(maker, output, complain)
         with alone(output.folder, False, complain):
             units = list(store.missing())
@@ -117,18 +126,37 @@ def run_dask(
             return store.finish()
 
 
-def connected(distributed: Any, address: Any, units: Any) -> Any:
-    """A client of the scheduler at an address, or of a cluster that ends with it."""
+def connected(distributed: Any, address: Any, units: Any, security: Any = None) -> Any:
+    """A client of the scheduler at an address, or of a cluster that ends with it. security: as of `run_dask`."""
+    how = {} if security is None else {"security": tls_of(distributed, security)}
     try:
         if address == "local":
             cluster = distributed.LocalCluster(
-                n_workers=max(1, min(processors(), units)), threads_per_worker=1, dashboard_address=None
+                n_workers=max(1, min(processors(), units)), threads_per_worker=1, dashboard_address=None, **how
             )
-            return _Local(distributed.Client(cluster), cluster)
-        return distributed.Client(address)
+            return _Local(distributed.Client(cluster, **how), cluster)
+        return distributed.Client(address, **how)
     except (OSError, ValueError, TimeoutError) as error:
         told = str(error).partition("\n")[0] or type(error).__name__
         raise NanoBraggError(f"cannot reach a Dask scheduler at {address}: {told}") from None
+
+
+def tls_of(distributed: Any, files: tuple[str, str, str]) -> Any:
+    """Dask's Security with one certificate for every role; NanoBraggError for files that are none."""
+    import ssl
+
+    authority, certificate, key = map(os.fspath, files)
+    roles = {f"tls_{role}_{what}": name for role in ("client", "scheduler", "worker") for what, name in
+             (("cert", certificate), ("key", key))}  # fmt: skip
+    try:
+        context = ssl.create_default_context(cafile=authority)
+        context.load_cert_chain(certificate, key)
+    except OSError as error:  # ssl.SSLError is one
+        raise NanoBraggError(
+            f"cannot use {authority}, {certificate} and {key} for TLS: {error.strerror or error}; give certificates of "
+            "the authority, own certificate and its key, in PEM format"
+        ) from None
+    return distributed.Security(tls_ca_file=authority, require_encryption=True, **roles)
 
 
 class _Local:

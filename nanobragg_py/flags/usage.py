@@ -49,32 +49,51 @@ docs/nonbragg.md of the nanobragg_py sources describes each one in detail.
 }
 
 
-def usage_text(table: "Any") -> str:
+def usage_text(table: "Any", width: int = WIDTH) -> str:
     """The usage text of a `Table`: every flag but those of older documents, with a final newline.
 
-    It is at most `WIDTH` columns wide.
+    It is at most `width` columns wide, or as wide as a flag and a word of its help. Where a spelling stands in two
+    rows, both fire, and the first has it here.
     """
-    lines = [HEADS[table.program]]
+    lines, seen = [_within(HEADS[table.program], width)], set()
     for group in table.groups:
         rules = [rule for rule in table.rules if rule.group == group and rule.action != "retired"]
         if rules:
             lines.append(f"{group}:\n")
-            lines.extend(_entry(rule) for rule in rules)
+            for rule in rules:
+                names = [name for name in rule.names if name not in seen] or rule.names
+                seen.update(names)
+                lines.append(_entry(rule, names, width))
             lines.append("\n")
-    lines.append(FOOTS[table.program])
+    lines.append(_within(FOOTS[table.program], width))
     return "".join(lines)
 
 
-def _entry(rule):
+def _within(text, width):
+    """Text whose lines are broken between words where they are longer than `width`."""
+    lines = []
+    for line in text.split("\n"):
+        if len(line) <= width:
+            lines.append(line)
+            continue
+        lines.append("")
+        for word in line.split():
+            if lines[-1] and len(lines[-1]) + 1 + len(word) > width:
+                lines.append("")
+            lines[-1] = f"{lines[-1]} {word}".lstrip()
+    return "\n".join(lines)
+
+
+def _entry(rule, names, width):
     """The lines of one rule: spellings and value on the left, help on the right, or below where the left is long."""
-    left = f"  {', '.join(rule.names)} {rule.metavar}".rstrip()
+    left = f"  {', '.join(names)} {rule.metavar}".rstrip()
     lines = [left]
     if len(left) < COLUMN - 1:
         lines[0] = left.ljust(COLUMN)
     else:
         lines.append(" " * COLUMN)
     for word in rule.help.split():
-        if len(lines[-1]) + len(word) > WIDTH:
+        if len(lines[-1]) + len(word) > width and lines[-1].strip():
             lines[-1] = lines[-1].rstrip()
             lines.append(" " * COLUMN)
         lines[-1] += word + " "
