@@ -36,15 +36,25 @@ numpy h5py gemmi tomllib nanobragg_py.cli.dropin nanobragg_py.api nanobragg_py.b
 nanobragg_py.experiment.load nanobragg_py.experiment.reflections nanobragg_py.files.hkl nanobragg_py.files.smv
 nanobragg_py.files.pgm nanobragg_py.files.formats.cbf nanobragg_py.files.parts nanobragg_py.inspect.golden_set
 nanobragg_py.inspect.trace nanobragg_py.inspect.trace_compare nanobragg_py.render.noise nanobragg_py.render.simulate
-nanobragg_py.render.images nanobragg_py.kernels.loops.sequential
+nanobragg_py.render.images nanobragg_py.kernels.loops.sequential nanobragg_py.cli.noisify nanobragg_py.cli.nonbragg
+nanobragg_py.experiment.noisify nanobragg_py.experiment.load_background nanobragg_py.render.detector
 """
+
+#: the programs, and the modules that are theirs; "library" has none: see `library`
+PROGRAMS = {
+    "nanoBragg": "nanobragg_py.cli.dropin",
+    "noisify": "nanobragg_py.cli.noisify",
+    "nonBragg": "nanobragg_py.cli.nonbragg",
+    "nanobragg-py": "nanobragg_py.cli.main",
+    "library": None,
+}
 
 #: name -> function(random.Random) -> Input
 KINDS = {}
 
 
 class Input:
-    """program: "nanoBragg" or "nanobragg-py". words: of the command line. files: name -> bytes."""
+    """program: one of PROGRAMS. words: of the command line. files: name -> bytes."""
 
     def __init__(self, program, words, files):
         self.program, self.words, self.files = program, [str(word) for word in words], files
@@ -122,42 +132,67 @@ def run(given, seconds=SECONDS, memory=MEMORY):
             errors.seek(0)
             text = errors.read(200_000).decode(errors="replace")
         left = [path.name for path in Path(folder).rglob("*.part")]
-    return Outcome(_verdict(status, text, left), status, text, took)
+    return Outcome(verdict_of(status, text, left), status, text, took)
 
 
 def _child(given, folder, output, errors, memory):
     """What the child does; it does not return."""
     status = ESCAPED
     try:
-        os.setsid()
-        os.chdir(folder)
-        null = os.open(os.devnull, os.O_RDONLY)
-        os.dup2(null, 0)
-        os.dup2(output, 1)
-        os.dup2(errors, 2)
-        sys.stdin, sys.stdout, sys.stderr = open(0), open(1, "w", closefd=False), open(2, "w", closefd=False)  # noqa: SIM115
-        if memory:
-            resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
-        resource.setrlimit(resource.RLIMIT_FSIZE, (DISK, DISK))
-        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-        if given.program == "nanoBragg":
-            from nanobragg_py.cli.dropin import main
+        enter(folder, output, errors, memory)
+        status = call(given)
+    finally:
+        os._exit(status)
 
-            status = main(["nanoBragg", *given.words])
+
+def enter(folder, output, errors, memory):
+    """Make this process one that programs run in: their folder, their three streams, and what they may take."""
+    os.setsid()
+    os.chdir(folder)
+    null = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(null, 0)
+    os.dup2(output, 1)
+    os.dup2(errors, 2)
+    sys.stdin, sys.stdout, sys.stderr = open(0), open(1, "w", closefd=False), open(2, "w", closefd=False)  # noqa: SIM115
+    if memory:
+        resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (DISK, DISK))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+def call(given):
+    """Run an Input in this process: the exit status."""
+    status = ESCAPED
+    try:
+        if given.program == "library":
+            status = library(given.words)
         else:
-            from nanobragg_py.cli.main import main
-
-            status = main(given.words)
+            main = importlib.import_module(PROGRAMS[given.program]).main
+            status = main(given.words if given.program == "nanobragg-py" else [given.program, *given.words])
         sys.stdout.flush()
     except SystemExit as stopped:
         status = stopped.code if isinstance(stopped.code, int) else 1 if stopped.code else 0
     except BaseException:
         traceback.print_exc()
-    finally:
-        try:
-            sys.stderr.flush()
-        finally:
-            os._exit(ESCAPED if status is None else status & 0xFF)
+    sys.stderr.flush()
+    return ESCAPED if status is None else status & 0xFF
+
+
+def library(words):
+    """What a user's own Python does: an experiment of flags (or of a file that is named alone), and all it can do."""
+    from nanobragg_py import Experiment, NanoBraggError
+
+    try:
+        single = len(words) == 1 and not words[0].startswith("-")
+        experiment = Experiment.read(words[0]) if single else Experiment.from_args(words)
+        image, _ = experiment.render(threads=1)
+        experiment.add_noise(image)
+        experiment.to_args(".")
+        experiment.to_dict()
+    except NanoBraggError as error:
+        print(error, file=sys.stderr)
+        return NanoBraggError.status
+    return 0
 
 
 def _wait(child, until):
@@ -179,7 +214,8 @@ def _wait(child, until):
         pause = min(pause * 1.3, 0.05)
 
 
-def _verdict(status, errors, left):
+def verdict_of(status, errors, left):
+    """One of VERDICTS. status: None for what had to be ended. left: temporary files that are still there."""
     if status is None:
         return "long" if "are expected to take" in errors else "hang"
     if status < 0:
@@ -212,142 +248,3 @@ def keep(given, outcome, folder):
         "err": outcome.errors[-2000:],
     }
     (Path(folder) / "ARGS.json").write_text(json.dumps(told, indent=1, default=str))
-
-
-# ---- breaking things -----------------------------------------------------------------------------------------------
-
-NUMBERS = """
-0 -1 1 2 3 1.5 -0 nan inf -inf 1e308 -1e308 1e-308 1e160 1e-160 5e-324 1e40 1e20 -1e20 2147483647 2147483648
--2147483648 -2147483649 4294967296 9223372036854775807 9223372036854775808 18446744073709551616 32768 65536
-0x10 1_000 1,5 1D3 +1 --1 1e 1e+ e5 .5 5. . - + \u00b2 \u0663 1e9999
-00000000000000000000000000000000000000000000000000001
-"""
-NUMBERS = tuple(NUMBERS.split())
-WORDS = (
-    "",
-    " ",
-    "\0",
-    "%s%n",
-    "../x",
-    "/dev/null",
-    "/dev/zero",
-    "a" * 300,
-    "\N{GREEK SMALL LETTER PHI}",
-    "\udcff",
-    "true",
-    "null",
-    "[]",
-    "{}",
-    "'",
-    '"',
-    "\\",
-    "#",
-    ";",
-    "-",
-    "--",
-)
-
-
-def broken_bytes(numbers, data, times=None):
-    """`data` with a few bytes, or stretches of them, changed."""
-    data = bytearray(data)
-    for _ in range(times or numbers.choice((1, 1, 2, 5))):
-        at = numbers.randrange(len(data) + 1)
-        width = numbers.choice((1, 1, 2, 4, 8, 64, 512))
-        change = numbers.randrange(7)
-        if change == 0:
-            data[at : at + 1] = bytes([numbers.randrange(256)])
-        elif change == 1:
-            del data[at : at + width]
-        elif change == 2:
-            data[at:at] = numbers.randbytes(width)
-        elif change == 3:
-            data[at : at + width] = bytes([numbers.choice((0, 255, 10, 32))]) * width
-        elif change == 4:
-            del data[at:]
-        elif change == 5:
-            data[at:at] = data[at : at + width]
-        elif at < len(data):
-            data[at] ^= 1 << numbers.randrange(8)
-    return bytes(data)
-
-
-def broken_text(numbers, text, times=None, words=()):
-    """A text with tokens or lines changed, left out, doubled or put in."""
-    if numbers.random() < 0.1:
-        return broken_bytes(numbers, text.encode("utf-8", "surrogateescape"))
-    lines = text.split("\n")
-    for _ in range(times or numbers.choice((1, 1, 2, 4))):
-        at = numbers.randrange(len(lines))
-        change = numbers.randrange(8)
-        if change < 4:
-            lines[at] = broken_line(numbers, lines[at], words)
-        elif change == 4:
-            del lines[at]
-        elif change == 5:
-            lines.insert(at, numbers.choice(lines or [""]))
-        elif change == 6:
-            lines.insert(at, numbers.choice((*words, *NUMBERS, *WORDS)))
-        else:
-            lines = lines[:at] + [lines[at][: numbers.randrange(len(lines[at]) + 1)]]
-        lines = lines or [""]
-    return "\n".join(lines).encode("utf-8", "surrogateescape")
-
-
-def broken_line(numbers, line, words=()):
-    """A line with one of its tokens changed."""
-    import re
-
-    tokens = re.split(r"([\s,;=\[\]{}:]+)", line)
-    at = numbers.randrange(len(tokens))
-    change = numbers.randrange(5)
-    if change < 3:
-        tokens[at] = numbers.choice(NUMBERS if change < 2 else (*words, *WORDS))
-    elif change == 3:
-        del tokens[at]
-    else:
-        tokens.insert(at, " " + numbers.choice(NUMBERS))
-    return "".join(tokens)
-
-
-def broken_value(numbers, value, depth=0):
-    """A value of dicts, lists, numbers and texts with one leaf or branch changed."""
-    if depth and numbers.random() < 0.15:
-        return odd_value(numbers)
-    if isinstance(value, dict) and value:
-        changed, key = dict(value), numbers.choice(list(value))
-        change = numbers.randrange(8)
-        if change == 0:
-            del changed[key]
-        elif change == 1:
-            changed[numbers.choice((*WORDS, "x", key + "x"))] = value[key]
-        else:
-            changed[key] = broken_value(numbers, value[key], depth + 1)
-        return changed
-    if isinstance(value, list) and value:
-        changed, at = list(value), numbers.randrange(len(value))
-        change = numbers.randrange(8)
-        if change == 0:
-            del changed[at]
-        elif change == 1:
-            changed.insert(at, value[at])
-        else:
-            changed[at] = broken_value(numbers, value[at], depth + 1)
-        return changed
-    return odd_value(numbers)
-
-
-def odd_value(numbers):
-    """A value that is probably wrong where it is put."""
-    nested = []
-    for _ in range(numbers.choice((1, 50))):
-        nested = [nested]
-    return numbers.choice(
-        (
-            *(0, 1, -1, 2, 10**9, 2**31 - 1, 2**31, 2**63, 10**400, -(10**400)),
-            *(0.5, -0.5, 1e308, 1e160, 1e-300, float("nan"), float("inf")),
-            *(None, True, False, [], {}, [[]], [1, 2], [1, 2, 3], {"x": 1}, "", "x", "1 A", "1e308 mm", nested),
-            *NUMBERS,
-            *WORDS,
-        )
-    )

@@ -9,7 +9,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-from harness import Input, broken_bytes, broken_text, broken_value, kind
+from breaking import broken_bytes, broken_text, broken_value
+from harness import Input, kind
 from inputs_programs import CELL, HKL
 
 FLAGS = f"-hkl x.hkl {CELL} -N 3 -lambda 1 -distance 60 -detpixels 12 -pixel 5 -oversample 1 -seed 1"

@@ -8,7 +8,8 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
-from harness import Input, broken_bytes, broken_text, broken_value, kind
+from breaking import broken_bytes, broken_text, broken_value
+from harness import Input, kind
 
 sys.path.append(os.fspath(Path(__file__).parent.parent))
 

@@ -9,7 +9,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-from harness import NUMBERS, WORDS, Input, broken_bytes, broken_text, kind
+from breaking import NUMBERS, WORDS, broken_bytes, broken_text
+from harness import Input, kind
 
 sys.path.append(os.fspath(Path(__file__).parent.parent))
 

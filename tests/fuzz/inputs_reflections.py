@@ -6,7 +6,8 @@ import shlex
 import tempfile
 from pathlib import Path
 
-from harness import Input, broken_bytes, broken_text, kind
+from breaking import broken_bytes, broken_text
+from harness import Input, kind
 
 CELL = (34.77, 39.17, 48.31, 90.0, 90.0, 90.0)
 ROWS = [(h, k, l, 10.0 * h + k + 0.5 * l) for h in range(3) for k in range(-2, 3) for l in range(1, 4)]

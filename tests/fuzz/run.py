@@ -17,9 +17,20 @@ from pathlib import Path
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
 import harness
+import warm
 
-#: one input takes long where the program starts workers or itself
-SLOW = {"folder": 10, "golden": 10}
+#: kinds whose program starts workers or itself: so many times fewer of them
+SLOW = {"folder": 100, "golden": 100}
+
+
+def inputs(name, args, numbers):
+    """(number, outcome) of inputs of a kind, many in one process where the program starts none of its own."""
+    memory = int(args.memory * 2**30)
+    if name not in SLOW and not args.alone:
+        yield from warm.outcomes(name, args.seed, numbers, args.seconds, memory)
+        return
+    for number in numbers:
+        yield number, harness.run(harness.generate(name, args.seed, number), args.seconds, memory)
 
 
 def main():
@@ -31,6 +42,7 @@ def main():
     parser.add_argument("--kinds", nargs="+", choices=sorted(kinds), default=sorted(kinds), metavar="KIND")
     parser.add_argument("--seconds", type=float, default=harness.SECONDS, help="one input may take")
     parser.add_argument("--memory", type=float, default=4.0, help="GiB that one input may take; 0: no limit")
+    parser.add_argument("--alone", action="store_true", help="a process for every input, which is slower")
     parser.add_argument("--keep", metavar="DIR", help="folder for inputs that failed")
     parser.add_argument("--caught", action="store_true", help="keep those, too, that only the last boundary caught")
     args = parser.parse_args()
@@ -41,9 +53,7 @@ def main():
         begin = time.perf_counter()
         counts = Counter()
         count = -(-args.count // SLOW.get(name, 1))
-        for number in range(args.first, args.first + count):
-            given = harness.generate(name, args.seed, number)
-            outcome = harness.run(given, args.seconds, int(args.memory * 2**30))
+        for number, outcome in inputs(name, args, range(args.first, args.first + count)):
             counts[outcome.verdict] += 1
             if outcome.verdict in harness.FAILURES or (args.caught and outcome.verdict == "caught"):
                 print(
@@ -51,6 +61,7 @@ def main():
                     flush=True,
                 )
                 if args.keep:
+                    given = harness.generate(name, args.seed, number)
                     harness.keep(given, outcome, Path(args.keep) / f"{name}-{outcome.verdict}-{args.seed}-{number}")
         told = ", ".join(f"{counts[verdict]} {verdict}" for verdict in harness.VERDICTS if counts[verdict])
         print(f"{name:12} {count:7} inputs in {time.perf_counter() - begin:6.1f} s: {told}", flush=True)
