@@ -4,7 +4,7 @@ Lengths are in metres, angles in radians, vectors in the laboratory frame, unles
 vectors are in 1/Angstrom, as the field (and the reference program) has them.
 """
 
-from math import isfinite
+from sys import float_info
 
 from ..constants import AVOGADRO, R_E_SQR
 from ..errors import FieldError
@@ -209,7 +209,8 @@ class StructureFactors(Record):
     def _validate(self):
         if (self.bounds is None) != (self.values is None):
             raise FieldError("structure_factors needs bounds and values together")
-        if not isinstance(self.default_F, (int, float)) or not isfinite(self.default_F):
+        # a comparison and not isfinite, which a whole number of hundreds of digits overflows
+        if not isinstance(self.default_F, (int, float)) or not abs(self.default_F) <= float_info.max:
             raise FieldError(f"structure_factors.default_F is {self.default_F!r}; it must be a finite number")
 
     def __eq__(self, other: object) -> bool:

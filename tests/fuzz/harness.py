@@ -153,11 +153,16 @@ def enter(folder, output, errors, memory):
     os.dup2(null, 0)
     os.dup2(output, 1)
     os.dup2(errors, 2)
-    sys.stdin, sys.stdout, sys.stderr = open(0), open(1, "w", closefd=False), open(2, "w", closefd=False)  # noqa: SIM115
+    sys.stdin, sys.stdout, sys.stderr = open(0), text_stream(1), text_stream(2)  # noqa: SIM115
     if memory:
         resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
     resource.setrlimit(resource.RLIMIT_FSIZE, (DISK, DISK))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+def text_stream(descriptor):
+    """A stream like Python's own, to a descriptor."""
+    return open(descriptor, "w", errors="strict" if descriptor == 1 else "backslashreplace", closefd=False)
 
 
 def call(given):
@@ -185,7 +190,7 @@ def library(words):
     try:
         single = len(words) == 1 and not words[0].startswith("-")
         experiment = Experiment.read(words[0]) if single else Experiment.from_args(words)
-        image, _ = experiment.render(threads=1)
+        image = experiment.render(threads=1)
         experiment.add_noise(image)
         experiment.to_args(".")
         experiment.to_dict()

@@ -21,7 +21,11 @@ import harness
 
 #: inputs of one child, and seconds without news after which its standard error is looked at
 STRETCH, PATIENCE = 400, 0.5
-_NEWS = struct.Struct("<qiB")
+#: a run of less than a minute is not announced, and the machine may be busy with others
+UNANNOUNCED = 12
+#: verdicts whose standard error is told, and bytes of it; all news is smaller than what a pipe may split
+TOLD_OF, TOLD = (*harness.FAILURES, "caught"), 1000
+_NEWS = struct.Struct("<qiBH")
 
 
 def outcomes(name, seed, numbers, seconds=harness.SECONDS, memory=harness.MEMORY):
@@ -30,20 +34,19 @@ def outcomes(name, seed, numbers, seconds=harness.SECONDS, memory=harness.MEMORY
     while first < numbers.stop:
         stretch = range(first, min(first + STRETCH, numbers.stop))
         with tempfile.TemporaryDirectory(prefix="fuzz-", dir=place) as folder:
-            for number, verdict, status in _stretch(name, seed, stretch, folder, seconds, memory):
+            for number, verdict, status, text in _stretch(name, seed, stretch, folder, seconds, memory):
                 first = number + 1
                 if verdict in harness.FAILURES:
-                    alone = harness.run(harness.generate(name, seed, number), seconds, memory)
-                    if alone.verdict not in harness.FAILURES:
-                        # a long run, or one that only others before it made fail
-                        alone.verdict = alone.verdict if verdict == "hang" else verdict
-                    yield number, alone
-                else:
-                    yield number, harness.Outcome(verdict, status, "", 0.0)
+                    # without others before it, and with the time that an unannounced run may take
+                    alone = harness.run(harness.generate(name, seed, number), UNANNOUNCED * seconds, memory)
+                    if alone.verdict in harness.FAILURES or verdict == "hang":
+                        yield number, alone
+                        continue
+                yield number, harness.Outcome(verdict, status, text, 0.0)
 
 
 def _stretch(name, seed, numbers, folder, seconds, memory):
-    """News of one child: (number, verdict, status) of each input until the last, or the one that ended the child."""
+    """News of one child: (number, verdict, status, text) of each input, until the last or the one that ended it."""
     reading, writing = os.pipe()
     output, errors = (os.memfd_create(stream) for stream in ("output", "errors"))
     child = os.fork()
@@ -55,17 +58,18 @@ def _stretch(name, seed, numbers, folder, seconds, memory):
     try:
         while True:
             if select.select([reading], [], [], PATIENCE)[0]:
-                news = os.read(reading, _NEWS.size)  # written at once, and smaller than what a pipe may split
+                news = os.read(reading, _NEWS.size)
                 if not news:
                     break
-                last, status, verdict = _NEWS.unpack(news)
+                last, status, verdict, length = _NEWS.unpack(news)
+                text = os.read(reading, length).decode(errors="replace") if length else ""
                 since = time.monotonic()
-                yield last, harness.VERDICTS[verdict], status
+                yield last, harness.VERDICTS[verdict], status, text
             else:
                 told = b"are expected to take" in os.pread(errors, 65536, 0)
                 if told or time.monotonic() - since > seconds:
                     os.kill(child, signal.SIGKILL)
-                    yield last + 1, "long" if told else "hang", None
+                    yield last + 1, "long" if told else "hang", None, ""
                     last = None
                     break
     finally:
@@ -76,7 +80,7 @@ def _stretch(name, seed, numbers, folder, seconds, memory):
         os.close(output)
         os.close(errors)
     if last is not None and ended != 0:
-        yield last + 1, "signal" if ended < 0 else "traceback", ended
+        yield last + 1, "signal" if ended < 0 else "traceback", ended, ""
 
 
 def _child(name, seed, numbers, folder, output, errors, writing, memory):
@@ -99,8 +103,9 @@ def _child(name, seed, numbers, folder, output, errors, writing, memory):
             if environment != dict(os.environ):
                 os.environ.clear()
                 os.environ.update(environment)
-            verdict = harness.VERDICTS.index(harness.verdict_of(status, text, left))
-            os.write(writing, _NEWS.pack(number, status, verdict))
+            verdict = harness.verdict_of(status, text, left)
+            told = text[-TOLD:].encode(errors="replace") if verdict in TOLD_OF else b""
+            os.write(writing, _NEWS.pack(number, status, harness.VERDICTS.index(verdict), len(told)) + told)
         ended = 0
     finally:
         os._exit(ended)
@@ -112,7 +117,7 @@ def _rewind():
         os.ftruncate(descriptor, 0)
         os.lseek(descriptor, 0, os.SEEK_SET)
         if getattr(sys, stream).closed:
-            setattr(sys, stream, open(descriptor, "w", closefd=False))  # noqa: SIM115
+            setattr(sys, stream, harness.text_stream(descriptor))
 
 
 def _clear(folder):
