@@ -102,7 +102,7 @@ def tell_of_time(experiment: "Any", options: "Any") -> None:
     """Say so before long times are spent."""
     from ..render.backends import expected_seconds, steps_of
 
-    minutes = expected_seconds(experiment, options.threads) / 60.0
+    minutes = expected_seconds(experiment, options.threads, options.compat) / 60.0
     if minutes > LONG_MINUTES:
         warn(
             f"{steps_of(experiment):.3g} steps (pixels, sub-pixels, sources, domains, phi steps, layers) are expected "

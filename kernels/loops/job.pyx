@@ -359,7 +359,7 @@ cdef class Job:
     @property
     def steps_per_pixel(self):
         """Contributions summed for one pixel: layers * sub-pixels * sources * orientations."""
-        return self.p.layers * self.p.oversample**2 * self.p.sources * self.p.orientations
+        return int(self.p.layers) * int(self.p.oversample) ** 2 * int(self.p.sources) * int(self.p.orientations)
 
     @property
     def pieces(self):

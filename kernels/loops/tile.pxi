@@ -104,7 +104,8 @@ cdef void render_tile(const nb_job *p, const double *sources, const double *cell
                       float *image) noexcept nogil:
     """n pixels of row `slow` from column `fast` on."""
     cdef int m = (n + LANES - 1) // LANES * LANES  # the spare lanes are computed and thrown away
-    cdef int layer, sub_slow, sub_fast, source, passing = m, substeps = p.oversample * p.oversample
+    cdef int layer, sub_slow, sub_fast, source, passing = m
+    cdef double substeps = <double>p.oversample * p.oversample
     cdef bint weighted = p.weight_thick or p.weight_polar or p.weight_omega
     cdef bint need_polar = p.polarized, cut = p.dmin > 0.0, have_omega = False, have_capture
     cdef double f, s, o, step = p.subpixel * p.oversample

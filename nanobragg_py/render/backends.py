@@ -12,9 +12,11 @@ if TYPE_CHECKING:
 #: instruction-set levels, least first; the environment variable NANOBRAGG_ISA forces one
 LEVELS = ("base", "v3", "v4")
 
-#: seconds a step of one CPU thread, roughly (docs/gpu.md), and seconds before a GPU does anything
-CPU_STEP = 1.0e-9
-CPU_TRICUBIC = 1.0e-8
+#: seconds a step of one CPU thread, roughly (docs/speed.md), by level: the nearest structure factor, or interpolated
+CPU_STEPS = {"v4": (1.0e-9, 0.8e-8), "v3": (2.0e-9, 1.6e-8), "base": (1.3e-8, 8.0e-8)}
+#: the same in the order of pixels, by one thread
+SEQUENTIAL_STEP = 1.5e-7
+#: seconds before a GPU does anything
 GPU_START = 2.0
 #: OpenMP ends the process where the system gives it no more
 MOST_THREADS = 1024
@@ -148,7 +150,7 @@ def choose_backend(experiment: "Any", compute: "Any" = None, **how: "Any") -> "t
         return "cpu", "-backend auto takes the CPU: -compat c makes pixels depend on those before them here"
     if needs_cpu(experiment, compute.compat):
         return "cpu", "-backend auto takes the CPU: -compat c has spots' centres worked out one by one here"
-    steps, seconds = steps_of(experiment), expected_seconds(experiment, compute.threads)
+    steps, seconds = steps_of(experiment), expected_seconds(experiment, compute.threads, compute.compat)
     expected = f"{steps:.3g} steps are expected to take {seconds:.2g} s on the CPU"
     if seconds < GPU_START:
         return "cpu", f"-backend auto takes the CPU: {expected}, less than a GPU takes to start"
@@ -170,11 +172,12 @@ def steps_of(experiment: "Any") -> "Any":
     return max(0, width) * max(0, height) * experiment.sampling.steps * detector.thicksteps
 
 
-def expected_seconds(experiment: "Any", threads: int = 0) -> "Any":
+def expected_seconds(experiment: "Any", threads: int = 0, compat: str = "spec") -> "Any":
     """About how long the CPU takes for an image, with `thread_count` of `threads`."""
-    return (
-        steps_of(experiment) * (CPU_TRICUBIC if experiment.sampling.interpolate else CPU_STEP) / thread_count(threads)
-    )
+    steps, sampling = steps_of(experiment), experiment.sampling
+    if is_sequential(sampling, compat):
+        return steps * SEQUENTIAL_STEP
+    return steps * CPU_STEPS[cpu_renderer()[1]][bool(sampling.interpolate)] / thread_count(threads)
 
 
 def thread_count(wanted: "Any" = 0) -> "Any":

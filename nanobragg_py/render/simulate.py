@@ -12,6 +12,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+#: sub-pixels a side, whose square is a 32-bit number on a GPU
+GPU_OVERSAMPLE = 46340
+
 
 class Statistics(Record):
     """What is known of an image.
@@ -65,6 +68,10 @@ def simulate(
             "{compat} c makes pixels depend on those before them where structure factors are interpolated or "
             "{oversample_thick}, _polar or _omega is given, and has spots' centres of round crystals worked out one by "
             "one, which a GPU cannot do; use {backend} cpu, or no {compat} c"
+        )
+    if compute.backend == "gpu" and experiment.sampling.oversample > GPU_OVERSAMPLE:
+        raise OptionError(
+            f"a GPU counts no more than {GPU_OVERSAMPLE} sub-pixels a side ({{oversample}}); use fewer, or {{backend}} cpu"
         )
     renderer = compute.renderer
     job = Job(experiment, table, defects=compute.compat == "c", single=compute.precision == "single")

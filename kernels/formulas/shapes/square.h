@@ -12,6 +12,7 @@ typedef struct {
     double cells[3];   /* Na, Nb, Nc */
     double even[3][2]; /* up to six cells: F^2 = prod (even0 + even1 w) (odd0 + odd1 w + odd2 w^2)^2, w = cos^2(pi d) */
     double odd[3][3];
+    int reference; /* as nb_crystal's */
 } nb_square;
 
 /* even and odd of N = 1 to 6: squares of Chebyshev polynomials of the second kind, U_{N-1}(cos pi d). */
@@ -32,6 +33,7 @@ NB_FN void nb_square_polynomial(int n, double *even, double *odd)
 NB_FN int nb_square_constants(const nb_crystal *x, nb_square *c)
 {
     int axis, small = 1, five = 1;
+    c->reference = x->reference;
     for (axis = 0; axis < 3; ++axis) {
         c->cells[axis] = x->cells[axis];
         small &= x->cells[axis] >= 1.0 && x->cells[axis] <= 6.0 && x->cells[axis] == nb_rint(x->cells[axis]);
@@ -250,12 +252,22 @@ NB_FN double nb_grating(double h, double n)
     return x == 0.0 ? n : sin(x * n) / sin(x);
 }
 
+/* The same; within 1e-5 of a lattice point, where the sines of large angles are rounding, from the distance to it. */
+NB_FN double nb_grating_near(double h, double n)
+{
+    double whole = nb_nearest(h), value;
+    if (fabs(h - whole) >= 1e-5) return nb_grating(h, n);
+    value = nb_grating(h - whole, n);
+    return fmod(whole, 2.0) != 0.0 && fmod(n, 2.0) == 0.0 ? -value : value;
+}
+
 /* The axes' gratings as well; where there is one cell, 1. */
 NB_FN double nb_square_amplitude(const nb_square *c, double h, double k, double l, double *axis)
 {
-    if (c->cells[0] > 1.0) axis[0] = nb_grating(h, c->cells[0]);
-    if (c->cells[1] > 1.0) axis[1] = nb_grating(k, c->cells[1]);
-    if (c->cells[2] > 1.0) axis[2] = nb_grating(l, c->cells[2]);
+    const double at[3] = {h, k, l};
+    for (int i = 0; i < 3; ++i)
+        if (c->cells[i] > 1.0)
+            axis[i] = c->reference ? nb_grating(at[i], c->cells[i]) : nb_grating_near(at[i], c->cells[i]);
     return axis[0] * axis[1] * axis[2];
 }
 
