@@ -4,11 +4,15 @@ import os
 from time import perf_counter
 
 from ..errors import DEBUG, NanoBraggError, UsageError
-from ..process import catch_signals, ignore_signals, open_descriptors, status_of
+from ..process import INTERRUPTED, catch_signals, ignore_signals, insist, open_descriptors, status_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
+
+
+#: minutes that are announced
+LONG_MINUTES = 1.0
 
 
 def guard(run: "Any", table: "Any", argv: "Any") -> "Any":
@@ -38,7 +42,7 @@ def guard(run: "Any", table: "Any", argv: "Any") -> "Any":
         )
         return NanoBraggError.status
     except KeyboardInterrupt as interrupt:
-        complain("interrupted; no unfinished file was left behind")
+        complain(INTERRUPTED)
         return status_of(interrupt)
     except Exception as error:
         if os.environ.get(DEBUG):
@@ -63,6 +67,17 @@ def answer(options: "Any", table: "Any") -> bool:
         say(version_lines())
         return True
     return False
+
+
+def announce(factors: str, steps: "Any", seconds: "Any") -> None:
+    """Say so before minutes are spent. factors: what the number of steps is the product of."""
+    minutes = seconds / 60.0
+    if minutes > LONG_MINUTES:
+        warn(
+            f"{steps:.3g} steps ({factors}) are expected to take {minutes:.2g} minutes or more; Ctrl-C stops, and "
+            "-roi, -oversample and -detpixels make it less"
+        )
+        insist()
 
 
 def say(lines: "Any") -> None:

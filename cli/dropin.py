@@ -6,14 +6,12 @@ their like: on a small image the interpreter's start is most of the run time (a 
 
 from ..flags.nanobragg import TABLE, parse, prescan, warning_sentences
 from ..flags.options import Options
-from .console import Clock, answer, complain, guard, say, warn
+from ..process import calm
+from .console import Clock, announce, answer, complain, guard, say, warn
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
-
-#: minutes that are announced
-LONG_MINUTES = 1.0
 
 
 def main(argv: "Any") -> "Any":
@@ -52,6 +50,7 @@ def run(argv: "Any") -> int:
 
     meter = progress_meter(options, experiment.detector.roi)
     image, statistics, compute = render(panels or experiment, table, options, meter)
+    calm()
     clock.mark("render")
     if meter is not None:
         meter.close()
@@ -102,12 +101,8 @@ def tell_of_time(experiment: "Any", options: "Any") -> None:
     """Say so before long times are spent."""
     from ..render.backends import expected_seconds, steps_of
 
-    minutes = expected_seconds(experiment, options.threads, options.compat) / 60.0
-    if minutes > LONG_MINUTES:
-        warn(
-            f"{steps_of(experiment):.3g} steps (pixels, sub-pixels, sources, domains, phi steps, layers) are expected "
-            f"to take {minutes:.2g} minutes or more; Ctrl-C stops, and -roi, -oversample and -detpixels make it less"
-        )
+    seconds = expected_seconds(experiment, options.threads, options.compat)
+    announce("pixels, sub-pixels, sources, domains, phi steps, layers", steps_of(experiment), seconds)
 
 
 def prepare(options: "Any") -> None:

@@ -5,7 +5,8 @@ Everything is done elsewhere; this is the order in which it is done. As in cli/d
 
 from ..errors import Sentence
 from ..flags.nonbragg import TABLE, NonBraggOptions, flag_name
-from .console import Clock, answer, complain, guard, say, warn
+from ..process import calm
+from .console import Clock, announce, answer, complain, guard, say, warn
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ def run(argv: "Any") -> int:
     # after the options, so that -help and a mistyped flag cost nothing
     from ..experiment.load_background import load
     from ..files import report_nonbragg as report
-    from ..render.background import render_background, statistics
+    from ..render.background import expected_seconds, render_background, statistics, steps_of
     from .meter import progress_meter
     from .warmup import import_loops
 
@@ -46,8 +47,10 @@ def run(argv: "Any") -> int:
     background = loaded.background
     clock.mark("setup")
 
+    announce("pixels, sub-pixels, sources", steps_of(background), expected_seconds(background, options.threads))
     meter = progress_meter(options, background.detector.roi)
     rendered = render_background(background, threads=options.threads, progress=meter)
+    calm()
     clock.mark("render")
     if meter is not None:
         meter.close()

@@ -89,3 +89,63 @@ def test_as_the_reference(words, tmp_path):
     subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
     expected, found = np.fromfile(tmp_path / "c.bin", np.float32), image_of(words, compat="c").ravel()
     assert np.abs(found - expected).max() <= 3e-7 * expected.max()
+
+
+def on_the_sphere(shape, number):
+    """A line on which the middle of a pixel sees a lattice point h k l, other than 0 0 0, and that pixel.
+
+    The wavelength is the one that puts the point on the Ewald sphere, and the detector is shifted until the beam it
+    scatters meets the middle of a pixel: all of it as exact as numbers can be written.
+    """
+    numbers = random.Random(f"{shape} {number}")
+    counts = " ".join(f"-N{axis} {numbers.randint(2, 9)}" for axis in "abc")
+    misset = " ".join(str(numbers.randint(0, 90)) for _ in "xyz")
+    words = (
+        f"-default_F 10 -cell {numbers.choice(('100 100 100 90 90 90', '40 50 60 80 95 100'))} {counts} "
+        f"-{shape}_{'spots' if shape == 'tophat' else 'xtal'} -misset {misset} "
+        "-detpixels 9 -pixel 0.1 -distance 100 -oversample 1"
+    )
+    crystal = load_args(f"{words} -lambda 1".split()).experiment.crystal
+    axes = np.linalg.inv(1e10 * np.array([crystal.a, crystal.b, crystal.c])).T
+    while True:
+        index = [numbers.randint(-9, 9) for _ in "hkl"]
+        q = index @ axes
+        wavelength = float(-2.0 * q[0] / (q @ q)) if any(index) else 0.0  # the beam goes along x
+        scattered = np.array([1.0, 0.0, 0.0]) + wavelength * q
+        if wavelength > 0.2 and scattered[0] > 0.5:
+            break
+    words += f" -lambda {wavelength!r} -pivot sample"
+    slow, fast = numbers.randrange(2, 7), numbers.randrange(2, 7)
+
+    def miss(X, Y):
+        detector = load_args(f"{words} -Xbeam {X!r} -Ybeam {Y!r}".split()).experiment.detector
+        axes = [np.array(axis) for axis in (detector.fast, detector.slow)]
+        pixel = (fast + 0.5) * detector.pixel_size * axes[0] + (slow + 0.5) * detector.pixel_size * axes[1]
+        place = np.array(detector.origin) + pixel
+        return np.array([(scattered * (place[0] / scattered[0]) - place) @ axis for axis in axes])
+
+    at_origin = miss(0.0, 0.0)
+    moves = np.column_stack([miss(1.0, 0.0) - at_origin, miss(0.0, 1.0) - at_origin])
+    X, Y = np.linalg.solve(moves, -at_origin)
+    assert np.abs(miss(float(X), float(Y))).max() < 1e-14
+    return f"{words} -Xbeam {float(X)!r} -Ybeam {float(Y)!r}", (slow, fast), index
+
+
+@pytest.mark.parametrize("number", range(6))
+@pytest.mark.parametrize("shape", SHAPES)
+def test_exact_reflections_have_one_value(shape, number):
+    """Renderer, trace, single precision, and -compat c, away from 0 0 0."""
+    words, (slow, fast), index = on_the_sphere(shape, number)
+    loaded = load_args(words.split())
+    image = image_of(words)
+    trace = trace_pixel(loaded.experiment, loaded.table, slow, fast)
+    assert trace.pixel["I_pixel_final"] == pytest.approx(image[slow, fast], rel=1e-6)
+    (step,) = trace.steps()
+    assert [round(x) for x in step["hkl_frac"]] == index
+    cells = np.prod(loaded.experiment.crystal.cells)
+    top = 0.723601254558268 * cells if shape == "round" else cells
+    assert abs(step["F_latt"]) == pytest.approx(top, rel=1e-9)
+    single = image_of(words, precision="single")
+    assert np.abs(single - image).max() <= 1e-5 * image.max()
+    beside = np.delete(image_of(words, compat="c").ravel(), slow * 9 + fast)
+    assert beside == pytest.approx(np.delete(image.ravel(), slow * 9 + fast), rel=1e-6, abs=1e-7 * float(image.max()))

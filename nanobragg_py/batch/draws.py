@@ -10,8 +10,9 @@ import functools
 import hashlib
 import struct
 from dataclasses import dataclass
-from math import exp, isfinite, log
+from math import exp, log
 from statistics import NormalDist
+from sys import float_info
 from typing import Any
 
 from ..errors import FieldError
@@ -151,13 +152,13 @@ def _each(name, value):
 
 
 def _numbers(name, kind, stated, number):
-    wrong = FieldError(f"{name} has {kind} = {stated!r}; it must be {KINDS[kind]}")
+    wrong = FieldError(f"{name} has {kind} = {stated!r:.80}; it must be {KINDS[kind]}")
     if kind == "choice":
         if not isinstance(stated, list) or not stated:
             raise wrong
         return tuple(number(value) for value in stated)
     values = [number(value) for value in (stated if isinstance(stated, list) else [stated])]
-    if any(isinstance(x, bool) or not isinstance(x, (int, float)) or not isfinite(x) for x in values):
+    if any(isinstance(x, bool) or not isinstance(x, (int, float)) or not abs(x) <= float_info.max for x in values):
         raise wrong
     if kind in ABOUT_THE_VALUE:
         if isinstance(stated, list) or values[0] < 0:

@@ -88,7 +88,7 @@ class Job:
             if key not in KEYS:
                 raise FieldError(f"there is no key {key!r}; {meant(key, KEYS, 'the keys are')}")
         self.seed = self._whole("seed", values.get("seed"), 0, LARGEST_SEED)
-        self.repeat = self._whole("repeat", values.get("repeat", 1), 1, tables.LARGEST)
+        self.repeat = self._whole("repeat", values.get("repeat"), 1, tables.LARGEST) or 1
         self.noise = self._read_noise(values.get("noise"))
         self.backgrounds = self._read_backgrounds(values.get("background"))
         self.response = self._read_response(values.get("response"))

@@ -13,7 +13,7 @@ from ..records import REQUIRED, Record
 from ..vectors import unit
 from .resolve.checks import FINITE, check_memory, check_numbers, remark_on_signs
 from .resolve.detector import Frame, check_directions, detector_size, normal_of, swing_detector
-from .resolve.finite import FLUENCES, check_reach
+from .resolve.finite import FLUENCES, MOST_STEPS, check_reach
 from .resolve.setup import beam_of, resolve_fluence, resolve_grid, resolve_phi, seeds_of
 from .resolve.sources import file_sources, grid_sources
 
@@ -202,6 +202,10 @@ def with_sources(setup: "Any", rows: "Any" = None, distance: float = 10.0) -> "A
 def complete(setup: "Any", beam: "Any", curve: "Any", map: bool = False) -> "ResolvedBackground":
     """The `ResolvedBackground` of a setup, its beam with sources, and a curve."""
     steps = len(beam.sources) * setup.oversample**2
+    if steps > MOST_STEPS:
+        raise OptionError(
+            f"{steps:.3g} contributions to each pixel would take years; reduce {{oversample}} or the number of sources"
+        )
     if not isfinite(beam.fluence * setup.molecules):
         raise OptionError(f"{FLUENCES} and the sample make intensities that are not finite; give smaller numbers")
     return ResolvedBackground(

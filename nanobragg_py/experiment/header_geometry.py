@@ -34,7 +34,7 @@ def header_geometry(image: Any) -> Any:
         raise NanoBraggError(f"the header of {image.name} has no {missing[0]}; give nanoBragg's flags after --")
     for key in ("PIXEL_SIZE", "DISTANCE", "WAVELENGTH"):
         value = header_value(image.header, key)
-        if not 0 < abs(value) < float("inf") or (value < 0 and key != "DISTANCE"):
+        if value is None or not 0 < abs(value) < float("inf") or (value < 0 and key != "DISTANCE"):
             raise NanoBraggError(
                 f"the header of {image.name} has {key}={fields[key]}, which cannot be; give nanoBragg's flags after --"
             )

@@ -211,7 +211,7 @@ class StructureFactors(Record):
             raise FieldError("structure_factors needs bounds and values together")
         # a comparison and not isfinite, which a whole number of hundreds of digits overflows
         if not isinstance(self.default_F, (int, float)) or not abs(self.default_F) <= float_info.max:
-            raise FieldError(f"structure_factors.default_F is {self.default_F!r}; it must be a finite number")
+            raise FieldError(f"structure_factors.default_F is {self.default_F!r:.40}; it must be a finite number")
 
     def __eq__(self, other: object) -> bool:
         if type(self) is not type(other):

@@ -7,7 +7,7 @@ pairs.
 
 import re
 import shlex
-from math import inf
+from math import inf, isfinite
 from typing import Any
 
 from ..errors import NanoBraggError
@@ -145,6 +145,8 @@ def read_trace(path: Any) -> "TraceFile":
             if is_prose(values):
                 continue
             if name in MARKERS and len(values) == 1:
+                if not isinstance(values[0], str) and not values[0].is_integer():
+                    raise NanoBraggError(f"{path}, line {number}: {name} is {text}; it must be a whole number")
                 if name == "phi_step" and "=" in found[1]:
                     if where.get(name) != values[0]:
                         where = enter(where, name, values[0])
@@ -277,7 +279,7 @@ def compared(a: Any, b: Any, where: Any, tolerance: float) -> "Pair":
             difference = abs(x - y)
         absolute = max(absolute, difference)
         if isinstance(x, float) and isinstance(y, float):
-            scale = max(scale, abs(x), abs(y))
+            scale = max(scale, *(abs(value) for value in (x, y) if isfinite(value)), 0.0)
     relative = absolute / scale if 0.0 < absolute < inf else absolute
     return Pair(
         name=a.name,

@@ -161,15 +161,19 @@ def choose_backend(experiment: "Any", compute: "Any" = None, **how: "Any") -> "t
     return "gpu", f"-backend auto takes the GPU ({chosen.name}): {expected}"
 
 
+def pixels_of(detector: "Any") -> "Any":
+    """Pixels of a detector's region of interest."""
+    fast_min, fast_max, slow_min, slow_max = detector.roi
+    width = min(fast_max, detector.fpixels - 1) - max(fast_min, 0) + 1
+    height = min(slow_max, detector.spixels - 1) - max(slow_min, 0) + 1
+    return max(0, width) * max(0, height)
+
+
 def steps_of(experiment: "Any") -> "Any":
     """Contributions to all pixels of an image together."""
     if experiment.panels:
         return sum(steps_of(panel) for panel in experiment.single_panels)
-    detector = experiment.detector
-    fast_min, fast_max, slow_min, slow_max = detector.roi
-    width = min(fast_max, detector.fpixels - 1) - max(fast_min, 0) + 1
-    height = min(slow_max, detector.spixels - 1) - max(slow_min, 0) + 1
-    return max(0, width) * max(0, height) * experiment.sampling.steps * detector.thicksteps
+    return pixels_of(experiment.detector) * experiment.sampling.steps * experiment.detector.thicksteps
 
 
 def expected_seconds(experiment: "Any", threads: int = 0, compat: str = "spec") -> "Any":

@@ -4,12 +4,16 @@ from math import sqrt
 
 from ..kernels.loops.amorphous import BackgroundJob
 from ..records import REQUIRED, Record
-from .backends import level_module, thread_count
+from .backends import level_module, pixels_of, thread_count
 from .simulate import Statistics, new_image
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
+
+
+#: seconds a sub-pixel and source, roughly (docs/nonbragg.md)
+STEP = 1.0e-8
 
 
 class Rendered(Record):
@@ -35,6 +39,16 @@ def render_background(background: "Any", out: "Any" = None, threads: int = 0, pr
 
         sums = walk.render(walk.Walk(background, job), out, progress)
     return Rendered(job=job, image=out, sums=sums)
+
+
+def steps_of(background: "Any") -> "Any":
+    """Contributions to all pixels of an image together."""
+    return pixels_of(background.detector) * background.steps
+
+
+def expected_seconds(background: "Any", threads: int = 0) -> "Any":
+    """About how long an image takes, with `thread_count` of `threads`."""
+    return steps_of(background) * STEP / thread_count(threads)
 
 
 def structure_factors(

@@ -71,7 +71,8 @@ def simulate(
         )
     if compute.backend == "gpu" and experiment.sampling.oversample > GPU_OVERSAMPLE:
         raise OptionError(
-            f"a GPU counts no more than {GPU_OVERSAMPLE} sub-pixels a side ({{oversample}}); use fewer, or {{backend}} cpu"
+            f"a GPU counts no more than {GPU_OVERSAMPLE} sub-pixels a side ({{oversample}}); "
+            "use fewer, or {backend} cpu"
         )
     renderer = compute.renderer
     job = Job(experiment, table, defects=compute.compat == "c", single=compute.precision == "single")

@@ -81,7 +81,7 @@ def nonbragg(numbers):
 
 
 #: what the tools' own options are given besides numbers
-VALUES = ("a.cbf", "o.cbf", "o.h5", "x.hkl", "90x70", "0x0", "-1x5", "1e9x1e9", ".", "nowhere/o.cbf", "dials", "hkl", "A.mat")
+VALUES = ("a.cbf", "o.cbf", "o.h5", "x.hkl", "90x70", "0x0", "-1x5", "1e9x1e9", ".", "nowhere/o.cbf", "dials", "hkl")
 #: tools that start no program of their own, with what they are commonly given
 TOOLS = {
     "trace": "--pixel 3 4 -- " + f"-hkl x.hkl {CELL} {SMALL}",

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 FARTHEST = 1e150
 #: from here on a float64 has no place for what is behind the point of an index
 LARGEST_INDEX = 2.0**52
-#: contributions to one pixel are counted in 64 bits
-MOST_STEPS = 2**62
+#: contributions to one pixel, a week of work
+MOST_STEPS = 10**15
 DISTANCES = "{distance} (or {close_distance})"
 CENTRES = "the beam centre ({Xbeam}, {Ybeam}, {Xclose}, {Yclose}, {ORGX} or {ORGY})"
 SIZES = "{pixel_size} (or {detsize_f+detsize_s})"

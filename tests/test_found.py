@@ -1,0 +1,144 @@
+"""What campaigns of broken inputs (tests/fuzz) found, a test a kind: the right value, or the sentence."""
+
+import json
+import os
+import shlex
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from nanobragg_py import Experiment, FieldError, NanoBraggError, StructureFactors
+from nanobragg_py.batch.jobs import Job
+from nanobragg_py.experiment.load import load_args
+from nanobragg_py.inspect.trace_compare import compare_traces, read_trace
+from nanobragg_py.render.backends import CPU_STEPS, SEQUENTIAL_STEP, expected_seconds
+from nanobragg_py.render.simulate import simulate
+
+BIN = os.path.dirname(sys.executable)
+FLAGS = "-cell 30 40 50 90 90 90 -default_F 10 -N 3 -detpixels 4 -pixel 5 -oversample 1"
+
+
+def run(program, words, folder):
+    words = [os.path.join(BIN, program), *shlex.split(words)]
+    return subprocess.run(words, cwd=folder, capture_output=True, text=True, timeout=60)
+
+
+@pytest.mark.parametrize(
+    "number", [10**400, -(10**400), float("nan"), float("inf"), "1"], ids=["large", "negative", "nan", "inf", "word"]
+)
+def test_default_F_is_a_finite_number(number):
+    with pytest.raises(FieldError, match="default_F is .*; it must be a finite number") as raised:
+        StructureFactors(default_F=number)
+    assert len(str(raised.value)) < 120
+
+
+def test_an_experiment_with_a_number_of_hundreds_of_digits(tmp_path):
+    text = '{"crystal": {"lengths": [30, 40, 50], "cells": [3, 3, 3]}, "structure_factors": {"default_F": 1%s}}'
+    (tmp_path / "e.json").write_text(text % ("0" * 400))
+    with pytest.raises(FieldError, match=r"e\.json: structure_factors\.default_F"):
+        Experiment.read(tmp_path / "e.json")
+
+
+def job(**more):
+    return Job({"experiment": {"flags": FLAGS}, **more}, ".")
+
+
+@pytest.mark.parametrize("number", [10**400, -(10**400)], ids=["large", "negative"])
+def test_draws_of_numbers_of_hundreds_of_digits(number):
+    with pytest.raises(NanoBraggError, match=r"beam\.fluence has normal = .*; it must be two numbers"):
+        job(random={"beam.fluence": {"normal": [number, 1.0]}})
+
+
+def test_a_job_that_repeats_null_times():
+    assert len(job(repeat=None)) == len(job()) == 1
+
+
+def trace_of(folder, *lines):
+    (folder / "t.txt").write_text("".join(f"TRACE: {line}\n" for line in lines))
+    return read_trace(folder / "t.txt")
+
+
+@pytest.mark.parametrize("index", ["inf", "-inf", "nan", "1.5", "1e400"])
+def test_a_trace_counts_in_whole_numbers(index, tmp_path):
+    with pytest.raises(NanoBraggError, match=r"t\.txt, line 2: source is .*; it must be a whole number"):
+        trace_of(tmp_path, "omega 1", f"source {index}", "polar 0.5")
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "grade"),
+    [
+        ("inf 1 2", "inf 1 2", "pass"),
+        ("inf 1 2", "inf 1 3", "critical"),
+        ("nan 1 2", "nan 1 2", "pass"),
+        ("nan 1 2", "nan 1 3", "critical"),
+        ("nan 1 2", "0 1 2", "critical"),
+        ("inf 1 2", "-inf 1 2", "critical"),
+    ],
+)
+def test_traces_that_are_not_finite(one, other, grade, tmp_path):
+    """An infinite component is no scale on which the others would not matter."""
+    a, b = (trace_of(tmp_path, f"scattering_vec {values}") for values in (one, other))
+    assert compare_traces(a, b).grade == grade
+
+
+def test_a_header_with_a_zero_byte(tmp_path):
+    header = b"{\nHEADER_BYTES=512;\nDIM=2;\nBYTE_ORDER=little_endian;\nTYPE=unsigned_short;\nSIZE1=2;\nSIZE2=2;\n"
+    header += b"PIXEL_SIZE=0.1;\nDISTANCE=100;\n\0WAVELENGTH=1;\nBEAM_CENTER_X=0.1;\nBEAM_CENTER_Y=0.1;\n}\f"
+    (tmp_path / "a.img").write_bytes(header.ljust(512) + bytes(8))
+    done = run("nanobragg-py", "convert a.img --out a.cbf", tmp_path)
+    assert done.returncode == 2 and "a.img" in done.stderr and "WAVELENGTH" in done.stderr
+    assert "--debug" not in done.stderr
+
+
+def test_expected_times():
+    experiment = load_args(shlex.split(f"{FLAGS} -oversample 10 -oversample_omega")).experiment
+    steps = 16 * 100
+    assert expected_seconds(experiment, 1) in [pytest.approx(steps * plain) for plain, _ in CPU_STEPS.values()]
+    assert expected_seconds(experiment, 1, "c") == expected_seconds(experiment, 8, "c") == steps * SEQUENTIAL_STEP
+
+
+@pytest.mark.parametrize(
+    ("program", "words"),
+    [("nanoBragg", FLAGS), ("nonBragg", "-stol c.stol -detpixels 4")],
+)
+def test_years_are_refused(program, words, tmp_path):
+    (tmp_path / "c.stol").write_text("".join(f"{0.02 * i} 5\n" for i in range(40)))
+    done = run(program, f"{words} -oversample 100000000", tmp_path)
+    assert done.returncode == 9 and "contributions to each pixel would take years" in done.stderr
+    assert "-oversample" in done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["c.stol"]
+
+
+@pytest.mark.parametrize(
+    ("program", "words"),
+    [("nanoBragg", f"{FLAGS} -oversample 40000"), ("nonBragg", "-stol c.stol -detpixels 40 -oversample 20000")],
+)
+@pytest.mark.parametrize(("number", "status"), [("SIGINT", 130), ("SIGTERM", 143), ("SIGHUP", 129)])
+def test_a_signal_in_a_pixel_of_minutes(program, words, number, status, tmp_path):
+    """The loops look for signals between rows, and a row here takes minutes."""
+    (tmp_path / "c.stol").write_text("".join(f"{0.02 * i} 5\n" for i in range(40)))
+    words = [os.path.join(BIN, program), *shlex.split(f"{words} -threads 1 -noprogress -detpixels 200")]
+    process = subprocess.Popen(words, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    assert "are expected to take" in process.stderr.readline()
+    time.sleep(0.5)
+    process.send_signal(getattr(signal, number))
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == status
+    assert "interrupted; no unfinished file was left behind" in errors
+    assert [path.name for path in tmp_path.iterdir()] == ["c.stol"]
+
+
+def test_more_sub_pixels_than_a_gpu_counts():
+    experiment = load_args(shlex.split(f"{FLAGS} -oversample 46341")).experiment
+    with pytest.raises(NanoBraggError, match="no more than 46340 sub-pixels a side"):
+        simulate(experiment, backend="gpu")
+
+
+def test_job_files_say_it_too(tmp_path):
+    value = {"experiment": {"flags": FLAGS}, "random": {"beam.fluence": {"normal": [10**400, 1]}}}
+    (tmp_path / "j.json").write_text(json.dumps(value))
+    done = run("nanobragg-py", "batch j.json --dry-run", tmp_path)
+    assert done.returncode == 2 and "beam.fluence" in done.stderr and "--debug" not in done.stderr
