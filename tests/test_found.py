@@ -30,7 +30,7 @@ def run(program, words, folder):
     "number", [10**400, -(10**400), float("nan"), float("inf"), "1"], ids=["large", "negative", "nan", "inf", "word"]
 )
 def test_default_F_is_a_finite_number(number):
-    with pytest.raises(FieldError, match="default_F is .*; it must be a finite number") as raised:
+    with pytest.raises(FieldError, match=r"default_F is .*; it must be a finite number") as raised:
         StructureFactors(default_F=number)
     assert len(str(raised.value)) < 120
 
