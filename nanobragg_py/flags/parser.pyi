@@ -39,7 +39,6 @@ class Rule:
     needles: tuple[str, ...]
     choices: tuple[str, ...]
     values: int
-    def but(self, **changes: Any) -> Rule: ...
     first_pass: bool
     stop: bool
     @property

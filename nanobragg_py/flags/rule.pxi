@@ -110,26 +110,6 @@ cdef class Rule:
         """The spelling that names the rule."""
         return self.names[0]
 
-    def but(self, **changes):
-        """The same rule with some of the arguments of its making changed."""
-        same = {
-            "group": self.group,
-            "names": " ".join(self.names),
-            "convert": self.convert,
-            "dests": " ".join(self.dests),
-            "help": self.help,
-            "metavar": self.metavar,
-            "sets": self.sets,
-            "values": self.values,
-            "needles": " ".join(self.needles),
-            "match": self.match,
-            "action": self.action,
-            "first_pass": self.first_pass,
-            "stop": self.stop,
-            "choices": self.choices,
-        }
-        return Rule(**{**same, **changes})
-
     def __repr__(self):
         return f"<Rule {self.name}>"
 
