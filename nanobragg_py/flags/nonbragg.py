@@ -26,6 +26,7 @@ HEADER = "Header of the images"
 #: the order in which people are shown the groups
 GROUPS = (CURVE, SAMPLE, BEAM, DETECTOR, SAMPLING, EXTRACTION, OUTPUT, HEADER, INERT, OWN)
 
+
 def _vector(group, name, help):
     """A rule that reads a laboratory vector into the option of its name."""
     return Rule(group, name, "number", name[1:], help, "X Y Z", values=3)
