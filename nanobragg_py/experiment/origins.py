@@ -109,15 +109,14 @@ class Origins:
 
     def of(self, quantity: str) -> Origin:
         """The `Origin` of a quantity; where nothing was noted, it is as the options of its field say."""
-        notes = self._notes.get(quantity)
-        if notes is None:
+        return self._origin(quantity, len(self._notes.get(quantity, ())) - 1)
+
+    def _origin(self, quantity, at):
+        """The Origin by the note with the number `at`; -1: before the first."""
+        if at < 0:
             part, _, name = quantity.partition(".")
             row = find(part, name)
             return Origin((name,) if part == "options" else () if row is None else row.options, "given")
-        return self._origin(quantity, len(notes) - 1)
-
-    def _origin(self, quantity, at):
-        """The Origin by the note with the number `at`."""
         kind, names, when, note = self._notes[quantity][at]
         own = names[0]
         if kind == "taken":
