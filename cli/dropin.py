@@ -216,7 +216,7 @@ def write_noise(experiment: "Any", options: "Any", image: "Any", random: "Any", 
     with OutputFile(options.noise_file) as file:
         file.write(report.smv_header(experiment, noise=True))
         for first, block in row_blocks(detector.spixels, detector.fpixels, "H"):
-            noise.apply(image, first, block, detector.roi, options.adc_offset)
+            noise.apply(image, first, block, detector.roi, experiment.whole_offset(options.adc_offset))
             file.write(block)
         say(
             [

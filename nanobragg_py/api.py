@@ -14,9 +14,11 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from .errors import FieldError, meant, warn_caller
+from .experiment.checks import choice
 from .experiment.fields import FIELDS, in_fields, naming_fields
 from .experiment.options_map import from_options, to_options
 from .experiment.parts import PARTS, Beam, Crystal, Detector, Sampling
+from .experiment.physics import NAMES
 from .experiment.resolved import StructureFactors
 
 if TYPE_CHECKING:
@@ -33,6 +35,8 @@ CONTENTS = {**PARTS, "structure_factors": StructureFactors}
 QUICK = 2.0
 #: fields that leave nearly all of what follows as it was; see `nanobragg_py.experiment.resolve.turned`
 TURNING = {"crystal": {"missets", "misset_seed"}, "beam": {"fluence"}}
+#: which physics an experiment may have
+PHYSICS = choice(*NAMES)
 
 
 @dataclasses.dataclass(frozen=True, eq=True, repr=False)
@@ -43,6 +47,8 @@ class Experiment:
     outcome: a `nanobragg_py.experiment.resolved.Experiment` in SI units, with reciprocal vectors, the detector's place,
     numbers of steps and the like. `warnings` are the sentences the command line would print about it.
 
+    physics: "exact", or "reference" for what the reference program makes of the same (docs/differences.md).
+
     Raises FieldError (a NanoBraggError and a ValueError) that names the field for what makes no image.
     """
 
@@ -51,6 +57,7 @@ class Experiment:
     detector: Detector = dataclasses.field(default_factory=Detector)
     sampling: Sampling = dataclasses.field(default_factory=Sampling)
     structure_factors: StructureFactors = dataclasses.field(default_factory=StructureFactors)
+    physics: str = "exact"
     resolved: ResolvedExperiment = dataclasses.field(init=False, repr=False, compare=False)
     warnings: tuple[str, ...] = dataclasses.field(init=False, repr=False, compare=False)
 
@@ -58,6 +65,7 @@ class Experiment:
         for name, cls in CONTENTS.items():
             if not isinstance(getattr(self, name), cls):
                 raise FieldError(f"{name} is {getattr(self, name)!r}; it must be a nanobragg_py.{cls.__name__}")
+        PHYSICS("physics", self.physics)
         self._resolve()
 
     def _resolve(self):
@@ -66,7 +74,7 @@ class Experiment:
         from .kernels.noise.random import Ran1
 
         factors = self.structure_factors
-        options = to_options(self.beam, self.detector, self.crystal, self.sampling, factors.default_F)
+        options = to_options(self.beam, self.detector, self.crystal, self.sampling, factors.default_F, self.physics)
         matrix, mask, sources = self.crystal.matrix, self.detector.mask, self.beam.sources
         if matrix is not None:
             from .experiment.to_args import file_matrix
@@ -145,7 +153,8 @@ class Experiment:
         args: the tokens behind the program's name, or one string that is split as a shell does. folder: what relative
         file names in it are relative to; None: the working directory. As the program does, it takes structure factors
         from Fdump.bin where there is one and no -hkl. What concerns output and noise is left out. What the program
-        would warn of, mistyped flags above all, is a Python warning (NanoBraggWarning), and in `warnings`.
+        would warn of, mistyped flags above all, is a Python warning (NanoBraggWarning), and in `warnings`. The physics
+        is the command line's: the reference's without -physics.
 
         Raises NanoBraggError for files that cannot be read, FieldError for values that `Beam` and the like do not take.
         """
@@ -169,7 +178,7 @@ class Experiment:
             missets=resolved.crystal.missets,
             panels=read_panels(options, said.append),
         )
-        made = cls(crystal, beam, detector, sampling, resolved.structure_factors)
+        made = cls(crystal, beam, detector, sampling, resolved.structure_factors, options.physics)
         # remarks are among the experiment's own, in the library's words
         said = [sentence for sentence in said if sentence not in loaded.setup.remarks]
         for sentence in said:
@@ -188,8 +197,8 @@ class Experiment:
         fields: dict[str, dict[str, Any]] = {}
         for name, value in {**(changes or {}), **more}.items():
             part, _, field = name.replace("__", ".", 1).partition(".")
-            if part not in CONTENTS:
-                hint = meant(part, tuple(CONTENTS), "its fields are", elsewhere())
+            if part not in CONTENTS and name != "physics":
+                hint = meant(part, (*CONTENTS, "physics"), "its fields are", elsewhere())
                 raise FieldError(f"an experiment has no field {part!r}; {hint}")
             if field:
                 fields.setdefault(part, {})[field] = value
@@ -301,6 +310,7 @@ class Experiment:
         """Photon noise on an image of this experiment, within its region of interest; see `nanobragg_py.add_noise`."""
         from .render.images import add_noise, panel_noise
 
+        adc = self.resolved.whole_offset(adc)
         if self.detector.panels is not None:
             return panel_noise(self, image, seed, stream, adc, threads)
         return add_noise(image, seed, stream, adc, self.resolved.detector.roi, threads)
@@ -408,7 +418,10 @@ class Experiment:
     # ---- other forms -----------------------------------------------------------------------------------------------
 
     def to_args(self, folder: str | os.PathLike[str] | None = None) -> list[str]:
-        """The command line, without the program's name, that gives this image in this program and in the reference.
+        """The command line, without the program's name, that gives this image in this program.
+
+        With the reference's physics, the C program makes the same image of it; the exact one is -physics exact,
+        which the C program ignores, and it has no flags that would give these images.
 
         folder: where to write the files that it needs: orientation matrix, structure factors, sources, mask; their
         names in the command line begin with it. None: FieldError if there is a need for one. Images are the same up to

@@ -41,16 +41,12 @@ static int shape_number(const char *name)
     return -1;
 }
 
-/* numbers: cells (3), fudge, rows a*, b*, c* (9) */
+/* numbers: cells (3), fudge, rows of axes (9), scale, width of Gaussians, cut-off of top-hats */
 static int lattice(const char *shape, const double *numbers, nb_lattice *c)
 {
-    nb_crystal x = {{numbers[0], numbers[1], numbers[2]}, numbers[3], {0}, {0}, {0}};
+    nb_crystal x = {{numbers[0], numbers[1], numbers[2]}, numbers[3], 0, {{0}}, numbers[13], numbers[14], numbers[15]};
     memset(c, 0, sizeof *c);
-    for (int i = 0; i < 3; ++i) {
-        x.a_star[i] = numbers[4 + i];
-        x.b_star[i] = numbers[7 + i];
-        x.c_star[i] = numbers[10 + i];
-    }
+    for (int i = 0; i < 9; ++i) x.axes[i / 3][i % 3] = numbers[4 + i];
     return nb_set_constants(shape_number(shape), &x, c);
 }
 
@@ -100,7 +96,7 @@ void rotate_axis(const double *v, const double *axis, double phi, double *out)
 }
 void rotate_cell(const double *cell, const double *spindle, double phi, const double *domain, double *out)
 {
-    nb_rotate_cell(cell, spindle, phi, domain, out);
+    nb_rotate_cell(cell, spindle, phi, domain, 0, out);
 }
 double volume(const double *cell) { return nb_cell_volume(cell); }
 void dual(const double *cell, double v, double *out) { nb_dual_cell(cell, v, out); }

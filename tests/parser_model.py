@@ -217,7 +217,7 @@ MODEL = [
     ("-mat", "has", 1, put(str, "matrix_file")),
     ("-hkl", "has", 1, put(str, "hkl_file")),
     ("-default_F", "has", 1, put(atof, "default_F")),
-    ("-dump", "has", 1, put(str, "dump_file")),
+    ("-dump", "has", 1, put(str, "dump_file", dump_named=True)),
     ("-stolout", "has", 1, put(str, "stolout_file")),
     ("-stol", 5, 1, put(str, "stol_file", stol_mult=1e10)),
     ("-4stol", 6, 1, put(str, "stol_file", stol_mult=1e10 / 4)),

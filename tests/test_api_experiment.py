@@ -57,6 +57,7 @@ def test_parts_are_what_the_command_line_makes():
         Detector.flat(20, 1e-3, 0.15, convention="XDS"),
         Sampling(phi0=angles[4], osc=angles[3], phisteps=3, oversample=2),
         FLAT,
+        "reference",
     )
     assert ours.replace({"crystal.angles": theirs.crystal.angles}) == theirs
     assert np.array_equal(ours.render(), theirs.render())
@@ -235,7 +236,7 @@ TURNED = [
     {},
     {"crystal.mosaic_spread": 0.01, "crystal.mosaic_domains": 7},
     {"crystal.lengths": (30.0, 41.0, 52.0), "crystal.angles": (1.4, 1.5, 1.9)},
-    {"crystal.angles": (0.1, 0.1, 3.0)},  # with warnings of its own
+    {"physics": "reference", "crystal.angles": (0.1, 0.1, 3.0)},  # with warnings of its own
     {"crystal.matrix": ((0.02, 0.001, 0.0), (0.0, 0.015, 0.002), (0.003, 0.0, 0.01)), "crystal.lengths": None},
     {"crystal.sample_size": (1e-6, 2e-3, 1e-6), "beam.size": 1e-4, "detector.thickness": 1e-4},
     {"beam.flux": 1e12, "sampling.oversample": 1, "crystal.cells": (200, 200, 201)},
@@ -273,7 +274,7 @@ def test_orientations_that_the_short_way_does_not_know():
 
 
 def test_warnings_are_kept():
-    assert any("impossible" in text for text in small(crystal__angles=(0.1, 0.1, 3.0)).warnings)
+    assert any("impossible" in text for text in small(crystal__angles=(0.1, 0.1, 3.0), physics="reference").warnings)
     assert any("mosaic domain" in text for text in small(crystal__mosaic_spread=0.01).warnings)
 
 

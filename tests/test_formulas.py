@@ -1,7 +1,6 @@
 """Each formula of the kernels' headers against an independent one: by definition, by matrices, in long double.
 
-The headers are compiled here, by the compiler that Python was built with, for every instruction-set level that this
-processor has; tests/formulas.c makes arrays of the scalars.
+tests/compiled_formulas.py compiles the headers, for every instruction-set level that this processor has.
 """
 
 from itertools import pairwise

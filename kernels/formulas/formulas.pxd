@@ -8,7 +8,8 @@ cdef extern from "nb_common.h" nogil:
     void nb_cross(const double *u, const double *v, double *w)
 
 cdef extern from "nb_cell.h" nogil:
-    void nb_rotate_cell(const double *cell, const double *spindle, double phi, const double *domain, double *out)
+    void nb_rotate_cell(const double *cell, const double *spindle, double phi, const double *domain, bint inside,
+                        double *out)
     void nb_rotate_axis(const double *v, const double *axis, double cosphi, double sinphi, double *out)
     void nb_rotate_matrix(const double *v, const double *u, double *out)
     double nb_cell_volume(const double *cell)
@@ -26,9 +27,10 @@ cdef extern from "shapes/shapes.h" nogil:
         double cells[3]
         double fudge
         bint reference
-        double a_star[3]
-        double b_star[3]
-        double c_star[3]
+        double axes[3][3]
+        double scale
+        double gauss_width
+        double tophat_cutoff
     ctypedef struct nb_lattice:
         double reach[3]
         double limit
@@ -73,6 +75,7 @@ cdef extern from "nb_job.h" nogil:
         NB_NEAREST
         NB_TRICUBIC
         NB_SOURCE_SIZE
+        NB_SOURCE_WEIGHT
     ctypedef struct nb_job:
         double fast[3]
         double slow[3]
@@ -80,14 +83,14 @@ cdef extern from "nb_job.h" nogil:
         double origin[3]
         double beam[3]
         double pixel, subpixel, distance, close_distance
-        double thickstep, absorption
+        double first_depth, thickstep, absorption, deepening
         int fpixels, spixels, fast_min, fast_max, slow_min, slow_max
         int oversample, layers, curved, point_pixel
-        int sensor, polarized, weight_thick, weight_polar, weight_omega
+        int sensor, polarized, weight_thick, weight_polar, weight_omega, weight_source
         double kahn, dmin
         int sources, orientations, phisteps, domains
         int lattice_kind, structure_kind, single
-        double background, default_F, scale
+        double background, default_F, scale, diffuse
         nb_lattice lattice
         nb_box box
     ctypedef struct nb_cut:

@@ -27,19 +27,25 @@ NB_FN void nb_rotate_matrix(const double *v, const double *u, double *out)
     out[2] = u[6] * v[0] + u[7] * v[1] + u[8] * v[2];
 }
 
-/* Cell vectors (rows a, b, c of `cell`) about the spindle by phi and then by a domain's matrix (NULL: none).
+/* Cell vectors (rows a, b, c of `cell`) about the spindle by phi and then by a domain's matrix (NULL: none); inside:
+ * by the matrix first, which is then one of the crystal that phi turns.
  * phi == 0 leaves them untouched to the last bit, as the reference does. */
-NB_FN void nb_rotate_cell(const double *cell, const double *spindle, double phi, const double *domain, double *out)
+NB_FN void nb_rotate_cell(const double *cell, const double *spindle, double phi, const double *domain, int inside,
+                          double *out)
 {
-    double cosphi = cos(phi), sinphi = sin(phi), turned[3];
+    double cosphi = cos(phi), sinphi = sin(phi), own[3], turned[3];
     int axis;
     for (axis = 0; axis < 3; ++axis) {
         const double *v = cell + 3 * axis;
+        if (domain && inside) {
+            nb_rotate_matrix(v, domain, own);
+            v = own;
+        }
         turned[0] = v[0];
         turned[1] = v[1];
         turned[2] = v[2];
         if (phi != 0.0) nb_rotate_axis(v, spindle, cosphi, sinphi, turned);
-        if (domain) nb_rotate_matrix(turned, domain, out + 3 * axis);
+        if (domain && !inside) nb_rotate_matrix(turned, domain, out + 3 * axis);
         else {
             out[3 * axis] = turned[0];
             out[3 * axis + 1] = turned[1];

@@ -13,21 +13,24 @@
 #define NB_NEAREST 1
 #define NB_TRICUBIC 2
 
-/* doubles per source: incident direction (3), 1/wavelength, E vector (3), B vector (3) */
-#define NB_SOURCE_SIZE 10
+/* doubles per source: incident direction (3), 1/wavelength, E vector (3), B vector (3), weight (on average 1) */
+#define NB_SOURCE_SIZE 11
+#define NB_SOURCE_WEIGHT 10
 
 typedef struct {
     /* detector, metres */
     double fast[3], slow[3], normal[3], origin[3], beam[3];
     double pixel, subpixel, distance, close_distance;
-    double thickstep, absorption; /* layer thickness; layer thickness * mu */
+    double first_depth, thickstep, absorption; /* of the first layer, to the next; layer thickness * mu */
     /* pixels: fast axis length, first and last to render, inclusive */
     int fpixels, spixels, fast_min, fast_max, slow_min, slow_max;
     int oversample, layers, curved, point_pixel;
     /* corrections */
+    double deepening; /* of the solid angle's distance with depth in the sensor: 1, or 0 for the front's everywhere */
     int sensor;                       /* there is a sensor: capture fractions count */
     int polarized;                    /* the polarization factor counts */
     int weight_thick, weight_polar, weight_omega; /* per contribution rather than per pixel */
+    int weight_source;                /* sources do not count alike */
     double kahn;
     double dmin; /* m; 0: none */
     /* what is summed */
@@ -35,6 +38,7 @@ typedef struct {
     int lattice_kind, structure_kind;
     int single; /* the lattice transform in float32 (CPU; a compile-time choice on the GPU) */
     double background, default_F, scale; /* pixel = scale * (background + sum) * corrections */
+    double diffuse; /* joins the sum over orientations of every source, sub-pixel and layer */
     nb_lattice lattice;
     nb_box box;
 } nb_job;
@@ -52,7 +56,8 @@ typedef struct {
 
 NB_FN nb_cut nb_cut_of(const nb_job *p)
 {
-    const int by_source = p->curved || p->weight_thick || p->weight_polar || p->weight_omega || p->dmin > 0.0 ||
+    const int by_source = p->curved || p->weight_thick || p->weight_polar || p->weight_omega || p->weight_source ||
+                          p->diffuse > 0.0 || p->dmin > 0.0 ||
                           (double)p->sources * p->orientations > 1e9;
     nb_cut cut;
     cut.groups = by_source ? p->sources : 1;

@@ -23,15 +23,19 @@ typedef struct {
     double cells[3]; /* Na, Nb, Nc */
     double fudge;    /* the shape parameter */
     int reference;   /* -compat c: what the reference's arithmetic gives, its cancellations included */
-    double a_star[3], b_star[3], c_star[3]; /* reciprocal vectors of the unrotated cell, 1/Angstrom */
+    /* spots of one profile in all directions: the squared distance is scale |h axes[0] + k axes[1] + l axes[2]|^2 */
+    double axes[3][3], scale;
+    double gauss_width;   /* F = F(0) exp(-distance^2 fudge/gauss_width) */
+    double tophat_cutoff; /* F = F(0) where distance^2 fudge is less */
 } nb_crystal;
 
-/* The volume of the cell, Angstrom^3, over the squared number of cells in the crystal. */
-NB_FN double nb_volume_per_cells_sqr(const nb_crystal *x)
+/* The cells of the crystal times the volume, in indices, of a spot where the squared distance is at most 1, over that of
+ * the unit sphere: what the photons of a profile are in proportion to. */
+NB_FN double nb_spot_volume(const nb_crystal *x)
 {
     double product[3], cells = x->cells[0] * x->cells[1] * x->cells[2];
-    nb_cross(x->b_star, x->c_star, product);
-    return 1.0 / (fabs(nb_dot(x->a_star, product)) * cells * cells);
+    nb_cross(x->axes[1], x->axes[2], product);
+    return cells / (fabs(nb_dot(x->axes[0], product)) * pow(x->scale, 1.5));
 }
 
 /* sin(pi d)/d on three axes, |d| <= 1/2, u = d^2. Error 1.6e-13. */
@@ -69,15 +73,15 @@ NB_FN void nb_sin_pi_slope(double d, double *s, double *slope)
     *slope = q;
 }
 
-/* The quadratic form hh, hk, hl, kk, kl, ll of the squared distance |h a* + k b* + l c*|^2, times a factor. */
+/* The quadratic form hh, hk, hl, kk, kl, ll of |h axes[0] + k axes[1] + l axes[2]|^2, times a factor. */
 NB_FN void nb_metric_of(const nb_crystal *x, double factor, double *metric)
 {
-    metric[0] = factor * nb_dot(x->a_star, x->a_star);
-    metric[1] = factor * 2.0 * nb_dot(x->a_star, x->b_star);
-    metric[2] = factor * 2.0 * nb_dot(x->a_star, x->c_star);
-    metric[3] = factor * nb_dot(x->b_star, x->b_star);
-    metric[4] = factor * 2.0 * nb_dot(x->b_star, x->c_star);
-    metric[5] = factor * nb_dot(x->c_star, x->c_star);
+    metric[0] = factor * nb_dot(x->axes[0], x->axes[0]);
+    metric[1] = factor * 2.0 * nb_dot(x->axes[0], x->axes[1]);
+    metric[2] = factor * 2.0 * nb_dot(x->axes[0], x->axes[2]);
+    metric[3] = factor * nb_dot(x->axes[1], x->axes[1]);
+    metric[4] = factor * 2.0 * nb_dot(x->axes[1], x->axes[2]);
+    metric[5] = factor * nb_dot(x->axes[2], x->axes[2]);
 }
 
 /* A quadratic form, plus a constant. */

@@ -21,7 +21,7 @@ cdef void whole_factors(const Task *t, Work *k, int slow, int fast, int n) noexc
     directions(p, n, p.pixel, start, w.place, w.x, w.y, w.z, w.inv, w)
     if not p.weight_omega:
         for i in range(n):
-            k.whole[i] *= nb_solid_angle(w.inv[i], p.pixel * p.pixel, p.close_distance, p.point_pixel)
+            k.whole[i] *= nb_solid_angle(w.inv[i], p.pixel * p.pixel, close_to(p, 0), p.point_pixel)
     if not p.polarized or p.weight_polar:
         return
     fill(n, 0.0, k.taken)
@@ -63,6 +63,16 @@ cdef int take_polarization(const Task *t, Work *k, const double *source, int n) 
     return missing
 
 
+cdef double layer_depth(const nb_job *p, int layer) noexcept nogil:
+    """How far along the normal a layer of the sensor lies behind its front."""
+    return p.first_depth + layer * p.thickstep
+
+
+cdef double close_to(const nb_job *p, int layer) noexcept nogil:
+    """The distance along the normal that makes the solid angle of a layer's pixels."""
+    return p.close_distance + p.deepening * layer_depth(p, layer)
+
+
 cdef void place_in_pixel(const nb_job *p, int slow, int fast, int layer, int sub_slow, int sub_fast, double *start,
                          double *f, double *s) noexcept nogil:
     """Where the tile's first pixel has a sub-pixel of a layer; f and s: along the axes."""
@@ -70,16 +80,16 @@ cdef void place_in_pixel(const nb_job *p, int slow, int fast, int layer, int sub
     f[0] = p.subpixel * (fast * p.oversample + sub_fast) + p.subpixel / 2.0
     s[0] = p.subpixel * (slow * p.oversample + sub_slow) + p.subpixel / 2.0
     for i in range(3):
-        start[i] = f[0] * p.fast[i] + s[0] * p.slow[i] + layer * p.thickstep * p.normal[i] + p.origin[i]
+        start[i] = f[0] * p.fast[i] + s[0] * p.slow[i] + layer_depth(p, layer) * p.normal[i] + p.origin[i]
 
 
-cdef void contribution_weights(const nb_job *p, Work *k, int layer, int n) noexcept nogil:
-    """What a source's share of the sum is multiplied by, to `weight`."""
+cdef void contribution_weights(const nb_job *p, Work *k, double weight, int n) noexcept nogil:
+    """What a source's share of the sum is multiplied by, to `weight` of the workspace. weight: the source's."""
     cdef Scratch *w = &k.w
     cdef int i
     cdef double factor
     for i in range(n):
-        factor = w.passed[i] if p.dmin > 0.0 else 1.0
+        factor = weight * w.passed[i] if p.dmin > 0.0 else weight
         if p.weight_thick:
             factor = factor * w.capture[i]
         if p.weight_polar:
@@ -156,7 +166,7 @@ cdef void close_place(const Task *t, Work *k, int layer, const double *start, do
         sums[NORMAL + 1] += nb_total2(n, k.gx, w.y)
         sums[NORMAL + 2] += nb_total2(n, k.gx, w.z)
     if not p.point_pixel:
-        sums[CLOSE] += nb_total(n, k.log_omega) / p.close_distance
+        sums[CLOSE] += nb_total(n, k.log_omega) / close_to(p, layer)
     for i in range(n):
         along = k.dx[i] * w.x[i] + k.dy[i] * w.y[i] + k.dz[i] * w.z[i] + power * k.log_omega[i]
         k.dx[i] = w.inv[i] * (k.dx[i] - along * w.x[i])
@@ -164,9 +174,9 @@ cdef void close_place(const Task *t, Work *k, int layer, const double *start, do
         k.dz[i] = w.inv[i] * (k.dz[i] - along * w.z[i])
     if p.curved:
         uncurve(p, k, start, n)
-    to_axes(sums, nb_total(n, k.dx), nb_total2(n, k.dx, w.place), p.pixel, f, s, layer * p.thickstep)
-    to_axes(sums + 1, nb_total(n, k.dy), nb_total2(n, k.dy, w.place), p.pixel, f, s, layer * p.thickstep)
-    to_axes(sums + 2, nb_total(n, k.dz), nb_total2(n, k.dz, w.place), p.pixel, f, s, layer * p.thickstep)
+    to_axes(sums, nb_total(n, k.dx), nb_total2(n, k.dx, w.place), p.pixel, f, s, layer_depth(p, layer))
+    to_axes(sums + 1, nb_total(n, k.dy), nb_total2(n, k.dy, w.place), p.pixel, f, s, layer_depth(p, layer))
+    to_axes(sums + 2, nb_total(n, k.dz), nb_total2(n, k.dz, w.place), p.pixel, f, s, layer_depth(p, layer))
 
 
 cdef void to_axes(double *sums, double all, double moment, double pixel, double f, double s, double o) noexcept nogil:
@@ -218,14 +228,15 @@ cdef void add_changes(const Task *t, Work *k, int number, int layer, int source_
     cdef nb_out sum = k.change + number * TILE
     cdef nb_out logs = k.logs + number * TILE
     cdef int i, j
-    cdef double px, py, pz, ex, ey, ez, y, z, along, o = layer * p.thickstep, inverse = source[3], dlog, capture, slope
+    cdef double px, py, pz, ex, ey, ez, y, z, along, dlog, capture, slope
+    cdef double o = layer_depth(p, layer), inverse = source[3]
     cdef double polar, total
     cdef double bend[3]
     cdef double out[3]
     cdef double power = 2.0 if p.point_pixel else 3.0
     cdef const double *own = k.along + t.direction[number] * TILE
     for i in range(n):
-        total = 0.0
+        total = change[DIFFUSE]
         if t.cell:
             for j in range(9):
                 total += change[CELL + j] * k.cell[j * TILE + i]
@@ -270,7 +281,7 @@ cdef void add_changes(const Task *t, Work *k, int number, int layer, int source_
                     dlog += polar
                 else:
                     logs[i] += polar * k.take[i]
-            polar = -power * w.inv[i] * along + (0.0 if p.point_pixel else change[CLOSE] / p.close_distance)
+            polar = -power * w.inv[i] * along + (0.0 if p.point_pixel else change[CLOSE] / close_to(p, layer))
             if p.weight_omega:
                 dlog += polar
             elif first:
@@ -297,7 +308,7 @@ cdef void slope_tile(const Task *t, Work *k, int slow, int fast, int real) noexc
     cdef Py_ssize_t at = <Py_ssize_t>slow * p.fpixels + fast
     cdef double f2 = p.default_F * p.default_F if p.structure_kind == NB_CONSTANT else 1.0
     cdef double start[3]
-    cdef double f, s, sum
+    cdef double f, s, sum, diffuse = p.diffuse / f2 if f2 != 0.0 else 0.0
     cdef bint first, last, some = False
     cdef const double *src
     for i in range(n):
@@ -330,7 +341,7 @@ cdef void slope_tile(const Task *t, Work *k, int slow, int fast, int real) noexc
                 directions(p, n, p.pixel, start, w.place, w.x, w.y, w.z, w.inv, w)
                 if p.weight_omega:
                     for i in range(n):
-                        w.omega[i] = nb_solid_angle(w.inv[i], p.pixel * p.pixel, p.close_distance, p.point_pixel)
+                        w.omega[i] = nb_solid_angle(w.inv[i], p.pixel * p.pixel, close_to(p, layer), p.point_pixel)
                 if p.weight_thick:
                     project(n, p.normal, w.x, w.y, w.z, w.capture)
                     captures(p, n, layer, w.capture)
@@ -344,12 +355,15 @@ cdef void slope_tile(const Task *t, Work *k, int slow, int fast, int real) noexc
                 for source in range(p.sources):
                     src = t.sources + source * NB_SOURCE_SIZE
                     take_polarization(t, k, src, n)
-                    contribution_weights(p, k, layer, n)
+                    contribution_weights(p, k, src[NB_SOURCE_WEIGHT], n)
                     if t.reverse:
                         for i in range(n):
                             k.weighted[i] = k.adjoint[i] * k.weight[i]
                     all_orientations(t, k, src, start, p.pixel, n)
+                    for i in range(n):
+                        w.part[i] += diffuse
                     if t.reverse:
+                        k.sums[DIFFUSE] += nb_total(n, k.weighted)
                         if t.shape:
                             for i in range(NB_BY_SHAPE):
                                 k.sums[SHAPE + i] += nb_total2(n, k.weighted, k.shape + i * TILE)

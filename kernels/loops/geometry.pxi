@@ -61,11 +61,11 @@ cdef void project_flat(const nb_job *p, int n, const double *axis, double step, 
         out[i] = (first + more * place[i]) * inv[i]
 
 
-cdef void solid_angles(const nb_job *p, int n, const unsigned short *mask, nb_in inv, double times, nb_out omega,
-                       nb_out angle) noexcept nogil:
-    """The pixels' solid angles; `times` of each goes into the sum of those that are not masked."""
+cdef void solid_angles(const nb_job *p, int n, const unsigned short *mask, double depth, nb_in inv, double times,
+                       nb_out omega, nb_out angle) noexcept nogil:
+    """The pixels' solid angles, `depth` in the sensor; `times` of each goes into the sum of those not masked."""
     cdef int i, point = p.point_pixel
-    cdef double area = p.pixel * p.pixel, close = p.close_distance, o
+    cdef double area = p.pixel * p.pixel, close = p.close_distance + p.deepening * depth, o
     if mask == NULL:
         for i in range(n):
             o = nb_solid_angle(inv[i], area, close, point)

@@ -33,6 +33,7 @@ LAYOUT = {
     "origin": (ORIGIN, 3), "fast": (FAST, 3), "slow": (SLOW, 3), "normal": (NORMAL, 3), "beam": (BEAM, 3),
     "distance": (DISTANCE, 1), "close_distance": (CLOSE, 1), "scale": (SCALE, 1), "background": (BACKGROUND, 1),
     "factor": (FACTOR, 1), "shape": (SHAPE, NB_BY_SHAPE), "cell": (CELL, 9),
+    "diffuse": (DIFFUSE, 1),
 }
 SOURCES_BEGIN = HEAD
 SOURCE_NUMBERS = PER_SOURCE

@@ -69,7 +69,9 @@ NB_FN void nb_locate(const nb_job &p, const double *start, const double *step, i
     pixel.y = y * pixel.inv;
     pixel.z = z * pixel.inv;
     if (pixel.omega == 0.0 || p.weight_omega)
-        pixel.omega = nb_solid_angle(pixel.inv, p.pixel * p.pixel, p.close_distance, p.point_pixel);
+        pixel.omega = nb_solid_angle(pixel.inv, p.pixel * p.pixel,
+                                     p.close_distance + p.deepening * (p.first_depth + layer * p.thickstep),
+                                     p.point_pixel);
     if ((p.sensor && sub == 0) || p.weight_thick)
         pixel.capture = nb_capture(layer, p.absorption,
                                    pixel.x * p.normal[0] + pixel.y * p.normal[1] + pixel.z * p.normal[2]);
@@ -83,7 +85,7 @@ NB_FN void nb_meet_source(const nb_job &p, const double *source, nb_pixel &pixel
     pixel.q[1] = (y - source[1]) * source[3];
     pixel.q[2] = (z - source[2]) * source[3];
     pixel.passed = nb_passes_dmin(p.dmin, pixel.q);
-    if (!pixel.passed) return;
+    if (!pixel.passed && p.diffuse == 0.0) return;
     if (p.polarized && (pixel.polar == 0.0 || p.weight_polar))
         pixel.polar = nb_polarization(p.kahn, source[0] * x + source[1] * y + source[2] * z,
                                       source[4] * x + source[5] * y + source[6] * z,
@@ -134,12 +136,12 @@ NB_FN nb_part nb_contribution(const nb_job &p, const double *table, const double
 #endif
 }
 
-/* The sum over a run of orientations joins the pixel's. */
-NB_FN void nb_add(const nb_job &p, nb_pixel &pixel)
+/* The sum over a run of orientations joins the pixel's, and with it what is diffuse, once a source. */
+NB_FN void nb_add(const nb_job &p, const double *source, double diffuse, nb_pixel &pixel)
 {
-    double part = pixel.part;
+    double part = pixel.passed ? pixel.part + diffuse : diffuse;
     pixel.part = 0;
-    if (!pixel.passed) return;
+    if (p.weight_source) part *= source[NB_SOURCE_WEIGHT];
     if (p.weight_thick) part *= pixel.capture;
     if (p.weight_polar) part *= pixel.polar;
     if (p.weight_omega) part *= pixel.omega;
@@ -174,6 +176,8 @@ extern "C" __global__ void __launch_bounds__(NB_THREADS, 3)
     const long long block = (long long)blockIdx.y * gridDim.x + blockIdx.x;
     const int subs = p.oversample * p.oversample;
     const nb_cut cut = nb_cut_of(&p);
+    /* F_cell^2 of a crystal that has one for all indices is left to the end */
+    const double diffuse = NB_STRUCTURE == NB_CONSTANT ? p.diffuse / (p.default_F * p.default_F) : p.diffuse;
     nb_pixel pixel[NB_PIXELS];
     int any = 0;
 
@@ -202,7 +206,7 @@ extern "C" __global__ void __launch_bounds__(NB_THREADS, 3)
         const double s = p.subpixel * (slow * p.oversample + sub / p.oversample) + p.subpixel / 2.0;
         double start[3], step[3];
         for (int i = 0; i < 3; ++i) {
-            start[i] = f * p.fast[i] + s * p.slow[i] + layer * p.thickstep * p.normal[i] + p.origin[i];
+            start[i] = f * p.fast[i] + s * p.slow[i] + (p.first_depth + layer * p.thickstep) * p.normal[i] + p.origin[i];
             step[i] = p.pixel * p.fast[i];
         }
         NB_EACH_PIXEL {
@@ -224,7 +228,7 @@ extern "C" __global__ void __launch_bounds__(NB_THREADS, 3)
                 __syncthreads();
                 for (int j = 0; j < count; ++j)
                     NB_EACH_PIXEL pixel[k].part += nb_contribution(p, table, chunk + j * NB_ROW, pixel[k]);
-                NB_EACH_PIXEL nb_add(p, pixel[k]);
+                NB_EACH_PIXEL nb_add(p, source, first == 0 ? diffuse : 0.0, pixel[k]);
             }
         }
     }

@@ -11,7 +11,8 @@ cdef class Job:
     cdef readonly Buffer first_orientations  # the same for the very first sweep under -compat c, or None
     cdef readonly Py_ssize_t stride       # orientations rounded up to the vector length
     cdef readonly Buffer table            # structure factors in the kernels' layout, or None
-    cdef readonly tuple rotation          # cell (9), spindle (3), phi of every step, domains' matrices or None
+    cdef readonly tuple rotation          # cell (9), spindle (3), phi of steps, domains' matrices or None, domains_turn
+    cdef readonly bint domains_turn       # the domains' matrices are of the crystal, which phi turns
     cdef readonly object mask             # buffer of uint16, or None
     cdef const double *source_data
     cdef double *wavelength_data

@@ -45,9 +45,10 @@ def marks_pixels(str shape):
     cdef int number = shape_number(shape), plain
     # of any crystal
     set_vector(x.cells, (1.0, 1.0, 1.0))
-    set_vector(x.a_star, (1.0, 0.0, 0.0))
-    set_vector(x.b_star, (0.0, 1.0, 0.0))
-    set_vector(x.c_star, (0.0, 0.0, 1.0))
+    set_vector(x.axes[0], (1.0, 0.0, 0.0))
+    set_vector(x.axes[1], (0.0, 1.0, 0.0))
+    set_vector(x.axes[2], (0.0, 0.0, 1.0))
+    x.scale = x.gauss_width = x.tophat_cutoff = 1.0
     x.fudge = 1.0
     x.reference = False
     plain = nb_set_constants(number, &x, &constants)
@@ -66,9 +67,12 @@ cdef int read_crystal(crystal, bint defects, nb_crystal *x) except -1:
     set_vector(x.cells, crystal.cells)
     x.fudge = crystal.fudge
     x.reference = defects
-    set_vector(x.a_star, crystal.a_star)
-    set_vector(x.b_star, crystal.b_star)
-    set_vector(x.c_star, crystal.c_star)
+    cdef int i
+    for i in range(3):
+        set_vector(x.axes[i], crystal.spot_axes[i])
+    x.scale = crystal.spot_scale
+    x.gauss_width = crystal.gauss_width
+    x.tophat_cutoff = crystal.tophat_cutoff
     return 0
 
 
@@ -169,11 +173,12 @@ cdef class Job:
 
         set_vector(p.beam, beam.direction)
         p.oversample = sampling.oversample
+        p.weight_thick = sampling.oversample_thick
         self._set_detector(detector)
         p.polarized = beam.polarized or sampling.oversample_polar
-        p.weight_thick = sampling.oversample_thick
         p.weight_polar = sampling.oversample_polar
         p.weight_omega = sampling.oversample_omega
+        p.weight_source = len(beam.relative_weights) > 0
         p.kahn = beam.polarization
         p.dmin = sampling.dmin
         p.phisteps = sampling.phisteps
@@ -185,6 +190,7 @@ cdef class Job:
             )
         p.orientations = p.phisteps * p.domains
         p.background = experiment.water_background
+        p.diffuse = experiment.diffuse * p.orientations
         p.default_F = factors.default_F
         p.scale = R_E_SQR * beam.fluence / sampling.steps
         shape = set_lattice(p, crystal, defects)
@@ -213,10 +219,14 @@ cdef class Job:
         p.subpixel = p.pixel / p.oversample
         p.distance = detector.distance
         p.close_distance = detector.close_distance
+        p.first_depth = detector.first_depth
+        p.deepening = detector.deepening
         p.thickstep = detector.thickstep
         p.absorption = detector.thickstep * detector.mu
         p.layers = detector.thicksteps
         p.sensor = detector.thickness != 0.0
+        if detector.deepening != 0.0:  # each layer catches its own part, of panels that have layers
+            p.weight_thick = p.sensor
         p.fpixels = detector.fpixels
         p.spixels = detector.spixels
         p.fast_min = max(detector.roi[0], 0)
@@ -277,6 +287,7 @@ cdef class Job:
                 out[j] = -<double>direction[j]
             self.wavelength_data[i] = beam.sources[i][4]
             out[3] = 1.0 / self.wavelength_data[i]
+            out[NB_SOURCE_WEIGHT] = beam.relative_weights[i] if self.p.weight_source else 1.0
             # B = unit(axis x s), E = unit(s x B); 0 when the axis lies along the beam
             nb_cross(axis, out, out + 7)
             unit(out + 7)
@@ -298,6 +309,7 @@ cdef class Job:
             if rotations.count < 9 * <Py_ssize_t>self.p.domains:
                 raise ValueError(f"{rotations.count // 9} mosaic rotations for {self.p.domains} domains")
             domains = <const double *>rotations.data
+        self.domains_turn = crystal.domains_turn
         self.stride = (self.p.orientations + VECTOR - 1) // VECTOR * VECTOR
         self.orientations = Buffer((9, self.stride), "d")
         self.orientation_data = <const double *>self.orientations.data
@@ -321,6 +333,7 @@ cdef class Job:
             tuple([spindle[j] for j in range(3)]),
             [0.0 if phi is None else phi for phi in steps],
             None if domains == NULL else crystal.mosaic_rotations,
+            self.domains_turn,
         )
 
     cdef _fill(self, double *out, const double *cell, const double *spindle, list phis, const double *domains):
@@ -331,7 +344,8 @@ cdef class Job:
         for value in phis:
             phi = 0.0 if value is None else value
             for domain in range(self.p.domains):
-                nb_rotate_cell(cell, spindle, phi, NULL if domains == NULL else domains + 9 * domain, turned)
+                nb_rotate_cell(cell, spindle, phi, NULL if domains == NULL else domains + 9 * domain,
+                               self.domains_turn, turned)
                 for i in range(9):
                     out[i * self.stride + j] = turned[i]
                 j += 1

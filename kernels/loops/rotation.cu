@@ -4,6 +4,7 @@
 typedef struct {
     double cell[9];    /* rows a, b, c, unrotated, m */
     double spindle[3]; /* unit vector */
+    int inside;        /* rotations by domain are of the crystal, which phi turns */
 } nb_setting;
 
 /* cells: 9 x stride, ax ay az bx ... cz of orientation j = phi step * domains + domain. rotations: domains x 9,
@@ -15,6 +16,6 @@ extern "C" __global__ void nb_rotation(const nb_setting setting, const double *p
     double turned[9];
     if (j >= (long long)steps * domains) return;
     nb_rotate_cell(setting.cell, setting.spindle, phis[j / domains], rotations ? rotations + 9 * (j % domains) : 0,
-                   turned);
+                   setting.inside, turned);
     for (int i = 0; i < 9; ++i) cells[i * stride + j] = turned[i];
 }

@@ -118,7 +118,7 @@ cdef void lay_out(Scratch *w, const nb_job *p, double *memory) noexcept nogil:
         w.fast[i] = p.fast[i] / w.length
     w.unit = 1.0 / (sqrt(nb_dot(p.origin, p.origin)) + p.pixel * p.fpixels * w.length
                     + p.pixel * p.spixels * sqrt(nb_dot(p.slow, p.slow))
-                    + fabs(p.layers * p.thickstep))
+                    + fabs(p.first_depth) + fabs(p.layers * p.thickstep))
 
 
 cdef void fill(int n, double value, nb_out a) noexcept nogil:

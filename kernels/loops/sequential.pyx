@@ -106,7 +106,7 @@ cdef class Sequential:
         cdef double total = p.background, polar = 0.0 if p.polarized else 1.0, omega = 0.0, capture, inv, value, step
         cdef bint passed, recording = self.recorder is not None
         for layer in range(p.layers):
-            self.depth = layer * p.thickstep
+            self.depth = p.first_depth + layer * p.thickstep
             capture = 0.0 if p.sensor else 1.0
             for sub_slow in range(p.oversample):
                 for sub_fast in range(p.oversample):
@@ -122,7 +122,8 @@ cdef class Sequential:
                     for i in range(3):
                         direction[i] = position[i] / self.airpath
                     if omega == 0.0 or p.weight_omega:
-                        omega = nb_solid_angle(inv, p.pixel * p.pixel, p.close_distance, p.point_pixel)
+                        omega = nb_solid_angle(inv, p.pixel * p.pixel, p.close_distance + p.deepening * self.depth,
+                                               p.point_pixel)
                     self.angle += omega
                     if capture == 0.0 or p.weight_thick:
                         capture = nb_capture(layer, p.absorption, nb_dot(direction, p.normal))
@@ -136,12 +137,14 @@ cdef class Sequential:
                             q[i] = (direction[i] - source[i]) / self.job.wavelength_data[s]
                         self.stol = 0.5 * sqrt(nb_dot(q, q))
                         passed = not (p.dmin > 0.0 and self.stol > 0.0 and p.dmin > 0.5 / self.stol)
-                        if passed and (polar == 0.0 or p.weight_polar):
+                        if (passed or p.diffuse != 0.0) and (polar == 0.0 or p.weight_polar):
                             polar = nb_polarization(p.kahn, nb_dot(source, direction), nb_dot(source + 4, direction),
                                                     nb_dot(source + 7, direction))
                         if recording:
                             self.polar = polar
                             self.recorder.source(s, passed)
+                        if p.diffuse != 0.0:
+                            total += self.weighted(p.diffuse, capture, polar, omega)
                         if not passed:
                             continue
                         cells = self.job.orientation_data
@@ -177,6 +180,8 @@ cdef class Sequential:
     cdef double weighted(self, double intensity, double capture, double polar, double omega) noexcept:
         """The intensity with the corrections that are made at every step."""
         cdef const nb_job *p = &self.job.p
+        if p.weight_source:
+            intensity *= self.source[NB_SOURCE_WEIGHT]
         if p.weight_thick:
             intensity *= capture
         if p.weight_polar:
@@ -252,6 +257,21 @@ cdef class Sequential:
     def wavelength(self):
         """Of the source, m."""
         return 1.0 / self.source[3]
+
+    @property
+    def weighs_sources(self):
+        """True where sources do not count alike."""
+        return bool(self.job.p.weight_source)
+
+    @property
+    def diffuse(self):
+        """What joins the sum over orientations of every source, sub-pixel and layer."""
+        return self.job.p.diffuse
+
+    @property
+    def weight(self):
+        """Of the source, 1 on average."""
+        return self.source[NB_SOURCE_WEIGHT]
 
     @property
     def scattering_vector(self):

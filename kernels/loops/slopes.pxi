@@ -43,7 +43,8 @@ cdef enum:
     FACTOR = 19  # of the sum: default_F^2 where that is the structure factor
     SHAPE = 20
     CELL = 27  # a, b, c before they are turned
-    HEAD = 36
+    DIFFUSE = 36  # what joins each source's sum, over that factor
+    HEAD = 37
     PER_SOURCE = 11   # those of nb_job's source, and a weight
     WEIGHT = 10
 

@@ -2,30 +2,28 @@
 # Part of render.pyx, which includes it: in a .pxd these functions would be inlined, and lose their vectors.
 
 
-cdef void add_weighted(const nb_job *p, int n, bint masked, const Scratch *w) noexcept nogil:
-    """acc += part with the corrections that are asked for per contribution, and the dmin cut."""
+cdef void add_weighted(const nb_job *p, int n, bint masked, double weight, double diffuse,
+                       const Scratch *w) noexcept nogil:
+    """acc += part with the dmin cut, what is diffuse, and the corrections that are asked for per contribution.
+
+    weight: of the source.
+    """
     cdef int i
     cdef nb_out part = w.part
     cdef nb_out acc = w.acc
-    cdef nb_in factor
-    if masked:
-        factor = w.passed
-        for i in range(n):
-            part[i] = part[i] * factor[i]
-    if p.weight_thick:
-        factor = w.capture
-        for i in range(n):
-            part[i] = part[i] * factor[i]
-    if p.weight_polar:
-        factor = w.polar
-        for i in range(n):
-            part[i] = part[i] * factor[i]
-    if p.weight_omega:
-        factor = w.omega
-        for i in range(n):
-            part[i] = part[i] * factor[i]
+    cdef nb_in passed = w.passed if masked else w.ones
+    cdef nb_in capture = w.capture if p.weight_thick else w.ones
+    cdef nb_in polar = w.polar if p.weight_polar else w.ones
+    cdef nb_in omega = w.omega if p.weight_omega else w.ones
+    for i in range(n):
+        part[i] = ((part[i] * passed[i] + diffuse) * capture[i] * polar[i] * omega[i]) * weight
+    # apart, so that no level of the instruction set fuses the last product with the sum
     for i in range(n):
         acc[i] = acc[i] + part[i]
+
+
+cdef bint same_direction(const double *source, const double *other) noexcept nogil:
+    return source[0] == other[0] and source[1] == other[1] and source[2] == other[2]
 
 
 cdef void first_polarization(int n, nb_in passed, nb_in fresh, nb_out polar) noexcept nogil:
@@ -106,8 +104,10 @@ cdef void render_tile(const nb_job *p, const double *sources, const double *cell
     cdef int m = (n + LANES - 1) // LANES * LANES  # the spare lanes are computed and thrown away
     cdef int layer, sub_slow, sub_fast, source, passing = m
     cdef double substeps = <double>p.oversample * p.oversample
-    cdef bint weighted = p.weight_thick or p.weight_polar or p.weight_omega
+    cdef bint weighted = p.weight_thick or p.weight_polar or p.weight_omega or p.weight_source or p.diffuse != 0.0
     cdef bint need_polar = p.polarized, cut = p.dmin > 0.0, have_omega = False, have_capture
+    # F_cell^2 of a crystal that has one for all indices is left to the end
+    cdef double diffuse = p.diffuse / (p.default_F * p.default_F) if p.structure_kind == NB_CONSTANT else p.diffuse
     cdef double f, s, o, step = p.subpixel * p.oversample
     cdef bint vectors = p.curved or cut  # whether the directions are needed as vectors
     cdef double start[3]
@@ -126,7 +126,7 @@ cdef void render_tile(const nb_job *p, const double *sources, const double *cell
     if cut:
         fill(m, 0.0, w.polar)
     for layer in range(p.layers):
-        o = layer * p.thickstep
+        o = p.first_depth + layer * p.thickstep
         have_capture = False
         for sub_slow in range(p.oversample):
             for sub_fast in range(p.oversample):
@@ -139,7 +139,8 @@ cdef void render_tile(const nb_job *p, const double *sources, const double *cell
                 else:
                     inverse_airpaths(p, m, step, start, w.place, w.inv, w)
                 if not have_omega or p.weight_omega:
-                    solid_angles(p, n, mask, w.inv, 1.0 if p.weight_omega else p.layers * substeps, w.omega, w.angle)
+                    solid_angles(p, n, mask, o, w.inv, 1.0 if p.weight_omega else p.layers * substeps, w.omega,
+                                 w.angle)
                     have_omega = True
                 if (p.sensor and not have_capture) or p.weight_thick:
                     along(p, m, p.normal, step, start, w, w.capture)
@@ -151,9 +152,10 @@ cdef void render_tile(const nb_job *p, const double *sources, const double *cell
                         scattering(m, src, w.x, w.y, w.z, w.qx, w.qy, w.qz)
                     if cut:
                         passing = within_dmin(p.dmin, m, w.qx, w.qy, w.qz, w.passed)
-                        if passing == 0:
+                        if passing == 0 and diffuse == 0.0:
                             continue
-                    if need_polar or p.weight_polar:
+                    if need_polar or (p.weight_polar and (source == 0 or cut
+                                                          or not same_direction(src, src - NB_SOURCE_SIZE))):
                         along(p, m, src, step, start, w, w.h)
                         if p.kahn != 0.0:
                             along(p, m, src + 4, step, start, w, w.k)
@@ -166,8 +168,9 @@ cdef void render_tile(const nb_job *p, const double *sources, const double *cell
                             need_polar = False
                     if weighted or passing < m:
                         fill(m, 0.0, w.part)
-                        sum_orientations(p, cells, stride, table, src, start, step, m, w, w.part)
-                        add_weighted(p, m, passing < m, w)
+                        if passing > 0:
+                            sum_orientations(p, cells, stride, table, src, start, step, m, w, w.part)
+                        add_weighted(p, m, passing < m, src[NB_SOURCE_WEIGHT], diffuse, w)
                     else:
                         sum_orientations(p, cells, stride, table, src, start, step, m, w, w.acc)
     finish(p, n, mask, w, w.column - fast if w.row == slow and fast <= w.column < fast + n else -1, image)

@@ -1,8 +1,13 @@
+from collections.abc import Sequence
+
 from nanobragg_py.kernels.memory.buffers import Buffer
 
 class Ran1:
     def __init__(self) -> None: ...
     def mosaic_rotations(self, spread: float, domains: int, seed: int) -> Buffer: ...
+    def normal_rotations(
+        self, axes: Sequence[tuple[float, float, float]], domains: int, seed: int
+    ) -> Buffer: ...
     def random_rotation(
         self, spread: float, seed: int
     ) -> tuple[float, float, float, float, float, float, float, float, float]: ...

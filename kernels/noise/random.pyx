@@ -6,7 +6,7 @@ positive one (the user gave a negative seed) goes on with the table as the strea
 been drawn yet, starts as seed 1 does: the reference's rule.
 """
 
-from libc.math cimport M_PI, cos, sin, sqrt
+from libc.math cimport M_PI, cos, log, sin, sqrt
 from libc.stdint cimport int64_t
 
 from nanobragg_py.kernels.memory.buffers cimport Buffer
@@ -52,6 +52,23 @@ cdef void draw_rotation(nb_ran1 *r, int64_t *seed, float spread, double *u) noex
     u[8] = c + t * (z * z)
 
 
+cdef void rotation_of(const double *v, double *u) noexcept nogil:
+    """The matrix, row-major, of a rotation by |v| radians about v (Rodrigues' formula)."""
+    cdef double angle = sqrt(v[0] * v[0] + v[1] * v[1] + v[2] * v[2])
+    # sin(angle)/angle and (1 - cos(angle))/angle^2
+    cdef double s = sin(angle) / angle if angle > 0.0 else 1.0, half = sin(0.5 * angle)
+    cdef double t = 2.0 * half * half / (angle * angle) if angle > 0.0 else 0.5, c = cos(angle)
+    u[0] = c + t * v[0] * v[0]
+    u[1] = t * v[0] * v[1] - s * v[2]
+    u[2] = t * v[0] * v[2] + s * v[1]
+    u[3] = t * v[0] * v[1] + s * v[2]
+    u[4] = c + t * v[1] * v[1]
+    u[5] = t * v[1] * v[2] - s * v[0]
+    u[6] = t * v[0] * v[2] - s * v[1]
+    u[7] = t * v[1] * v[2] + s * v[0]
+    u[8] = c + t * v[2] * v[2]
+
+
 cdef class Ran1:
     """The shuffle table that all streams of one run share. Make a new one for every image."""
 
@@ -72,6 +89,36 @@ cdef class Ran1:
                 draw_rotation(&self.shared, &variable, <float>spread, u + 9 * i)
             for i in range(9 if domains > 0 else 0):
                 u[i] = 1.0 if i % 4 == 0 else 0.0
+        return rotations
+
+    def normal_rotations(self, axes, Py_ssize_t domains, seed):
+        """As `mosaic_rotations`, but normal: rotation vectors with three normal components, along three axes.
+
+        axes: three vectors, as long as the standard deviations about them, radians. No matrix is the identity. A domain
+        takes four uniform deviates: two pairs of G. E. P. Box & M. E. Muller, Ann. Math. Stat. 29, 610 (1958), but one.
+        """
+        cdef int64_t variable = seed_variable(seed)
+        cdef Buffer rotations = Buffer(9 * domains, "d", False)
+        cdef double *u = <double *>rotations.data
+        cdef double e[9]
+        cdef double n[3]
+        cdef double v[3]
+        cdef double r, turn
+        cdef Py_ssize_t i
+        cdef int j
+        for j in range(3):
+            e[3 * j], e[3 * j + 1], e[3 * j + 2] = axes[j]
+        with nogil:
+            for i in range(domains):
+                r = sqrt(-2.0 * log(nb_ran1_next(&self.shared, &variable)))
+                turn = 2.0 * M_PI * nb_ran1_next(&self.shared, &variable)
+                n[0] = r * cos(turn)
+                n[1] = r * sin(turn)
+                r = sqrt(-2.0 * log(nb_ran1_next(&self.shared, &variable)))
+                n[2] = r * cos(2.0 * M_PI * nb_ran1_next(&self.shared, &variable))
+                for j in range(3):
+                    v[j] = n[0] * e[j] + n[1] * e[3 + j] + n[2] * e[6 + j]
+                rotation_of(v, u + 9 * i)
         return rotations
 
     def random_rotation(self, double spread, seed):

@@ -186,17 +186,18 @@ class Maker:
         )
         options.default_F = default_F
         self.warnings = self.warnings or said + self._said_of_hkl
-        return Experiment(crystal, beam, detector, sampling, factors), options
+        return Experiment(crystal, beam, detector, sampling, factors, options.physics), options
 
     def _factors(self, options):
         """The structure factors that options name, read once."""
+        from ..experiment.physics import uses_dump
         from ..experiment.resolved import StructureFactors
         from ..files import hkl
 
         default_F = options.default_F
         if options.hkl_file is not None:
             name, read = options.hkl_file, self._read_hkl
-        elif os.access(options.dump_file, os.R_OK):
+        elif uses_dump(options) and os.access(options.dump_file, os.R_OK):
             name, read = options.dump_file, hkl.read_dump
         else:
             name = None

@@ -6,6 +6,7 @@ from typing import Any
 from ..files.geometry import experiment_geometry
 from ..flags.options import Options
 from .load import load, read_headers
+from .physics import uses_dump
 
 #: of a crystal that only stands in where none was given
 ANY_CELL = (100.0, 100.0, 100.0)
@@ -30,7 +31,9 @@ def flags_experiment(flags: Any, crystal: bool = True, factors: bool = True, com
     options.stol_file = None
     if not factors:
         options.hkl_file, options.dump_file = None, ""
-    if options.hkl_file is None and options.default_F == 0.0 and not os.access(options.dump_file, os.R_OK):
+    if options.hkl_file is None and options.default_F == 0.0 and not (
+        uses_dump(options) and os.access(options.dump_file, os.R_OK)
+    ):
         options.default_F = 1.0
     if not crystal:
         if options.matrix_file is not None and not os.path.exists(options.matrix_file):

@@ -10,6 +10,7 @@ from ..files import report
 from ..flags.options import Options
 from ..kernels.noise.random import Ran1
 from ..records import REQUIRED, Record
+from .physics import uses_dump
 from .resolve import resolve_experiment, resolve_setup
 from .resolved import UNASKED, StructureFactors
 
@@ -69,7 +70,7 @@ def load(
                 setattr(options, name, os.path.join(folder, getattr(options, name)))
     random = Ran1()
     matrix = read_matrix(options, complain)
-    dump_available = options.hkl_file is None and os.access(options.dump_file, os.R_OK)
+    dump_available = uses_dump(options) and options.hkl_file is None and os.access(options.dump_file, os.R_OK)
     panels = read_panels(options, complain)
     setup = resolve_setup(
         options, random, matrix=matrix, mask=mask, dump_available=dump_available, panels=panels, origins=origins
@@ -80,7 +81,7 @@ def load(
     sources = read_sources(options)
     check_stol(options)
     prepare(options)
-    factors = read_structure_factors(options, dump_available, say, complain, write_dump, origins)
+    factors = read_structure_factors(options, dump_available, say, complain, write_dump and uses_dump(options), origins)
     experiment = resolve_experiment(setup, random, factors, source_rows=sources, origins=origins)
     lines = [] if options.stol_file is None else [report.reading_line(options.stol_file)]
     lines += report.sweep_lines(setup) + report.source_lines(experiment)

@@ -25,12 +25,15 @@ def mapped_rows(cls: Any) -> tuple[Any, Any]:
     )
 
 
-def to_options(beam: Any, detector: Any, crystal: Any, sampling: Any, default_F: float = 0.0) -> Any:
+def to_options(
+    beam: Any, detector: Any, crystal: Any, sampling: Any, default_F: float = 0.0, physics: str = "exact"
+) -> Any:
     """The Options that state the same as the parts; raises FieldError for vectors without CUSTOM.
 
-    What the command line reads from files (matrix, structure factors, sources, mask) is not in them.
+    physics: "exact" or "reference". What the command line reads from files (matrix, structure factors, sources, mask)
+    is not in them.
     """
-    options = Options(default_F=default_F)
+    options = Options(default_F=default_F, physics=physics)
     for part in (beam, detector, crystal, sampling):
         mapped, custom = mapped_rows(type(part))
         for row in mapped:

@@ -313,6 +313,12 @@ class Crystal(Part):
     )
     shape: str = field("shape", choice(*SHAPES), "", f"one of {', '.join(SHAPES)}")
     fudge: float = field("fudge", finite, "", "width of the spots")
+    spot_width: str = field(
+        "spot_width",
+        choice("exact", "simtbx"),
+        "",
+        "of gauss and tophat: exact, so that they scatter what a crystal of their cells does, or as in simtbx",
+    )
     mosaic_spread: float | None = field(
         "mosaic_spread", nonnegative, "rad", "mosaic spread, isotropic; None: 0", unset=NEGATIVE, usual=SMALL_DEGREES
     )
@@ -320,6 +326,13 @@ class Crystal(Part):
         "mosaic_domains", count, "", "mosaic domains; None: 10 with a spread", unset=NOT_POSITIVE
     )
     mosaic_seed: int = field("mosaic_seed", seed, "", "of the domains' rotations", way=NEGATED)
+    mosaic_model: str = field(
+        "mosaic_model",
+        choice("cap", "gauss"),
+        "",
+        "cap: rotations up to the spread, as in the reference; gauss: normal, the spread being the standard deviation "
+        "about each axis",
+    )
 
     def _complete(self):
         if self.lengths is None and self.matrix is None:

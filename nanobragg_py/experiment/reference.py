@@ -13,7 +13,9 @@ nanobragg_py/experiment/parts.py. The same names are the keys of TOML and JSON f
 given as `"0.1 mm"` (m, cm, mm, um, nm, A, pm), an angle as `"0.3 deg"` (rad, mrad, deg), several as `"10 20 30 deg"`, a
 time as `"50 fs"`, and the wavelength as `"12 keV"` (eV, keV, MeV) or by `energy = "12 keV"`. Values that would be usual
 in another unit, such as a distance of 100 m, are warned of.
-`None` means "not given". Flags are those that set the same; [flags.md](flags.md) describes them.
+`None` means "not given". Beside the parts stands `physics`, `"exact"` (the default) or `"reference"`
+([differences](differences.md#the-exact-physics)), which is the flag `-physics`. Flags are those that set the same;
+[flags.md](flags.md) describes them.
 """
 
 

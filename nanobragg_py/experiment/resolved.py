@@ -4,11 +4,13 @@ Lengths are in metres, angles in radians, vectors in the laboratory frame, unles
 vectors are in 1/Angstrom, as the field (and the reference program) has them.
 """
 
+from math import floor, isfinite
 from sys import float_info
 
 from ..constants import AVOGADRO, R_E_SQR
 from ..errors import FieldError
 from ..records import REQUIRED, TYPE_CHECKING, Record
+from .physics import REFERENCE
 
 if TYPE_CHECKING:
     from os import PathLike
@@ -28,6 +30,10 @@ class Unasked:
 
 
 UNASKED = Unasked()
+#: of a molecule of water, electrons, whatever the angle
+WATER_F = 2.57
+#: of spots with one profile in all directions, in the reference: the width of Gaussians, the cut-off of top-hats
+SPOTS = {"gauss_width": 0.63, "tophat_cutoff": 0.3969}
 
 
 class ResolvedBeam(Record):
@@ -35,7 +41,8 @@ class ResolvedBeam(Record):
 
     direction: unit vector the beam travels along. wavelength: the central one, m.
     sources: rows (x, y, z, weight, wavelength) as given or generated, x y z being the position of the source seen from
-    the sample; the *weights do not enter the image* (as in the reference). source_directions: unit vectors of those.
+    the sample. source_directions: unit vectors of those. relative_weights: how much each counts, on average 1; () where
+    all count alike, as they always do in the reference's physics.
     fluence: photons/m^2. flux: photons/s. exposure: s. size: m.
     polarization: Kahn factor, -1 to 1. polarized: False switches the factor off. polarization_axis: unit vector of the
     E-vector. divergence_deviations: (h, v) radians of each grid point, empty for a source file, whose number of
@@ -48,6 +55,7 @@ class ResolvedBeam(Record):
         "wavelength": REQUIRED,
         "sources": REQUIRED,
         "source_directions": REQUIRED,
+        "relative_weights": (),
         "fluence": REQUIRED,
         "flux": 0.0,
         "exposure": 1.0,
@@ -73,7 +81,9 @@ class ResolvedDetector(Record):
     fast, slow, normal: unit vectors, all rotations applied. origin: outer corner of the first pixel (pix0), m.
     fpixels, spixels: pixels along fast and slow. pixel_size: m. detsize_f, detsize_s: m.
     distance: along the beam, m. close_distance: along the normal, m.
-    thickness, thickstep: sensor and layer thickness, m; thicksteps: layers; mu: 1/m (negative: not set).
+    thickness, thickstep: sensor and layer thickness, m; thicksteps: layers; first_depth: of the first one, along the
+    normal, m, the next ones thickstep deeper; deepening: 1 where a layer's own distance makes its solid angle, 0 where
+    the front's does; mu: 1/m (negative: not set).
     Xbeam .. ORGY: the beam centre and near point in the conventions the header lists (m, pixels for ORG).
     dials_origin: mm. roi: (fast min, fast max, slow min, slow max), inclusive, may reach one past the end.
     mask: None, or a buffer of spixels*fpixels uint16 (0 = skip). mask_name: what the report calls it.
@@ -96,6 +106,8 @@ class ResolvedDetector(Record):
         "thickness": 0.0,
         "thickstep": 0.0,
         "thicksteps": 1,
+        "first_depth": 0.0,
+        "deepening": 0.0,
         "mu": -1.0,
         "convention": "CUSTOM",
         "pivot": "beam",
@@ -127,6 +139,9 @@ class ResolvedCrystal(Record):
     fudge: the shape parameter.
     mosaic_spread: radians. mosaic_domains: number. mosaic_rotations: buffer of mosaic_domains*9 float64, row-major
     matrices; the first is the identity. missets: radians, or None; random_misset: True when they were drawn.
+    spot_axes, spot_scale: the squared distance h, k, l from a lattice point is spot_scale |h axes[0] + k axes[1] +
+    l axes[2]|^2 for shapes whose spots have one profile in all directions; gauss_width, tophat_cutoff: of those.
+    domains_turn: the domains' rotations are of the crystal, which phi then turns; else they follow phi.
     molecular_weight: g/mol, the estimate that is printed. size: edges in m.
     """
 
@@ -145,9 +160,14 @@ class ResolvedCrystal(Record):
         "cells": (1.0, 1.0, 1.0),
         "shape": "square",
         "fudge": 1.0,
+        "spot_axes": REQUIRED,
+        "spot_scale": REQUIRED,
+        "gauss_width": REQUIRED,
+        "tophat_cutoff": REQUIRED,
         "mosaic_spread": 0.0,
         "mosaic_domains": 1,
         "mosaic_rotations": None,
+        "domains_turn": False,
         "missets": None,
         "random_misset": False,
         "molecular_weight": 0.0,
@@ -291,7 +311,7 @@ class ResolvedExperiment(Record):
 
     panels: a Detector for each panel of one that has several, of which `detector` is the first; else ().
     panel_names: what messages call them. panel_corners: (slow, fast) of the first pixel of each in one image that holds
-    all of them; stored_shape: (slow, fast) of that.
+    all of them; stored_shape: (slow, fast) of that. physics: the `Physics` that they came from.
     """
 
     _fields = {
@@ -304,6 +324,7 @@ class ResolvedExperiment(Record):
         "panel_names": (),
         "panel_corners": (),
         "stored_shape": None,
+        "physics": REFERENCE,
     }
 
     @property
@@ -313,6 +334,23 @@ class ResolvedExperiment(Record):
 
     @property
     def water_background(self) -> "Any":
-        """Intensity of the amorphous background before the pixel's corrections (the reference's I_bg)."""
+        """Intensity of the amorphous background before the pixel's corrections (the reference's I_bg).
+
+        It is added to the sum, and so scaled and divided by the steps; 0 where `diffuse` stands for it.
+        """
         water = self.sampling.water
-        return 2.57 * 2.57 * R_E_SQR * self.beam.fluence * water * water * water * 1e6 * AVOGADRO / 18.0
+        if self.physics.water:
+            return 0.0
+        return WATER_F * WATER_F * R_E_SQR * self.beam.fluence * water * water * water * 1e6 * AVOGADRO / 18.0
+
+    def whole_offset(self, adc: "Any") -> "Any":
+        """The offset of images of whole photons: the nearest whole number, or as it is, for the sum to be cut."""
+        return floor(adc + 0.5) if self.physics.rounding else adc
+
+    @property
+    def diffuse(self) -> "Any":
+        """What amorphous material adds to |F_cell F_latt|^2 of every source and sub-pixel: molecules times F^2."""
+        water = self.sampling.water
+        if not self.physics.water:
+            return 0.0
+        return WATER_F * WATER_F * water * water * water * 1e6 * AVOGADRO / 18.0

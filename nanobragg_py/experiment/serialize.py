@@ -46,7 +46,7 @@ def to_dict(experiment: Any, tables: str = "embed", beside: Any = None) -> dict[
     if tables not in TABLES or (tables == "files" and beside is None):
         allowed = TABLES if beside is not None else TABLES[1:]
         raise FieldError(f"tables is {tables!r}; it must be one of {', '.join(allowed)}")
-    made = {}
+    made: dict[str, Any] = {} if experiment.physics == "exact" else {"physics": experiment.physics}
     for name, cls in PARTS.items():
         part = getattr(experiment, name)
         values = {}
@@ -137,9 +137,11 @@ def from_dict(cls: Any, values: dict[str, Any], folder: Any = None) -> Any:
     """An Experiment of class `cls`; see `Experiment.from_dict`."""
     if not isinstance(values, dict):
         raise FieldError(f"an experiment is a table of {', '.join((*PARTS, 'structure_factors'))}, not {values!r}")
+    values = dict(values)
+    physics = values.pop("physics", "exact")
     for name in values:
         if name not in PARTS and name != "structure_factors":
-            hint = meant(name, (*PARTS, "structure_factors"), "the parts are")
+            hint = meant(name, (*PARTS, "structure_factors", "physics"), "the parts are")
             raise FieldError(f"{name} is no part of an experiment; {hint}")
         if not isinstance(values[name], dict):
             raise FieldError(f"{name} is {values[name]!r}; it must be a table of fields")
@@ -158,7 +160,8 @@ def from_dict(cls: Any, values: dict[str, Any], folder: Any = None) -> Any:
         if panels is not None:
             given["panels"] = _panels_from_plain(panels, folder)
         parts[name] = part(**given)
-    return cls(**parts, structure_factors=factors_from_dict(values.get("structure_factors", {}), folder))
+    factors = factors_from_dict(values.get("structure_factors", {}), folder)
+    return cls(**parts, structure_factors=factors, physics=physics)
 
 
 def _mask_from_plain(value, folder):
@@ -258,9 +261,11 @@ def read_table(path: str) -> dict[str, Any]:
 
 
 def to_toml(values: dict[str, Any]) -> str:
-    """TOML of a dict of tables whose values are words, numbers, lists of them, or tables of them on one line."""
-    lines = []
+    """TOML of a dict of words and of tables whose values are words, numbers, lists, or tables of them on one line."""
+    lines = [f"{name} = {_toml_value(value)}" for name, value in values.items() if not isinstance(value, dict)]
     for name, table in values.items():
+        if not isinstance(table, dict):
+            continue
         lines.append(f"[{name}]")
         lines += [f"{key} = {_toml_value(value)}" for key, value in table.items()]
         lines.append("")

@@ -74,7 +74,12 @@ def to_args(experiment: Any, folder: Any = None) -> Any:
     """The tokens; see `Experiment.to_args`."""
     crystal = experiment.crystal
     options = to_options(
-        experiment.beam, experiment.detector, crystal, experiment.sampling, experiment.structure_factors.default_F
+        experiment.beam,
+        experiment.detector,
+        crystal,
+        experiment.sampling,
+        experiment.structure_factors.default_F,
+        experiment.physics,
     )
     args = _frame(options) + _sensor(options.detector_mu)
     for name, default in DEFAULTS.items():

@@ -105,6 +105,7 @@ DEFAULTS = {
     # structure factors
     "hkl_file": None,
     "dump_file": "Fdump.bin",
+    "dump_named": False,
     "default_F": 0.0,
     "stol_file": None,
     "stol_mult": 1e10,
@@ -124,6 +125,9 @@ DEFAULTS = {
     "printout_pixel": (-1, -1),  # fast slow
     "progress": True,
     # our own
+    "physics": "reference",  # reference, exact
+    "spot_width": "exact",  # exact, simtbx
+    "mosaic_model": "cap",  # cap, gauss
     "compat": "spec",  # spec, c
     "threads": 0,  # 0: OMP_NUM_THREADS, else every core this process may use
     "backend": "cpu",  # cpu, gpu, auto

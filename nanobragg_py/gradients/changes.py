@@ -67,6 +67,9 @@ class Differentiated:
     """The changes that an experiment's fields make, by the parts of the model that each enters."""
 
     def __init__(self, experiment: Any) -> None:
+        resolved = experiment.resolved
+        if resolved.diffuse != 0.0 and resolved.sampling.dmin > 0.0:
+            raise stated("sampling.dmin", "derivatives with it and sampling.water are not known; leave one of them out")
         self.experiment = experiment
         self.model = Model(experiment)
         #: (orientations, 3, 3), and the unrotated cell (rows, m)
@@ -123,10 +126,25 @@ class Differentiated:
             if old != 0.0:
                 power = np.log2(resolved.replace(**{part: doubled}).water_background / old)
                 change.part("background")[0] += power * old * relative
+            if resolved.diffuse != 0.0:
+                power = np.log2(resolved.replace(**{part: doubled}).diffuse / resolved.diffuse)
+                change.part("diffuse")[0] += power * self._diffuse() * relative
             if name == "beam.fluence":
                 change.part("scale")[0] += self._scale() * relative
             if name == "structure_factors.default_F":
                 change.part("factor")[0] += 2.0 * np.real(value) * np.imag(value) / STEP
+                if self._constant():
+                    change.part("diffuse")[0] -= 2.0 * self._diffuse() * relative
+
+    def _constant(self):
+        """Whether one structure factor stands for all, and is left out of the loops' sums."""
+        return self.experiment.structure_factors.bounds is None
+
+    def _diffuse(self):
+        """What joins each source's sum over orientations there."""
+        resolved = self.experiment.resolved
+        factor = self.experiment.structure_factors.default_F ** 2 if self._constant() else 1.0
+        return resolved.diffuse * len(self.turns) / factor
 
     def _scale(self):
         from ..constants import R_E_SQR

@@ -74,6 +74,7 @@ class Model:
             experiment.crystal,
             experiment.sampling,
             experiment.structure_factors.default_F,
+            experiment.physics,
         )
         self.frame = orient(self.options, lambda text: None)
 
@@ -87,6 +88,9 @@ class Model:
         if crystal.lengths is not None:
             sizes = np.asarray(values.get("crystal.lengths", crystal.lengths))
             angles = np.asarray(values.get("crystal.angles", crystal.angles))
+            if self.resolved.physics.cell:
+                stars = setting(sizes, angles)
+                return (stars if matrix is None else stars @ axes_of(np.asarray(matrix).T)), None
             stars, volume = reciprocal_cell(sizes, angles)
             cell = sizes, volume
         if matrix is not None:
@@ -127,8 +131,12 @@ class Model:
         if crystal.shape != "gauss":  # nothing of the cell
             return cells
         height = (cells[0] * cells[1] * cells[2]) ** 2
-        _, stars = self.lattice(values)
-        products = stars @ stars.T * (-2.0 * np.log2(np.e) / 0.63 * crystal.fudge * height)
+        factor = -2.0 * np.log2(np.e) / crystal.gauss_width * crystal.fudge
+        if self.resolved.physics.spots:
+            products = np.diag(cells**2) * factor
+        else:
+            _, stars = self.lattice(values)
+            products = stars @ stars.T * (factor * height)
         form = [products[i, j] * (1.0 if i == j else 2.0) for i, j in ((0, 0), (0, 1), (0, 2), (1, 1), (1, 2), (2, 2))]
         return np.array([*form, np.log2(height)])
 
@@ -145,7 +153,9 @@ class Model:
         domains = np.frombuffer(crystal.mosaic_rotations)[: 9 * crystal.mosaic_domains].reshape(-1, 3, 3)
         if "crystal.mosaic_spread" in values:
             domains = scaled_rotations(domains, values["crystal.mosaic_spread"] / crystal.mosaic_spread)
-        return np.einsum("dij,pjk->pdik", domains, spins).reshape(-1, 3, 3)
+        order = "pij,djk->pdik" if crystal.domains_turn else "dij,pjk->pdik"
+        pair = (spins, domains) if crystal.domains_turn else (domains, spins)
+        return np.einsum(order, *pair).reshape(-1, 3, 3)
 
     # ---- beam ------------------------------------------------------------------------------------------------------
 
@@ -175,6 +185,8 @@ class Model:
         B = unit_rows(cross(polar, incident))
         E = unit_rows(cross(incident, B))
         weights = np.asarray(values.get("beam.source_weights", np.ones(count)))
+        if self.resolved.physics.weights:  # divided by their sum
+            weights = weights / (weights * np.asarray(beam.relative_weights or np.ones(count))).mean()
         return np.concatenate([incident, (1.0 / wavelengths)[:, None], E, B, weights[:, None]], axis=1)
 
     # ---- detector --------------------------------------------------------------------------------------------------
@@ -247,6 +259,29 @@ def reciprocal_cell(sizes: Any, angles: Any) -> tuple[Any, Any]:
             ],
         ]
     ), volume
+
+
+def setting(sizes: Any, angles: Any) -> Any:
+    """Busing and Levy's reciprocal vectors (rows, 1/A) of a cell, as `resolve.exact` has them."""
+    a, b, c = sizes
+    (ca, cb, cg), sa = np.cos(angles), np.sin(angles[0])
+    part = np.sqrt(1.0 - ca * ca - cb * cb - cg * cg + 2.0 * ca * cb * cg)
+    zero = 0.0 * part
+    return np.array(
+        [
+            [sa / (a * part), zero, zero],
+            [(ca * cb - cg) / (sa * b * part), 1.0 / (b * sa), zero],
+            [(cg * ca - cb) / (sa * c * part), -ca / (c * sa), 1.0 / c],
+        ]
+    )
+
+
+def axes_of(stars: Any) -> Any:
+    """Unit vectors (rows) along a*, towards b* in the plane of both, and along their normal on c*'s side."""
+    first = unit(stars[0])
+    third = unit(cross(stars[0], stars[1]))
+    side = 1.0 if (third @ stars[2]).real > 0.0 else -1.0
+    return np.array([first, cross(third, first), side * third])
 
 
 def scaled_rotations(matrices: Any, factor: Any) -> Any:

@@ -201,9 +201,20 @@ class Recorder:
                 "cos_2theta": loop.cos_2theta,
                 "passes_dmin": int(passed),
                 "polar_in_use": loop.polar,
+                **self.of_source(),
                 "steps": [],
             }
         )
+
+    def of_source(self) -> "dict[str, Any]":
+        """What there is to tell where sources do not count alike, or what is diffuse joins each one's sum."""
+        loop, more = self.loop, {}
+        if loop.weighs_sources:
+            more["source_weight"] = loop.weight
+        if loop.diffuse > 0.0:
+            more["diffuse"] = loop.diffuse
+            self.loops_sum += loop.diffuse * self.step_weight()
+        return more
 
     def step(self, orientation: "Any", contribution: "Any", total: "Any") -> None:
         """A phi step and domain is done."""
@@ -249,7 +260,7 @@ class Recorder:
 
     def step_weight(self) -> "Any":
         """The corrections that are made at every step."""
-        weight = 1.0
+        weight = self.loop.weight
         if self.sampling.oversample_thick:
             weight *= self.loop.capture
         if self.sampling.oversample_polar:

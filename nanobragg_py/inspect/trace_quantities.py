@@ -59,6 +59,8 @@ QUANTITIES = {
         "cos_2theta": ("", "cosine between incident and diffracted direction"),
         "passes_dmin": ("", "0: beyond the resolution cut, the source is left out here"),
         "polar_in_use": ("", "polarization factor in use from here on"),
+        "source_weight": ("", "over the mean of all sources (only where they do not count alike)"),
+        "diffuse": ("electron^2", "what amorphous material adds here, for all orientations (only where there is some)"),
     },
     "step": {
         "phi_step": ("", "index of the phi step; begins a step"),

@@ -3,6 +3,7 @@
 from math import sqrt
 
 from ..errors import OptionError
+from ..experiment.physics import NO_DEFECTS, REFERENCE
 from ..kernels.loops.job import Job
 from ..kernels.memory.buffers import Buffer
 from ..records import REQUIRED, Record
@@ -62,6 +63,8 @@ def simulate(
     Returns (image, Statistics). Raises NanoBraggError when there is no memory for the image, or the GPU cannot be used.
     """
     compute, _ = (Compute(**how) if compute is None else compute).chosen(experiment)
+    if compute.compat == "c" and experiment.physics != REFERENCE:
+        raise OptionError(NO_DEFECTS)
     sequential = compute.is_sequential(experiment.sampling)
     if compute.backend == "gpu" and needs_cpu(experiment, compute.compat):
         raise OptionError(

@@ -1,5 +1,6 @@
-/* Gaussian spots: F = volume * exp(-g/0.63 * fudge), where g is the squared distance in reciprocal space times
- * (Na Nb Nc)^2.
+/* Gaussian spots: F = volume * exp(-g/width * fudge), where g is the squared distance from the lattice point in the
+ * crystal's own scale: of reciprocal space times (Na Nb Nc)^2 in the reference, of (Na h, Nb k, Nc l) where the spot is
+ * to scatter what a crystal of so many cells does, which a width of 2/pi then makes it do.
  */
 #ifndef NB_GAUSS_H
 #define NB_GAUSS_H
@@ -19,14 +20,14 @@ NB_FN int nb_gauss_constants(const nb_crystal *x, nb_gauss *c)
     c->volume = x->cells[0] * x->cells[1] * x->cells[2];
     c->height = c->volume * c->volume;
     c->log_height = log2(c->height);
-    nb_metric_of(x, -2.0 * 1.4426950408889634074 / 0.63 * x->fudge * c->height, c->metric);
+    nb_metric_of(x, -2.0 * 1.4426950408889634074 / x->gauss_width * x->fudge * x->scale, c->metric);
     return NB_KIND_gauss;
 }
 
 /* The integral of a Gaussian. */
 NB_FN double nb_gauss_photons(const nb_crystal *x)
 {
-    return nb_volume_per_cells_sqr(x) * pow(0.315 * NB_PI / x->fudge, 1.5);
+    return nb_spot_volume(x) * pow(0.5 * x->gauss_width * NB_PI / x->fudge, 1.5);
 }
 
 /* A Gaussian ends where all that is left out of a pixel, taken together, is less than half of the least float32 above

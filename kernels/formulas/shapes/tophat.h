@@ -1,4 +1,4 @@
-/* Top-hat spots: the Gaussian's quadratic form without its factor, cut where the reference cuts. */
+/* Top-hat spots: the Gaussian's quadratic form without its factor, cut at a value of it. */
 #ifndef NB_TOPHAT_H
 #define NB_TOPHAT_H
 
@@ -6,7 +6,7 @@
 #include "nb_single.h"
 
 typedef struct {
-    double metric[6]; /* the squared distance in reciprocal space times (Na Nb Nc)^2 fudge, as a quadratic form */
+    double metric[6]; /* the squared distance times fudge, as a quadratic form */
     double volume;    /* F inside, Na Nb Nc */
     double height;    /* its square */
     double cutoff;    /* the value of the form where it ends */
@@ -16,15 +16,15 @@ NB_FN int nb_tophat_constants(const nb_crystal *x, nb_tophat *c)
 {
     c->volume = x->cells[0] * x->cells[1] * x->cells[2];
     c->height = c->volume * c->volume;
-    c->cutoff = 0.3969;
-    nb_metric_of(x, x->fudge * c->height, c->metric);
+    c->cutoff = x->tophat_cutoff;
+    nb_metric_of(x, x->fudge * x->scale, c->metric);
     return NB_KIND_tophat;
 }
 
 /* The volume of a sphere. */
 NB_FN double nb_tophat_photons(const nb_crystal *x)
 {
-    return nb_volume_per_cells_sqr(x) * (4.0 * NB_PI / 3.0) * pow(0.3969 / x->fudge, 1.5);
+    return nb_spot_volume(x) * (4.0 * NB_PI / 3.0) * pow(x->tophat_cutoff / x->fudge, 1.5);
 }
 
 NB_FN double nb_tophat_ends(const nb_tophat *c, double brightest, double *form)

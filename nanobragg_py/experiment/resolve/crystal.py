@@ -5,7 +5,7 @@ from math import atan2, ceil, cos, isfinite, pi, sin, sqrt
 from ...constants import AVOGADRO
 from ...errors import OptionError
 from ...vectors import cross, dot, length, rotate_xyz, scale, with_length
-from ..resolved import UNASKED, ResolvedCrystal
+from ..resolved import SPOTS, UNASKED, ResolvedCrystal
 from .detector import SMALLEST
 from .steps import ceil_to_int
 
@@ -156,8 +156,8 @@ def dual_lattices(stars: "Any", cell: "Any" = None) -> "tuple[Any, Any, Any, Any
     return direct, reciprocal, volume, star_volume
 
 
-def _initial_lattice(options, matrix, missets, warn, origins):
-    """Approximate a*, b*, c* in the crystal's orientation, the cell they are to be made to fit, and the misset angles.
+def _initial_lattice(options, physics, matrix, missets, warn, origins):
+    """a*, b*, c* in the crystal's orientation, the cell they are to be made to fit, and the misset angles.
 
     The cell is None or (lengths, volume). missets: a function that gives the misset angles, or None. Raises
     ZeroDivisionError for vectors that span no volume.
@@ -168,17 +168,23 @@ def _initial_lattice(options, matrix, missets, warn, origins):
         origins.follows("crystal.lattice", "cell_lengths", "cell_angles", "user_cell", *given)
         origins.filled("crystal.lengths", "cell_lengths", "crystal.lattice")
         origins.filled("crystal.angles", "cell_angles", "crystal.lattice")
+    if options.user_cell and not physics.cell:
         lengths, angles = cell_constants(options)
         *stars, volume = reciprocal_cell(lengths, angles, lambda *text: warn("cell", *text))
         cell = lengths, volume
     if matrix is not None:
-        if cell is None:
+        if not options.user_cell:
             origins.taken("crystal.lattice", *given)
             origins.follows("crystal.lengths", "crystal.lattice")
             origins.follows("crystal.angles", "crystal.lattice")
             origins.void("cell-of-matrix", "the cell is that of {matrix_file}", "cell_lengths", "cell_angles")
         # a mosflm matrix is in units of 1/wavelength
         stars = [scale(matrix[i::3], 1e-10 / options.wavelength) for i in range(3)]
+    if options.user_cell and physics.cell:
+        from .exact import placed, setting
+
+        exact = setting(*cell_constants(options))
+        stars = exact if stars is None else placed(exact, stars)
     angles = missets()
     turned = ("crystal.lattice",) if angles is None else ("crystal.lattice", "crystal.missets")
     for name in VECTORS:
@@ -192,12 +198,12 @@ def _initial_lattice(options, matrix, missets, warn, origins):
     return stars, cell, angles
 
 
-def _resolve_lattice(options, matrix, missets, warn, origins):
+def _resolve_lattice(options, physics, matrix, missets, warn, origins):
     """The fields of `ResolvedCrystal` that describe its lattices, and a, b, c in Angstrom.
 
     The arguments are those of `_initial_lattice`. Raises ZeroDivisionError where there is no lattice.
     """
-    stars, cell, misset = _initial_lattice(options, matrix, missets, warn, origins)
+    stars, cell, misset = _initial_lattice(options, physics, matrix, missets, warn, origins)
     direct, reciprocal, volume, star_volume = dual_lattices(stars, cell)
     sizes = tuple(length(v) for v in direct)
     star_sizes = tuple(length(v) for v in reciprocal)
@@ -276,8 +282,17 @@ def resolve_mosaic(options: "Any", warn: "Any", origins: "Any" = UNASKED) -> "tu
     return spread, domains
 
 
+def domain_axes(options: "Any", mosaic: "Any") -> "Any":
+    """The axes about which domains are rotated normally, as long as the standard deviations; None for another model."""
+    if options.mosaic_model != "gauss":
+        return None
+    spread = mosaic[0]
+    return ((spread, 0.0, 0.0), (0.0, spread, 0.0), (0.0, 0.0, spread))
+
+
 def resolve_crystal(
     options: "Any",
+    physics: "Any",
     samples: "Any",
     random: "Any",
     misset_seed: "Any",
@@ -288,9 +303,9 @@ def resolve_crystal(
 ) -> "tuple[Any, Any]":
     """The `ResolvedCrystal`, but for its mosaic rotations, and its vectors a, b, c in Angstrom.
 
-    samples: the sample's sizes along a, b and c, m, as clipped by the beam; 0 where not given. matrix: nine floats,
-    row-major, the columns a*, b*, c* times the wavelength in Angstrom, or None. mosaic: what `resolve_mosaic` gave.
-    warn: called with the place of the warning in the report, its text, and lines that follow it.
+    physics: a `Physics`. samples: the sample's sizes along a, b and c, m, as clipped by the beam; 0 where not given.
+    matrix: nine floats, row-major, the columns a*, b*, c* times the wavelength in Angstrom, or None. mosaic: what
+    `resolve_mosaic` gave. warn: called with the place of the warning in the report, its text, and lines that follow it.
     """
 
     def missets():
@@ -298,6 +313,10 @@ def resolve_crystal(
             note = CLOCK if options.misset_seed is None else None
             origins.follows("crystal.missets", "misset_mode", "misset_seed", note=note)
             origins.void("misset-random", "the orientation is random", "misset")
+            if physics.misset:
+                from .exact import uniform_rotation
+
+                return misset_angles(uniform_rotation(memoryview(random.deviates(3, misset_seed))))
             # 90 is meant as degrees and taken as radians; the reference's orientations depend on it
             return misset_angles(random.random_rotation(90.0, misset_seed))
         origins.void("misset_seed-unused", "no random orientation is asked for", "misset_seed")
@@ -314,7 +333,7 @@ def resolve_crystal(
             file=options.matrix_file,
         )
     try:
-        lattice, cell_vectors = _resolve_lattice(options, matrix, missets, warn, origins)
+        lattice, cell_vectors = _resolve_lattice(options, physics, matrix, missets, warn, origins)
     except ZeroDivisionError:
         if matrix is None:
             lengths, angles = cell_constants(options)
@@ -339,13 +358,26 @@ def resolve_crystal(
         cells=cells,
         shape=options.shape,
         fudge=options.fudge,
+        **_spots(options, physics, cells, lattice),
         mosaic_spread=spread,
         mosaic_domains=domains,
+        domains_turn=physics.domains,
         random_misset=options.misset_mode == "random",
         molecular_weight=size[0] * size[1] * size[2] * CRYSTAL_DENSITY * AVOGADRO / (cells[0] * cells[1] * cells[2]),
         size=size,
     )
     return crystal, cell_vectors
+
+
+def _spots(options, physics, cells, lattice):
+    """The fields of `ResolvedCrystal` about the width of spots."""
+    if physics.spots:
+        from .exact import spots
+
+        return spots(cells, options.spot_width)
+    volume = cells[0] * cells[1] * cells[2]
+    axes = tuple(lattice[name] for name in ("a_star", "b_star", "c_star"))
+    return {"spot_axes": axes, "spot_scale": volume * volume, **SPOTS}
 
 
 def recommended_oversampling(size: "Any", wavelength: "Any", distance: "Any", pixel_size: float) -> "tuple[Any, Any]":

@@ -109,7 +109,7 @@ def check_intensity(experiment: "Any") -> None:
     sampling, detector = experiment.sampling, experiment.detector
     if not isfinite(R_E_SQR * experiment.beam.fluence):
         raise OptionError(f"{FLUENCES} makes {experiment.beam.fluence:g} photons/m^2; give a smaller number")
-    if not isfinite(experiment.water_background):
+    if not isfinite(experiment.water_background + experiment.diffuse * R_E_SQR * experiment.beam.fluence):
         raise OptionError(
             "{water} and the fluence make a background that is not finite; give a thickness in {water.unit}"
         )

@@ -5,9 +5,10 @@ from math import isfinite
 
 from ...errors import NothingToRender, OptionError, Sentence
 from ...records import REQUIRED, Record
+from ..physics import REFERENCE, physics_of
 from ..resolved import UNASKED, ResolvedBeam, ResolvedSampling
 from .checks import check_memory, check_numbers, remark_on_signs
-from .crystal import CLOCK, recommended_oversampling, resolve_crystal, resolve_mosaic
+from .crystal import CLOCK, domain_axes, recommended_oversampling, resolve_crystal, resolve_mosaic
 from .detector import orient, place_detector
 from .sources import Grid
 from .steps import INT_MAX, fill_phi, fill_steps
@@ -24,8 +25,10 @@ class Setup(Record):
     options alone decide, its `steps` not yet counted): as in the Experiment. grid: the `Grid` of sources to make.
     panels: a Detector for each panel of one that has several, of which `detector` is the first; else ().
     panel_places: names, corners and stored shape, as the Experiment has them.
-    cell_vectors: a, b, c in Angstrom, for printing (the Crystal's are in m). auto_interpolation: whether the report
-    says what was decided about interpolation. matrix_file: its name if it was read, else None. mosaic_seed,
+    physics: the `Physics`. domain_axes: of normal rotations of mosaic domains, as long as their standard deviations,
+    radians; None for the reference's rotations. cell_vectors: a, b, c in Angstrom, for printing; the Crystal has m.
+    auto_interpolation: whether the report says what was decided about interpolation. matrix_file: its name if it was
+    read, else None. mosaic_seed,
     noise_seed: negated, as the generator wants them.
     warnings: (place, text, lines) in the order of occurrence; `report` knows the places: options, steps, cell,
     lattice, sampling. remarks: sentences for standard error, about which the reference is silent. Texts are str, or
@@ -41,6 +44,8 @@ class Setup(Record):
         "cell_vectors": REQUIRED,
         "panels": (),
         "panel_places": ((), (), None),
+        "physics": REFERENCE,
+        "domain_axes": None,
         "auto_interpolation": False,
         "matrix_file": None,
         "mosaic_seed": -12345678,
@@ -88,11 +93,16 @@ def resolve_phi(options: "Any", origins: "Any" = UNASKED) -> "tuple[Any, Any, An
     return phisteps, osc, phistep
 
 
+def in_depth(physics, detector):
+    """The detector with its layers where they are in its sensor, and solid angles that follow them."""
+    return detector.replace(first_depth=detector.thickstep / 2.0, deepening=1.0) if physics.layers else detector
+
+
 def _unsaid(place, text):
     """The listener of what has been said before."""
 
 
-def _resolve_thickness(options, warn, origins):
+def _resolve_thickness(options, physics, warn, origins):
     """The sensor: (layers, thickness, layer thickness, mu)."""
     mu = options.detector_mu
     layers, thickness, thickstep = fill_steps(
@@ -102,6 +112,9 @@ def _resolve_thickness(options, warn, origins):
         "detector", thicksteps="detector_thicksteps", thickness="detector_thick", thickstep="detector_thickstep"
     )
     origins.filled("detector.mu", "detector_mu", "detector.thickness")
+    if physics.layers and thickness > 0.0:
+        layers = options.detector_thicksteps if options.detector_thicksteps > 0 else layers
+        thickstep = thickness / layers
     if thickness > 0.0 and mu < 0.0:
         mu = 1.0 / thickness
         if not isfinite(mu):
@@ -217,36 +230,45 @@ def resolve_setup(
     check_numbers(options)
     remark_on_signs(options, remarks.append)
 
+    physics = physics_of(options)
     # the order of these decides that of the warnings
     fluence, flux, samples = resolve_fluence(options, warn, origins)
     frame = orient(options, lambda text: warn("options", text), origins)
     phisteps, osc, phistep = resolve_phi(options, origins)
     grid = resolve_grid(options, origins)
-    thickness = _resolve_thickness(options, warn, origins)
+    thickness = _resolve_thickness(options, physics, warn, origins)
     mosaic = resolve_mosaic(options, lambda text: warn("steps", text), origins)
     check_memory(grid.points, phisteps, mosaic[1], thickness[0])
     if panels is None:
-        detector, detectors = place_detector(options, frame, thickness, mask, remarks.append, origins), ()
+        detector = in_depth(physics, place_detector(options, frame, thickness, mask, remarks.append, origins))
+        detectors = ()
         places = (), (), None
     else:
         from .panels import panel_places, placed_options, resolve_panels
 
-        detectors = resolve_panels(options, frame, panels, lambda own: _resolve_thickness(own, _unsaid, UNASKED))
+
+        def sensor(own):
+            return _resolve_thickness(own, physics, _unsaid, UNASKED)
+
+        detectors = resolve_panels(options, frame, panels, sensor)
         origins.void("panels", "{geometry_file} says where the panels are", *placed_options())
-        detector, places = detectors[0], panel_places(panels)
+        detectors, places = tuple(in_depth(physics, each) for each in detectors), panel_places(panels)
+        detector = detectors[0]
 
     interpolate = options.interpolate
     origins.taken("sampling.interpolate", "interpolate")
     if interpolate > 1:
         # judged before sample sizes are turned into numbers of cells
-        interpolate = min(options.Na, options.Nb, options.Nc) <= 2
+        interpolate = not physics.factors and min(options.Na, options.Nb, options.Nc) <= 2
         origins.follows("sampling.interpolate", "interpolate", "Na", "Nb", "Nc")
     noise_seed, misset_seed = seeds_of(now, options.seed, options.misset_seed)
     origins.taken("setup.noise_seed", "seed", note=None if options.seed is not None else CLOCK)
     if matrix is None and options.matrix_file is not None:
         text = "the orientation matrix {file} cannot be read; {cell_lengths+cell_angles} is used alone"
         remarks.append(Sentence(text, file=options.matrix_file))
-    crystal, cell_vectors = resolve_crystal(options, samples, random, misset_seed, matrix, mosaic, warn, origins)
+    crystal, cell_vectors = resolve_crystal(
+        options, physics, samples, random, misset_seed, matrix, mosaic, warn, origins
+    )
     oversample, recommended = resolve_oversample(options, crystal, detectors or (detector,), warn, origins)
     if grid.points * mosaic[1] * phisteps * oversample**2 > INT_MAX:
         remarks.append("the reference cannot count this many steps, so its image would differ from this one")
@@ -276,6 +298,8 @@ def resolve_setup(
         cell_vectors=cell_vectors,
         panels=detectors,
         panel_places=places,
+        physics=physics,
+        domain_axes=domain_axes(options, mosaic),
         auto_interpolation=options.interpolate > 1,
         matrix_file=options.matrix_file if matrix is not None else None,
         mosaic_seed=options.mosaic_seed,

@@ -127,6 +127,39 @@ def file_sources(rows: "Any", beam: "Any", distance: "Any" = SOURCE_DISTANCE) ->
     )
 
 
+def relative_weights(sources: "Any") -> "tuple[Any, ...]":
+    """The sources' weights over their mean, so that they add up to the number of sources; () where all are alike."""
+    weights = [source[3] for source in sources]
+    for number, weight in enumerate(weights, 1):
+        if weight < 0.0:
+            raise OptionError(
+                f"source {number} of the {{source_file}} has a weight of {weight:g}; give weights of 0 or more"
+            )
+    total = sum(weights)
+    if total <= 0.0:
+        raise OptionError("the weights in the {source_file} are all 0; give at least one source a weight")
+    if min(weights) == max(weights):
+        return ()
+    return tuple(weight * len(weights) / total for weight in weights)
+
+
+def corrections(physics: "Any", beam: "Any", detectors: "Any", sampling: "Any") -> "dict[str, bool]":
+    """Which corrections are worked out for every contribution, as fields of a `ResolvedSampling`.
+
+    Those that are the same for all contributions to a pixel need not be.
+    """
+    given = {name: getattr(sampling, f"oversample_{name}") for name in ("thick", "polar", "omega")}
+    if physics.layers:
+        given["thick"] = any(detector.thickness > 0.0 for detector in detectors)
+    if physics.corrections:
+        places = sampling.oversample > 1 or any(each.thicksteps > 1 and each.deepening for each in detectors)
+        # what is diffuse is not cut off by dmin
+        cut = sampling.dmin > 0.0 and sampling.water > 0.0
+        given["omega"] = places
+        given["polar"] = beam.polarized and (places or cut or len(set(beam.source_directions)) > 1)
+    return {f"oversample_{name}": value for name, value in given.items()}
+
+
 #: the options of the grid of sources
 GRID = (
     *("hdivsteps", "hdivrange", "hdivstep", "vdivsteps", "vdivrange", "vdivstep", "round_div"),
@@ -165,17 +198,24 @@ def resolve_experiment(
     _note_origins(setup, structure_factors, source_rows is None, origins)
     beam = grid_sources(setup.grid, setup.beam) if source_rows is None else file_sources(source_rows, setup.beam)
     crystal = setup.crystal
-    rotations = random.mosaic_rotations(crystal.mosaic_spread, crystal.mosaic_domains, setup.mosaic_seed)
-    sampling = setup.sampling
+    if setup.domain_axes is None:
+        rotations = random.mosaic_rotations(crystal.mosaic_spread, crystal.mosaic_domains, setup.mosaic_seed)
+    else:
+        rotations = random.normal_rotations(setup.domain_axes, crystal.mosaic_domains, setup.mosaic_seed)
+    sampling, physics = setup.sampling, setup.physics
+    if physics.weights:
+        beam = beam.replace(relative_weights=relative_weights(beam.sources))
     experiment = ResolvedExperiment(
         beam=beam,
         detector=setup.detector,
         crystal=crystal.replace(mosaic_rotations=rotations),
         sampling=sampling.replace(
             interpolate=sampling.interpolate and structure_factors.count != 0,
+            **corrections(physics, beam, setup.panels or (setup.detector,), sampling),
             steps=len(beam.sources) * crystal.mosaic_domains * sampling.phisteps * sampling.oversample**2,
         ),
         structure_factors=structure_factors,
+        physics=physics,
         panels=setup.panels,
         **dict(zip(("panel_names", "panel_corners", "stored_shape"), setup.panel_places, strict=True)),
     )

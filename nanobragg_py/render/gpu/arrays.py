@@ -35,7 +35,7 @@ def job_arrays(job: Any) -> list[DeviceArray]:
 
 def inputs_of(job: Any) -> Any:
     """What is copied to the device for every image: sources, phi of every step, mosaic rotations or None."""
-    _, _, phis, rotations = job.rotation
+    _, _, phis, rotations, _ = job.rotation
     return np.asarray(job.sources), np.array(phis), None if rotations is None else np.asarray(rotations)
 
 

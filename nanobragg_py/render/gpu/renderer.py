@@ -186,12 +186,12 @@ class Renderer:
 
     def rotate(self, job: Any, arrays: Any) -> None:
         """Cell vectors of every orientation: the array `cells`."""
-        cell, spindle, phis, _ = job.rotation
+        cell, spindle, phis, _, inside = job.rotation
         self.modules.function("rotation", "nb_rotation")(
             (-(-len(phis) * job.domains // THREADS),),
             (THREADS,),
             (
-                np.array((cell, spindle), SETTING),
+                np.array((cell, spindle, inside), SETTING),
                 arrays["phis"],
                 NULL if arrays["rotations"] is None else arrays["rotations"],
                 np.int32(len(phis)),

@@ -11,7 +11,7 @@ def struct(*fields: Any) -> Any:
 
 
 #: nb_setting of kernels/loops/rotation.cu
-SETTING = struct(("cell", "f8", 9), ("spindle", "f8", 3))
+SETTING = struct(("cell", "f8", 9), ("spindle", "f8", 3), ("inside", "i4"))
 #: nb_override of kernels/loops/intensity.cu
 OVERRIDE = struct(("slow", "i4"), ("fast", "i4"), ("value", "f4"))
 #: nb_carried of kernels/loops/intensity.cu
