@@ -254,7 +254,8 @@ def test_another_orientation_is_as_good_as_new(fields):
         short = turned.resolved.detector is base.resolved.detector
         # the last bit of a crystal's size can ask for a sub-pixel more
         assert short == (turned.resolved.sampling == base.resolved.sampling)
-        new = Experiment(turned.crystal, turned.beam, turned.detector, turned.sampling, turned.structure_factors)
+        parts = turned.crystal, turned.beam, turned.detector, turned.sampling, turned.structure_factors
+        new = Experiment(*parts, physics=turned.physics)
         assert turned == new and turned.warnings == new.warnings
         assert followed(turned) == followed(new)
         assert pickle.loads(pickle.dumps(turned)) == new
