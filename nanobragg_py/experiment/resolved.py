@@ -4,7 +4,7 @@ Lengths are in metres, angles in radians, vectors in the laboratory frame, unles
 vectors are in 1/Angstrom, as the field (and the reference program) has them.
 """
 
-from math import floor, isfinite
+from math import floor
 from sys import float_info
 
 from ..constants import AVOGADRO, R_E_SQR
