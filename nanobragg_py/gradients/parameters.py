@@ -77,6 +77,12 @@ def _fluence(experiment: Any) -> str | None:
     return "beam.flux is given and makes the fluence" if experiment.beam.flux != 0.0 else None
 
 
+def _weights(experiment: Any) -> str | None:
+    if experiment.resolved.physics.weights:
+        return None
+    return 'weights do not enter the image with physics "reference"'
+
+
 def _cells(experiment: Any) -> str | None:
     given = any(experiment.crystal.sample_size)
     return "crystal.sample_size is given and makes the numbers of cells" if given else None
@@ -99,7 +105,7 @@ ROWS = (
     Parameter("beam.wavelength", _of("beam", "wavelength"), ("sources",)),
     Parameter("beam.fluence", _resolved("beam", "fluence"), ("factors",), _fluence),
     Parameter("beam.direction", _resolved("beam", "direction"), ("sources", "detector"), _direction),
-    Parameter("beam.source_weights", lambda e: np.ones(len(e.resolved.beam.sources)), ("sources",)),
+    Parameter("beam.source_weights", lambda e: np.ones(len(e.resolved.beam.sources)), ("sources",), _weights),
     Parameter("detector.distance", _of("detector", "distance"), ("detector",), _distance),
     Parameter(
         "detector.close_distance",
