@@ -36,6 +36,7 @@ MODULES = (
     "nanobragg_py.experiment.load",
     "nanobragg_py.experiment.load_background",
     "nanobragg_py.experiment.noisify",
+    "nanobragg_py.experiment.physics",
     "nanobragg_py.experiment.resolve.",
     "nanobragg_py.experiment.resolve.checks",
     "nanobragg_py.experiment.resolve.crystal",
