@@ -66,7 +66,8 @@ def write_zarr(path: str, images: Any, count: int, per_file: int, compression: s
     """A unit: its shard at `path`, the chunks of its labels in a folder of that name with `BESIDE` behind it."""
     beside = path + BESIDE
     shutil.rmtree(beside, ignore_errors=True)
-    pixels, told = None, []
+    pixels: Any = None
+    told = []
     for place, made in enumerate(images):
         if pixels is None:
             pixels = np.empty((count, *made.pixels.shape), made.pixels.dtype)

@@ -41,7 +41,7 @@ def round_steps(length: Any, count: int = COUNT) -> list[Any]:
     return [step * number for number in range(floor(length / step) + 1)]
 
 
-def scale_values(scale: float) -> Any:
+def scale_values(scale: Any) -> Any:
     """Values to write beside the bar of a GreyScale, with their places from 0 (white) to 1 (black)."""
     top = scale.low + scale.black
     values = [scale.low]
