@@ -130,7 +130,8 @@ def warn_caller(sentence: str) -> None:
     import sys
     import warnings
 
-    package, level, frame = __name__.partition(".")[0], 2, sys._getframe(1)
+    package, level = __name__.partition(".")[0], 2
+    frame: Any = sys._getframe(1)
     # what dataclasses generate, an __init__ say, has the globals of the module it is for
     while frame is not None and frame.f_globals.get("__name__", "").partition(".")[0] == package:
         frame, level = frame.f_back, level + 1

@@ -1,6 +1,7 @@
 """Runs on engines that are there already: Dask's scheduler, and ranks that the environment numbers."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -132,8 +133,26 @@ def test_a_cluster_of_this_machine(distributed, tmp_path):
     job = tmp_path / "job.toml"
     job.write_text(JOB)
     done = batch(job, "--out", tmp_path / "out", "--per-file", 7, "--dask", "local")
+    assert (done.returncode, len(done.said)) == (0, 1)
+    assert "Dask's ports on this machine ask nobody who they are" in done.said[0]
+    assert verify(tmp_path / "out") == 14
+
+
+def test_a_cluster_with_certificates(distributed, tmp_path):
+    if shutil.which("openssl") is None:
+        pytest.skip("openssl is not installed")
+    job, cert, key = (tmp_path / name for name in ("job.toml", "cert.pem", "key.pem"))
+    job.write_text(JOB)
+    words = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost"]
+    subprocess.run([*words, "-keyout", key, "-out", cert], check=True, capture_output=True)
+    dask = ("--per-file", 7, "--dask", "local", "--dask-security")
+    done = batch(job, "--out", tmp_path / "out", *dask, cert, cert, key)
     assert (done.returncode, done.said) == (0, [])
     assert verify(tmp_path / "out") == 14
+    done = batch(job, "--out", tmp_path / "other", *dask, cert, cert, job)
+    assert done.returncode == 2 and "for TLS" in done.said[0] and not (tmp_path / "other").exists()
+    done = batch(job, "--out", tmp_path / "other", "--dask-security", cert, cert, key)
+    assert done.returncode == 2 and "give that as well" in done.said[0]
 
 
 def test_a_scheduler_that_is_not_there(distributed, tmp_path, monkeypatch):

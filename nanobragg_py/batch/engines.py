@@ -115,9 +115,9 @@ def run_dask(
     maker.check()
     for sentence in maker.warnings:
         complain(f"warning: {sentence}")
-    if security is None:
-        complain(OPEN_PORTS.format("this machine" if address == "local" else address))
     with connected(distributed, address, output.units(maker.job), security) as client:
+        if security is None:
+            complain(OPEN_PORTS.format("this machine" if address == "local" else address))
         store = Store(maker, output, complain)
         with alone(output.folder, False, complain):
             units = list(store.missing())
