@@ -29,7 +29,7 @@ def places(described):
 
 
 def test_formats_are_what_they_should_be():
-    assert list(image_formats()) == ["cbf", "float", "hdf5", "npy", "pgm", "png", "smv", "tiff"]
+    assert list(image_formats()) == ["cbf", "float", "hdf5", "npy", "pgm", "png", "smv", "tiff", "zarr"]
     assert list(orientation_formats()) == ["dials", "mat", "mosflm", "xds"]
 
 
