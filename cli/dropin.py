@@ -42,8 +42,8 @@ def run(argv: "Any") -> int:
     if options.trace_pixel is not None:
         from ..inspect.trace import check_traceable
 
-        traced, *pixel = place_of(panels or experiment, options.trace_pixel)
-        check_traceable(traced, *pixel)
+        traced, slow, fast = place_of(panels or experiment, options.trace_pixel)
+        check_traceable(traced, slow, fast)
     if options.backend == "cpu":
         tell_of_time(panels or experiment, options)
     clock.mark("setup")
@@ -291,12 +291,12 @@ def trace_lines(experiment: "Any", table: "Any", options: "Any", image: "Any", a
     """What -trace_pixel says, after everything else: the text of `nanobragg-py trace`."""
     from ..inspect.trace import trace_pixel
 
-    traced, *pixel = place_of(experiment, options.trace_pixel)
+    traced, slow, fast = place_of(experiment, options.trace_pixel)
     if options.backend != "cpu" or options.precision != "double":
         image = None  # the trace is in double precision, and so is the pixel that it is compared with
     if experiment.panels:
         image = None  # which has other pixels than the panel
-    return trace_pixel(traced, table, *pixel, options.compat, image).lines(argv)
+    return trace_pixel(traced, table, slow, fast, options.compat, image).lines(argv)
 
 
 def experiment_steps(experiment: "Any") -> "Any":

@@ -100,7 +100,7 @@ def prepare_process() -> None:
     catch_signals()
 
 
-def run_tool(name: str, own: Any, flags: Any) -> Any:
+def run_tool(name: str | None, own: Any, flags: Any) -> Any:
     """Read the words of the tool `name` and run it; returns the exit status."""
     check_words(own, name)
     args, unknown = build_parser(name).parse_known_args(own)
@@ -110,7 +110,7 @@ def run_tool(name: str, own: Any, flags: Any) -> Any:
     return args.run(args)
 
 
-def end(name: str, error: Any, words: Any) -> Any:
+def end(name: str | None, error: Any, words: Any) -> Any:
     """Say what went wrong, in a sentence; returns the exit status that goes with it."""
     if isinstance(error, BrokenPipeError):
         # what is still buffered has nowhere to go, and must not fail again when Python ends
@@ -122,10 +122,10 @@ def end(name: str, error: Any, words: Any) -> Any:
         return status_of(error)
     if isinstance(error, ModuleNotFoundError) and error.name in PACKAGES:
         return complain(name, f"this needs {error.name}; pip install {PACKAGES[error.name]}")
-    return complain(name, error if isinstance(error, NanoBraggError) else sentence_of(error, words))
+    return complain(name, str(error) if isinstance(error, NanoBraggError) else sentence_of(error, words))
 
 
-def complain(name: str, sentence: str) -> Any:
+def complain(name: str | None, sentence: str) -> Any:
     """A sentence on standard error, after the tool's name; returns the exit status that goes with it."""
     with contextlib.suppress(OSError):
         sys.stdout.flush()
@@ -133,7 +133,7 @@ def complain(name: str, sentence: str) -> Any:
     return USAGE_STATUS
 
 
-def check_words(own: Any, name: str) -> None:
+def check_words(own: Any, name: str | None) -> None:
     """Raise for what argparse would explain badly: an unknown subcommand, and nanoBragg's flags without ``--``."""
     if name is None:
         return
@@ -169,9 +169,9 @@ class HelpFormatter(argparse.RawDescriptionHelpFormatter):
         return "\n".join(lines)
 
 
-def build_parser(name: str) -> Any:
+def build_parser(name: str | None) -> Any:
     """The argument parser, with the arguments of the tool `name` (or of none: those modules are not imported)."""
-    style = {"formatter_class": HelpFormatter, "allow_abbrev": False}
+    style: dict[str, Any] = {"formatter_class": HelpFormatter, "allow_abbrev": False}
     parser = argparse.ArgumentParser(prog="nanobragg-py", description=DESCRIPTION, epilog=EPILOG, **style)
     parser.add_argument("--version", action="version", version=f"nanobragg-py {__version__}")
     tools = parser.add_subparsers(title="subcommands", metavar="<subcommand>", required=True)

@@ -5,6 +5,7 @@ own. The file is a cache like __pycache__: a module whose source is not what the
 written later), or that is not in it, is imported as ever, and so are all where the file is missing or another Python's.
 """
 
+import _imp
 import _signal
 import gc
 import marshal
@@ -13,7 +14,6 @@ import sys
 # what the package importlib is made of, which takes a millisecond itself
 from _frozen_importlib import ModuleSpec
 from _frozen_importlib_external import MAGIC_NUMBER, ExtensionFileLoader, SourceFileLoader
-from _imp import _fix_co_filename
 from posix import stat
 
 TYPE_CHECKING = False
@@ -93,7 +93,7 @@ class Loader(SourceFileLoader):
 
     def get_code(self, fullname: str) -> "Any":
         code = marshal.loads(self.code)
-        _fix_co_filename(code, self.path)
+        _imp._fix_co_filename(code, self.path)  # type: ignore[attr-defined]
         return code
 
 

@@ -105,7 +105,7 @@ def compare_images(args: Any, limits: Any) -> Any:
     if args.flags:
         raise NanoBraggError("--images compares two files and runs nothing; leave out either it or what follows --")
     images = [read_pixels(name, args.shape) for name in args.images]
-    metrics = image_metrics(*images, region=args.roi, spots=args.spots)
+    metrics = image_metrics(images[0], images[1], region=args.roi, spots=args.spots)
     failures = shortcomings(metrics, limits)
     print("\n".join(metrics_lines(metrics)))
     summary = {"images": [os.path.abspath(name) for name in args.images]}
@@ -223,7 +223,7 @@ def finish(folder: Any, args: Any, summary: Any, metrics: Any, failures: Any, im
         try:
             from ...inspect.compare_picture import write_picture
 
-            write_picture(folder / PICTURE, *images, metrics)
+            write_picture(folder / PICTURE, images[0], images[1], metrics)
             picture = PICTURE
         except ImportError as error:
             print(f"note: no {PICTURE} ({error}); pip install 'nanobragg-py[plot]' for pictures", file=sys.stderr)

@@ -29,7 +29,7 @@ DATASET = "images"
 FIRST = "labels/spots/first"
 
 
-def compression_options(compression: str) -> dict[str, Any]:
+def compression_options(compression: str | None) -> dict[str, Any]:
     """What h5py's create_dataset takes for a compression of COMPRESSIONS; NanoBraggError where it is not to be had."""
     if compression == "szip":
         filters = need("h5py", "batch", "HDF5 files").h5z

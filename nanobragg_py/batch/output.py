@@ -211,7 +211,7 @@ def digest(pixels: np.ndarray) -> str:
     """SHA-256 of pixels in image order, little-endian, in the type that the job gives them."""
     if sys.byteorder == "big":
         pixels = pixels.astype(pixels.dtype.newbyteorder("<"))
-    return hashlib.sha256(np.ascontiguousarray(pixels)).hexdigest()
+    return hashlib.sha256(np.ascontiguousarray(pixels).data).hexdigest()
 
 
 def write_single(format: Any, path: Any, made: Any) -> None:

@@ -108,7 +108,8 @@ class Images:
 
     def __init__(self, folder: Any) -> None:
         self.folder: Any = folder
-        self.name = self.file = None
+        self.name: Any = None
+        self.file: Any = None
 
     def __enter__(self) -> Any:
         return self

@@ -27,24 +27,24 @@ class Span(Sequence):
     """
 
     def __init__(self, kind: Any, first: Any, other: Any, count: int) -> None:
-        self.kind, self.first, self.other, self.count = kind, first, other, count
+        self.kind, self.first, self.other, self.number = kind, first, other, count
 
     def __len__(self) -> int:
-        return self.count
+        return self.number
 
     def __getitem__(self, place: Any) -> Any:
         if isinstance(place, slice):
-            return [self[i] for i in range(*place.indices(self.count))]
-        if not -self.count <= place < self.count:
+            return [self[i] for i in range(*place.indices(self.number))]
+        if not -self.number <= place < self.number:
             raise IndexError(place)
-        place %= self.count
-        first, other, last = self.first, self.other, max(1, self.count - 1)
+        place %= self.number
+        first, other, last = self.first, self.other, max(1, self.number - 1)
         if self.kind == "step":
             return first + other * place
         if self.kind == "ratio":
             # whole numbers stay whole as long as anybody could mean them
             return first * (other if place < 1000 else float(other)) ** place
-        if self.count == 1:
+        if self.number == 1:
             return first
         if self.kind == "ends":
             return first + (other - first) * place / last
@@ -52,7 +52,7 @@ class Span(Sequence):
 
     def told(self) -> list[Any]:
         """What tells it from other ranges."""
-        return ["range", self.kind, self.first, self.other, self.count]
+        return ["range", self.kind, self.first, self.other, self.number]
 
 
 def group_length(columns: dict[str, list]) -> int:

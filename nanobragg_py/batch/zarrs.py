@@ -62,7 +62,7 @@ def arrays(path: str, shape: Any, dtype: Any, per_file: int, compression: str, j
     return group
 
 
-def write_zarr(path: str, images: Any, count: int, per_file: int, compression: str) -> None:
+def write_zarr(path: str, images: Any, count: int, per_file: int, compression: Any) -> None:
     """A unit: its shard at `path`, the chunks of its labels in a folder of that name with `BESIDE` behind it."""
     beside = path + BESIDE
     shutil.rmtree(beside, ignore_errors=True)

@@ -238,9 +238,10 @@ def make_curve(x: "Any", F: "Any", name: str, factor: float = 1.0, ordered: bool
     if not present:
         raise NanoBraggError(f"{name} has no F; it needs rows of sin(theta)/lambda and F")
     abscissae, values = Buffer(len(rows), "d", zero=False), Buffer(len(rows), "d", zero=False)
+    columns: tuple[Any, Any] = memoryview(abscissae), memoryview(values)
     for i, (a, f) in enumerate(rows):
-        memoryview(abscissae)[i] = a
-        memoryview(values)[i] = f if f == f else 0.0
+        columns[0][i] = a
+        columns[1][i] = f if f == f else 0.0
     return Curve(abscissae, values, present[0], present[-1])
 
 

@@ -91,12 +91,15 @@ class Field:
         found = tuple(getattr(values, option) for option in self.options)
         if self.unset is not None and self.unset.test(found[0]):
             return None
+        assert self.way is not None  # rows without are mapped by hand
         found = tuple(self.way.to_field(value) for value in found)
         return found[0] if len(found) == 1 else found
 
     def to_options(self, value: Any) -> dict[str, Any]:
         """The options that state a value, by name."""
+        assert self.way is not None
         if value is None:
+            assert self.unset is not None
             return dict.fromkeys(self.options, self.unset.value)
         if len(self.options) == 1:
             return {self.options[0]: self.way.to_option(value)}
@@ -142,9 +145,13 @@ def field(options: str, check: Any, unit: str, meaning: str, **more: Any) -> Any
 
 
 @functools.cache
-def rows_of(cls: type) -> tuple[Field, ...]:
-    """The rows of a part's class."""
+def _rows_of(cls: type) -> tuple[Field, ...]:
     return tuple(each.metadata["row"] for each in dataclasses.fields(cls))
+
+
+def rows_of(cls: Any) -> tuple[Field, ...]:
+    """The rows of a part's class."""
+    return _rows_of(cls)
 
 
 def find(part: str, name: str) -> Field | None:

@@ -74,7 +74,8 @@ def read_curve(name: str, factor: float = 1e10, ordered: bool = True) -> "Any":
     from ..files.table import read_columns
 
     table = read_columns(name, 2, numbers_only=ordered)
-    return make_curve(*table.tolist(), name, factor, ordered)
+    x, F = table.tolist()
+    return make_curve(x, F, name, factor, ordered)
 
 
 def read_sources(name: str) -> "list[Any] | None":

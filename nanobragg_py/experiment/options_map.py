@@ -35,7 +35,8 @@ def to_options(
     """
     options = Options(default_F=default_F, physics=physics)
     for part in (beam, detector, crystal, sampling):
-        mapped, custom = mapped_rows(type(part))
+        kind: Any = type(part)
+        mapped, custom = mapped_rows(kind)
         for row in mapped:
             for option, value in row.to_options(getattr(part, row.name)).items():
                 setattr(options, option, value)

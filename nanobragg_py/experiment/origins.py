@@ -101,7 +101,7 @@ class Origins:
         if quantity in self.values:
             return self.values[quantity]
         root, *path = quantity.split(".")
-        value = self._roots.get(root)
+        value: Any = self._roots.get(root)
         for name in path:
             place = PLACES.get(name) if isinstance(value, tuple) else None
             value = getattr(value, name, None) if place is None else value[place]

@@ -28,7 +28,7 @@ class Part:
             FIELDS.append(row)
             text = f"{name}: {row.meaning}" + (f" ({row.unit})" if row.unit else "")
             lines += textwrap.wrap(text, 112, initial_indent="    ", subsequent_indent="        ")
-        cls.__doc__ = "\n".join([cls.__doc__.rstrip(), "", "    Fields:", *lines, "    "])
+        cls.__doc__ = "\n".join([(cls.__doc__ or "").rstrip(), "", "    Fields:", *lines, "    "])
 
     def __post_init__(self) -> None:
         self._check(rows_of(type(self)))
@@ -58,7 +58,7 @@ class Part:
     @property
     def oddities(self) -> tuple[str, ...]:
         """Sentences about values that would be usual in another unit."""
-        return tuple(self._odd.values())
+        return tuple(self.__dict__["_odd"].values())
 
     def _complete(self):
         """What depends on several fields; raises FieldError where they do not go together."""

@@ -132,7 +132,7 @@ class Beam(Part):
 
 
 #: eV, which follows from the wavelength: once the class has its __init__, which takes it as well
-Beam.energy = property(lambda self: wavelength_energy(self.wavelength))  # type: ignore[assignment]
+Beam.energy = property(lambda self: wavelength_energy(self.wavelength))  # type: ignore[attr-defined]
 
 
 def _wavelength_of(energy):
@@ -365,8 +365,10 @@ class Crystal(Part):
             more["missets"] = rotation_to_missets(rotation)
         lengths = (a, a if b is None else b, a if c is None else c)
         # numbers are degrees here, and words say what they are
-        angles = (x if isinstance(x, str) else pi / 2 if x == 90.0 else radians(x) for x in (alpha, beta, gamma))
-        return cls(lengths=lengths, angles=tuple(angles), **more)
+        angles: Any = tuple(
+            x if isinstance(x, str) else pi / 2 if x == 90.0 else radians(x) for x in (alpha, beta, gamma)
+        )
+        return cls(lengths=lengths, angles=angles, **more)
 
     @classmethod
     def from_matrix(cls, A: ArrayLike, **more: Any) -> Crystal:
@@ -410,7 +412,8 @@ class Crystal(Part):
             import numpy as np
 
             rotation_to_missets(rotation)  # it is one
-            rotation = np.asarray(rotation, dtype=float) @ missets_to_rotation(self.missets)
+            missets: Any = self.missets
+            rotation = np.asarray(rotation, dtype=float) @ missets_to_rotation(missets)
         return self.replace(missets=rotation_to_missets(rotation), misset_seed=None)
 
 

@@ -148,7 +148,7 @@ def from_dict(cls: Any, values: dict[str, Any], folder: Any = None) -> Any:
     parts = {}
     for name, part in PARTS.items():
         given = dict(values.get(name, {}))
-        names = list(part.__dataclass_fields__)  # beam.energy among them
+        names = list(vars(part)["__dataclass_fields__"])  # beam.energy among them
         for field in given:
             if field not in names:
                 hint = meant(field, names, f"those of {name} are", {row.name: row.full_name for row in FIELDS})

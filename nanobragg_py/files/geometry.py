@@ -107,7 +107,7 @@ class Geometry(Record):
             t * (directions @ np.asarray(self.slow)) - np.dot(self.origin, self.slow),
         )
 
-    def positions(self, fast: int, slow: int) -> "Any":
+    def positions(self, fast: "Any", slow: "Any") -> "Any":
         """Points of the detector, m, laboratory frame, shape (..., 3), from distances along fast and slow, m."""
         fast, slow = np.asarray(fast)[..., None], np.asarray(slow)[..., None]
         if not self.curved:

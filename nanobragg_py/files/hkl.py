@@ -193,9 +193,9 @@ def read_hkl(path: "Any", default_F: float = 0.0, report: "Any" = None) -> "HklT
     try:
         used = rows.fill(table)
     except IndexError as error:
-        row = " ".join(map(str, error.args[0]))
+        shifted = " ".join(map(str, error.args[0]))
         raise NanoBraggError(
-            f"{name}: an index that is not an integer shifts the columns behind it, and row {row} is then "
+            f"{name}: an index that is not an integer shifts the columns behind it, and row {shifted} is then "
             "outside the table; write the indices as integers"
         ) from None
     if report is not None:
@@ -243,8 +243,8 @@ def read_dump(path: "Any", default_F: float = 0.0) -> "HklTable":
     name = os.fsdecode(path)
     try:
         with open_input(path) as file:
-            head = bytearray(_HEAD)
-            head = bytes(head[: fill(file, memoryview(head))])
+            room = bytearray(_HEAD)
+            head = bytes(room[: fill(file, memoryview(room))])
             scanned = _scan_bounds(head)
             if scanned is None:
                 raise NanoBraggError(f"{name} is no dump file of structure factors; {_DUMP_ADVICE}")

@@ -31,11 +31,11 @@ def read_matrix(path: "Any", complain: "Any" = None) -> "Any":
     for _ in range(9):
         value, end = scan_number(text, position)
         if end == position:
-            text = f"{{matrix_file}} {{file}} begins with {len(values)} numbers; an orientation matrix has 9"
-            raise OptionError(text, file=path)
+            sentence = f"{{matrix_file}} {{file}} begins with {len(values)} numbers; an orientation matrix has 9"
+            raise OptionError(sentence, file=path)
         if not isfinite(value):
-            text = "{matrix_file} {file} has {value} as one of its numbers; an orientation matrix has 9 finite ones"
-            raise OptionError(text, file=path, value=value)
+            sentence = "{matrix_file} {file} has {value} as one of its numbers; an orientation matrix has 9 finite ones"
+            raise OptionError(sentence, file=path, value=value)
         values.append(value)
         position = end
     if complain is not None and [len(line.split()) for line in text.split(b"\n", 2)[:2]] == [6, 4]:

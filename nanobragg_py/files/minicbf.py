@@ -85,7 +85,7 @@ def mini_geometry(name: str, text: Any, shape: Any) -> Any:
 
     name: of the file. shape: (slow, fast). Raises NanoBraggError where they tell too little or what cannot be.
     """
-    found = {key: re.search(pattern, text) for key, pattern in PATTERNS.items()}
+    found: Any = {key: re.search(pattern, text) for key, pattern in PATTERNS.items()}
     try:
         if None in [found[key] for key in NEEDED]:
             raise ValueError

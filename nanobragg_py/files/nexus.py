@@ -188,8 +188,8 @@ def nexus_structure(file: Any, geometries: Any, saturation: Any, panels: Any = N
         detector["saturation_value"] = saturation
     places = _group(detector, "transformations", "NXtransformations")
     _axis(places, "det_z", [distance], "mm", "translation", (0.0, 0.0, 1.0), ".")
-    for name, plane, start in zip(names, planes, corners, strict=True):
-        _module(detector, name, plane, start, rotation, distance)
+    for name, plane, corner in zip(names, planes, corners, strict=True):
+        _module(detector, name, plane, corner, rotation, distance)
     data = _group(entry, "data", "NXdata")
     data.attrs["signal"] = "data"
     return data

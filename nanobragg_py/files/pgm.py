@@ -20,7 +20,8 @@ def write_pgm(path: "Any", image: "Any", scale: float, roi: "Any", advice: str =
     image: float32 of shape (slow, fast). roi: (fast min, fast max, slow min, slow max), inclusive. advice: a clause for
     the error message. Raises NanoBraggError when the file cannot be written.
     """
-    slow, fast = memoryview(image).shape
+    view: Any = memoryview(image)
+    slow, fast = view.shape
     with OutputFile(path, advice) as file:
         file.write(f"P5\n{fast} {slow}\n# pixels scaled by {scale:g}\n255\n".encode())
         for first, block in row_blocks(slow, fast, "B"):

@@ -160,7 +160,8 @@ def write_scaled_smv(
     the error message. convert: what makes the pixels, if not the CPU. Raises NanoBraggError when the file cannot be
     written.
     """
-    slow, fast = memoryview(image).shape
+    view: Any = memoryview(image)
+    slow, fast = view.shape
     with OutputFile(path, advice) as file:
         file.write(header)
         for first, block in row_blocks(slow, fast, "H"):

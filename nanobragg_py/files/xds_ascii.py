@@ -32,7 +32,7 @@ def read_xds_ascii(path: Any) -> Any:
     notes = ["amplitudes from the intensities IOBS"]
     if not good.all():
         notes.append(f"{np.count_nonzero(~good)} misfits (negative sigma) are left out")
-    warnings = ()
+    warnings: tuple[str, ...] = ()
     if xds.generated_by == "INTEGRATE":
         warnings = ("these observations are not scaled; XDS_ASCII.HKL of the same data is",)
     return Reflections(

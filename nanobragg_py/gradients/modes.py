@@ -80,11 +80,11 @@ def pulled_back(
     sums = Change(np.asarray(numbers))
     orientations = np.asarray(turned).reshape(9, -1)[:, : len(differentiated.turns)]
     sums.part("cell")[:] = np.einsum("oij,aio->aj", differentiated.turns, orientations.reshape(3, 3, -1)).reshape(-1)
-    box = outside = None
+    box, outside = None, 0.0
     if by_table:
         every = np.asarray(elements)
         box = every[table.pad :].reshape(table_shape(experiment))[:-1, :-1, :-1]
-        outside = every.sum() - box.sum()
+        outside = float(every.sum() - box.sum())
     gradient = {}
     for row in parameters:
         if row.name == "structure_factors.F":

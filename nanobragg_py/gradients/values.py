@@ -35,7 +35,7 @@ def with_values(experiment: Any, values: Mapping[str, Any]) -> Any:
             changes[name] = value if value.ndim == 2 else tuple(value.tolist()) if value.ndim else float(value)
     moved = experiment.replace(changes)
     if rotation is not None and rotation.any():
-        turn = axis_rotation(rotation, float(np.linalg.norm(rotation)))
+        turn = axis_rotation(rotation.tolist(), float(np.linalg.norm(rotation)))
         moved = moved.replace(crystal=moved.crystal.rotated(turn))
     return moved
 

@@ -167,11 +167,11 @@ def compare_results(ours: Any, reference: Any, plan: Any, limits: Any, spots: An
     metrics = images = None
     if plan.float_file in ours.files and plan.float_file in reference.files:
         images = tuple(floats(result.files[plan.float_file], plan.shape) for result in (ours, reference))
-        metrics = image_metrics(*images, region=plan.region, spots=spots)
+        metrics = image_metrics(images[0], images[1], region=plan.region, spots=spots)
         failures += shortcomings(metrics, limits)
     else:
         failures.append(f"there are not two float images to compare: {plan.float_file} was not written by both")
-    files = {}
+    files: dict[str, str | None] = {}
     for name in sorted({*ours.files, *reference.files}):
         data = [result.files.get(name) for result in (ours, reference)]
         if None in data:

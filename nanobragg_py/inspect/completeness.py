@@ -66,8 +66,8 @@ def completeness(hkl: Any, A: Any, dmin: Any, bounds: Any, listed: Any = 5) -> "
         present_in += np.histogram(length[there], edges)[0]
         missing.append(rows[~there])
         lengths.append(length[~there])
-    missing, lengths = np.concatenate(missing), np.concatenate(lengths)
-    first = missing[np.argsort(lengths, kind="stable")[:listed]]
+    every = np.concatenate(missing)
+    first = every[np.argsort(np.concatenate(lengths), kind="stable")[:listed]]
     spacings = [np.inf, *(1.0 / edges[1:])]
     shells = [
         (float(spacings[i]), float(spacings[i + 1]), int(needed_in[i]), int(present_in[i])) for i in range(SHELLS)

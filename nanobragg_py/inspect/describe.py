@@ -19,7 +19,7 @@ def statistics(image: Any) -> dict[Any, Any]:
     finite = pixels[np.isfinite(pixels)]
     values = finite.astype(np.float64)
     some = values.size > 0
-    where = (
+    where: Any = (
         np.unravel_index(int(np.argmax(np.where(np.isfinite(pixels), pixels, -np.inf))), pixels.shape) if some else None
     )
     return {

@@ -204,7 +204,7 @@ def explain(argv: Any) -> "Explanation":
             loaded = load(options, (), mask, complain=warnings.append, write_dump=False, origins=origins)
         except NanoBraggError as caught:
             error = str(caught)
-    found = ()
+    found: Any = ()
     if loaded is not None:
         warnings += [" ".join([text, *lines]) for _, text, lines in loaded.setup.warnings]
         origins.settle(loaded.setup, loaded.experiment)

@@ -59,7 +59,7 @@ def scale_values(scale: Any) -> Any:
     return places
 
 
-def framed(picture: Any, shape: Any, scale: float, size: Any) -> Any:
+def framed(picture: Any, shape: Any, scale: Any, size: Any) -> Any:
     """A pillow picture with axes in detector pixels and the bar of a GreyScale.
 
     shape: of the image, (slow, fast). size: the longer side of what is returned; see `inner_size`.

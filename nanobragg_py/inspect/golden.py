@@ -156,7 +156,7 @@ def _trimmed(lines):
 
 def save(result: Any, path: Any) -> None:
     """Write a result as an archive: every output file's bytes under its name, and what it printed."""
-    members = {name: np.frombuffer(data, np.uint8) for name, data in result.files.items()}
+    members: dict[str, Any] = {name: np.frombuffer(data, np.uint8) for name, data in result.files.items()}
     for name, lines in (("stdout", result.lines), ("progress", result.progress)):
         members[name] = np.frombuffer("\n".join(lines).encode(errors="surrogateescape"), np.uint8)
     archive = io.BytesIO()
@@ -211,7 +211,7 @@ def compare(
             differences.append(f"{name} was {'not ' if ours is None else ''}written")
         elif name == float_file:
             images = [np.frombuffer(data[: len(data) // 4 * 4], np.float32) for data in (ours, theirs)]
-            found, differing = compare_pixels(*images, identical)
+            found, differing = compare_pixels(images[0], images[1], identical)
             pixels = images[1].size
             differences += [f"{name}: {sentence}" for sentence in found]
         elif ours != theirs:

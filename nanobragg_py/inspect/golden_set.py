@@ -208,4 +208,5 @@ def float_metrics(case: Any, result: Any, reference: Any, inputs: Any) -> Any:
     images = [found.files.get(name) for found in (result, reference)]
     if None in images or len(images[0]) != len(images[1]):
         return None
-    return image_metrics(*(floats(data, shape) for data in images), region=region)
+    ours, theirs = (floats(data, shape) for data in images)
+    return image_metrics(ours, theirs, region=region)

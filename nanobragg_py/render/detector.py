@@ -47,7 +47,8 @@ def spread_photons(
     on it. method: "fft" for one radius and float64 sums instead of the reference's order of float32 sums.
     """
     kernels = level_module("loops.spread")[0]
-    slow, fast = memoryview(image).shape
+    view: Any = memoryview(image)
+    slow, fast = view.shape
     limit = max(slow, fast)
     if not (width > 0.0 and isfinite(width)):
         return Spread(image=image, skipped="width")

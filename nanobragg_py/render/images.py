@@ -65,7 +65,7 @@ def render(experiment: Any, compute: Any, out: Any = None, progress: Any = None,
 def render_precise(experiment: Any, compute: Any, out: Any = None, progress: Any = None) -> Any:
     """The float64 image of an `Experiment`: what `render` rounds. FieldError where the loops do not give it."""
     if experiment.resolved.panels:
-        raise FieldError('dtype float64 is for one detector; render each panel as one')
+        raise FieldError("dtype float64 is for one detector; render each panel as one")
     if compute.backend == "gpu":
         raise FieldError('dtype float64 needs backend "cpu"; the GPU\'s image is float32')
     if compute.compat == "c":
@@ -154,7 +154,8 @@ def add_noise(
     adc: pixel value of zero photons. roi: (fast min, fast max, slow min, slow max), inclusive; pixels outside are 0.
     """
     if roi is None and is_panels(image):
-        return _panel_noise(image, seed, stream, adc, [None] * len(image), threads)
+        panels: Any = image
+        return _panel_noise(panels, seed, stream, adc, [None] * len(panels), threads)
     pixels = np.ascontiguousarray(image, dtype=np.float32)
     if pixels.ndim != 2:
         raise FieldError(f"image has the shape {pixels.shape}; it must be (slow, fast)")

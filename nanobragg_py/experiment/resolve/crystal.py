@@ -72,6 +72,7 @@ def reciprocal_cell(lengths: "Any", angles: "Any", warn: "Any") -> "tuple[Any, A
         volume = SMALLEST
     star_volume = 1.0 / volume
 
+    stars: tuple[Any, ...]
     stars = (b * c * sin(alpha) * star_volume, c * a * sin(beta) * star_volume, a * b * sin(gamma) * star_volume)
     if any(star <= 0.0 for star in stars):
         warn("reciprocal cell lengths cannot be {:g} {:g} {:g} 1/A".format(*stars))

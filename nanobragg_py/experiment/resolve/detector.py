@@ -75,7 +75,7 @@ def orient(options: "Any", warn: "Any", origins: "Any" = UNASKED) -> "Any":
     """The `Frame` that the convention or the vector flags give; warns when the normal has to be made up."""
     frame = Frame()
     if options.convention == "CUSTOM":
-        vectors = (
+        vectors: Any = (
             options.beam_vector,
             options.fdet_vector,
             options.sdet_vector,

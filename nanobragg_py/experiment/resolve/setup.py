@@ -191,8 +191,8 @@ def resolve_oversample(
             "the crystal is up to {width:g} A wide and a pixel is {pixel:g} A in reciprocal space, so intensity may "
             "vary across a pixel; {oversample} {recommended} would resolve it"
         )
-        sizes = {"width": max(crystal.size) * 1e10, "pixel": reciprocal_pixel * 1e10}
-        warn("sampling", Sentence(text, **sizes, recommended=recommended))
+        values = {"width": max(crystal.size) * 1e10, "pixel": reciprocal_pixel * 1e10}
+        warn("sampling", Sentence(text, **values, recommended=recommended))
     return oversample, recommended
 
 
@@ -241,11 +241,10 @@ def resolve_setup(
     check_memory(grid.points, phisteps, mosaic[1], thickness[0])
     if panels is None:
         detector = in_depth(physics, place_detector(options, frame, thickness, mask, remarks.append, origins))
-        detectors = ()
-        places = (), (), None
+        detectors: tuple[Any, ...] = ()
+        places: tuple[Any, ...] = (), (), None
     else:
         from .panels import panel_places, placed_options, resolve_panels
-
 
         def sensor(own):
             return _resolve_thickness(own, physics, _unsaid, UNASKED)

@@ -31,7 +31,7 @@ def read(path: Any) -> PanelGeometry:
         if first is None:
             raise NanoBraggError(f"{path} has no experiment with a detector; dials.import writes them")
         detector = content["detector"][first["detector"]]
-        beam = content["beam"][first["beam"]] if first.get("beam", -1) >= 0 else {"direction": (0.0, 0.0, 1.0)}
+        beam: Any = content["beam"][first["beam"]] if first.get("beam", -1) >= 0 else {"direction": (0.0, 0.0, 1.0)}
         goniometer = content["goniometer"][first["goniometer"]] if first.get("goniometer", -1) >= 0 else None
         wavelength = beam.get("wavelength")
         return PanelGeometry(

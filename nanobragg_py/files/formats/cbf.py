@@ -48,8 +48,8 @@ def compress(pixels: Any) -> Any:
     steps = np.diff(values, prepend=0)
     # how often each step has to announce a larger size
     level = np.zeros(len(steps), np.int8)
-    for number, (_, _, mark) in enumerate(SIZES[:-1]):
-        level[(steps <= mark) | (steps >= -mark)] = number + 1
+    for number, (_, _, least) in enumerate(SIZES[:-1]):
+        level[(steps <= least) | (steps >= -least)] = number + 1
     lengths = np.array([1, 3, 7, 15])[level]
     start = np.cumsum(lengths) - lengths
     packed = np.empty(int(lengths.sum()), np.uint8)

@@ -1,5 +1,6 @@
 """The arrays of a rendering on the device: described as data, allocated, filled, and copied back."""
 
+import ctypes
 from typing import Any
 
 import numpy as np
@@ -86,7 +87,7 @@ def padded(table: Any) -> Any:
     """The table with the slab before its first element, which the kernels read for an index below every axis' range."""
     values = np.asarray(table).ravel()
     first = values.ctypes.data - 8 * table.pad
-    pad = np.frombuffer((np.ctypeslib.ctypes.c_char * (8 * table.pad)).from_address(first), "f8")
+    pad = np.frombuffer((ctypes.c_char * (8 * table.pad)).from_address(first), "f8")
     return np.concatenate([pad, values])
 
 
