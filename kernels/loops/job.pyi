@@ -17,6 +17,7 @@ class Job:
     table: Buffer | None
     rotation: tuple[Any, ...]
     mask: Any
+    domains_turn: bool
     def with_detector(self, detector: Any) -> Job: ...
     @property
     def params(self) -> bytes: ...

@@ -258,7 +258,7 @@ cdef class Job:
         other.wavelength_data, other.table, other.table_data = self.wavelength_data, self.table, self.table_data
         other.orientations, other.orientation_data = self.orientations, self.orientation_data
         other.first_orientations, other.first_data = self.first_orientations, self.first_data
-        other.stride, other.rotation = self.stride, self.rotation
+        other.stride, other.rotation, other.domains_turn = self.stride, self.rotation, self.domains_turn
         other.shape_number, other.top = self.shape_number, self.top
         other._set_detector(detector)
         other._set_reach()
