@@ -53,7 +53,7 @@ lint: setup
 	PATH=$(CURDIR)/$(BIN):$$PATH cython-lint kernels nanobragg_py/flags
 	cd $(VENV) && $(CURDIR)/$(BIN)/mypy --config-file $(CURDIR)/pyproject.toml --package nanobragg_py
 	! grep -nE '	|[[:space:]]$$|.{121}' $(HEADERS) $(CUDA)
-	for header in $(HEADERS); do $(CC) -x c -fsyntax-only -Wall -Wextra -Wno-unused-parameter -Wno-psabi -Werror -D_GNU_SOURCE \
+	for header in $(HEADERS); do $(CC) -x c -fsyntax-only -fopenmp-simd -Wall -Wextra -Wno-unused-parameter -Wno-psabi -Werror -D_GNU_SOURCE \
 	    -Ikernels/formulas -Ikernels/loops -Ikernels/noise $$header || exit 1; done
 
 sanitize: setup

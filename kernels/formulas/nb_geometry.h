@@ -53,7 +53,7 @@ NB_FN void nb_curve(const double *beam, const double *fast, const double *slow, 
     *z = fast[2] * d + w[2] * c + (fast[0] * w[1] - fast[1] * w[0]) * s;
 }
 
-/* The change dw of w, v turned about `axis` (s, c: sine and cosine of the angle), when v, the axis and the angle change. */
+/* The change dw of w, v turned about `axis` (s, c: sine and cosine of its angle), when v, axis and angle change. */
 NB_FN void nb_turn_slope(const double *axis, const double *v, double s, double c, const double *daxis, const double *dv,
                          double dangle, double *w, double *dw)
 {
@@ -114,7 +114,7 @@ NB_FN double nb_polarization(double kahn, double c, double e, double b)
     return 0.5 * (1.0 + c * c - kahn * q * (1.0 - c * c));
 }
 
-/* The polarization factor and its slopes by c, e and b. With q = (e^2 - b^2)/(e^2 + b^2): dq/de = 4 e b^2/(e^2 + b^2)^2.
+/* The polarization factor, its slopes by c, e and b. With q = (e^2 - b^2)/(e^2 + b^2): dq/de = 4 e b^2/(e^2 + b^2)^2.
  */
 NB_FN double nb_polarization_slopes(double kahn, double c, double e, double b, double *slope)
 {

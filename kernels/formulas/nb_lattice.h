@@ -29,7 +29,7 @@ typedef struct {
     double tophat_cutoff; /* F = F(0) where distance^2 fudge is less */
 } nb_crystal;
 
-/* The cells of the crystal times the volume, in indices, of a spot where the squared distance is at most 1, over that of
+/* The crystal's cells times the volume, in indices, of a spot where the squared distance is at most 1, over that of
  * the unit sphere: what the photons of a profile are in proportion to. */
 NB_FN double nb_spot_volume(const nb_crystal *x)
 {

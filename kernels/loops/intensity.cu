@@ -160,7 +160,7 @@ NB_FN float nb_photons(const nb_job &p, const nb_pixel &pixel)
 }
 
 /* sources: p.sources x NB_SOURCE_SIZE. cells: 9 x stride. table: the first element of the padded box, or null. mask: of
- * the whole image, or null. begin, end: the pieces (nb_cut) of every pixel that this launch adds; carried: NB_SEGMENT for
+ * the image, or null. begin, end: the pieces (nb_cut) of every pixel that this launch adds. carried: NB_SEGMENT for
  * each block, what the launches before have left and the next ones want, or null where one launch does all.
  * image: rows from first_slow on, p.fpixels each; partials: one a block; written by the launch that has the last piece.
  * Grid: segments of the region of interest along the fast axis, rows. Block: NB_THREADS. */
@@ -204,9 +204,10 @@ extern "C" __global__ void __launch_bounds__(NB_THREADS, 3)
         const int layer = place / subs, sub = place % subs;
         const double f = p.subpixel * (segment * p.oversample + sub % p.oversample) + p.subpixel / 2.0;
         const double s = p.subpixel * (slow * p.oversample + sub / p.oversample) + p.subpixel / 2.0;
+        const double depth = p.first_depth + layer * p.thickstep;
         double start[3], step[3];
         for (int i = 0; i < 3; ++i) {
-            start[i] = f * p.fast[i] + s * p.slow[i] + (p.first_depth + layer * p.thickstep) * p.normal[i] + p.origin[i];
+            start[i] = f * p.fast[i] + s * p.slow[i] + depth * p.normal[i] + p.origin[i];
             step[i] = p.pixel * p.fast[i];
         }
         NB_EACH_PIXEL {

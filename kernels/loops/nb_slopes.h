@@ -1,4 +1,4 @@
-/* The innermost loops of derivatives: F_latt^2 and its slopes for the pixels of a tile and one orientation, and the sums
+/* Innermost loops of derivatives: F_latt^2 and its slopes for the pixels of a tile and one orientation, and the sums
  * that are made of them. As in sums.h a loop is written once and compiled once for each transform.
  *
  * Sums over pixels are told to the compiler as reductions: their order hangs on the vectors' length, never on threads.

@@ -10,7 +10,7 @@
  *                                   cannot change a float32 pixel; brightest: the factor from F_latt^2 to photons
  *     nb_S_amplitude(c, h, k, l, axis)  F_latt, with its sign, straight from the definition: what is shown to people,
  *                                   and what the sequential loop sums; axis: its factors along a, b, c, if it has them
- *     nb_S_photons(x)               how bright a spot is, summed over all of it, as a part of what so many cells scatter
+ *     nb_S_photons(x)               how bright a spot is, summed over it, as a part of what so many cells scatter
  *     nb_T_sqr(c, h, k, l)          F_latt^2 by whatever road is quickest, for the rendering loops
  *     nb_T_single(c, h, k, l)       the same in float32, if the list says that there is one
  *     nb_T_slopes(c, h, k, l, slope)  F_latt^2 and its slopes by h, k, l
