@@ -3,6 +3,7 @@
 import doctest
 import shlex
 import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -143,3 +144,22 @@ def test_the_page():
     page = Path(__file__).parent.parent / "docs" / "noisify.md"
     found = doctest.testfile(str(page), module_relative=False)
     assert found.attempted > 3 and found.failed == 0
+
+
+def test_a_fork_of_a_process_that_has_used_several_threads():
+    """GNU's OpenMP would wait for ever in the child, for threads that a fork does not copy."""
+    code = """if True:
+        import os, signal
+        import numpy as np
+        from nanobragg_py import Response
+        response = Response(psf="gauss", fwhm=1e-4, pixel_size=1e-4, threads=2)
+        image = np.ones((300, 300), np.float32)
+        expected = response.apply(image, seed=1)
+        child = os.fork()
+        if child == 0:
+            signal.alarm(60)
+            os._exit(0 if (response.apply(image, seed=1) == expected).all() else 1)
+        print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+    """
+    done = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "0\n"

@@ -9,7 +9,6 @@ import numpy as np
 
 from ..errors import FieldError
 from ..records import Record
-from .backends import thread_count
 from .detector import METHODS, check_bits, detector_noise, spread_photons
 
 if TYPE_CHECKING:
@@ -92,21 +91,21 @@ class Response(Record):
         Values below 0 and nan become 0, values that are too large the largest. A stack or list of such images is one of
         panels, each with the seed of the one before plus 1; a stack or list is returned.
         """
-        from .images import is_panels
+        from .images import is_panels, team_size
 
         if is_panels(image):
             return self._apply_panels(image, seed, return_photons)
         photons = np.array(image, dtype=np.float32, order="C")
         if photons.ndim != 2 or photons.size == 0:
             raise FieldError(f"image has the shape {photons.shape}; it must be (slow, fast)")
-        threads = thread_count(self.threads)
+        threads = team_size(self.threads)
         reference = None
         if seed is not None:
             seed = _whole("seed", seed)
             reference = self._count(photons, seed, threads)
         if self.psf is not None:
             width = float(np.float32(self.fwhm)) / self.pixel_size
-            spread = spread_photons(photons, self.psf, width, self.radius, self.threads, self.method)
+            spread = spread_photons(photons, self.psf, width, self.radius, threads, self.method)
             photons = np.asarray(spread.image)
         pixels = self._pixels(photons, seed, reference, threads)
         return (pixels, photons) if return_photons else pixels
