@@ -126,8 +126,9 @@ class Experiment:
 
     def __repr__(self) -> str:
         """The parts that are not as they are when nothing is said."""
-        parts = ((f.name, getattr(self, f.name), f.default_factory) for f in dataclasses.fields(self) if f.init)
-        shown = [f"{name}={part!r}" for name, part, made in parts if made is dataclasses.MISSING or part != made()]
+        fields = [(f, getattr(self, f.name)) for f in dataclasses.fields(self) if f.init]
+        unsaid = [f.default if f.default_factory is dataclasses.MISSING else f.default_factory() for f, _ in fields]
+        shown = [f"{f.name}={x!r}" for (f, x), default in zip(fields, unsaid, strict=True) if x != default]
         return f"Experiment({', '.join(shown)})"
 
     def _repr_html_(self) -> str:

@@ -207,6 +207,8 @@ def note_outputs(origins: Any) -> None:
         else:
             origins.taken(f"options.{file}", switch, value=None)
             origins.void("not-written", f"{{{switch}=False}} leaves that image out", file, *others)
+    if options.physics != "exact":
+        origins.void("reference", "{physics=exact} alone needs the file to be named", "dump_named")
     if options.threads == 0:
         origins.taken("options.threads", "threads", note="as many as may be used")
     if options.backend == "cpu":

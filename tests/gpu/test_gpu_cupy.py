@@ -38,7 +38,7 @@ def test_arguments_are_taken():
     for argument in (
         structs.job_struct(job),
         np.array((-1, -1, 0.0), structs.OVERRIDE),
-        np.array((range(9), range(3)), structs.SETTING),
+        np.array((range(9), range(3), 1), structs.SETTING),
         np.int32(1),
         np.uint32(1),
         np.int64(1),

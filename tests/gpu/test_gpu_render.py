@@ -253,7 +253,7 @@ def test_arrays_are_described_as_data(emulated):
     loaded = load("-N 5 -detpixels 12 -mosaic_spread 3 -mosaic_domains 5")
     arrays = {array.name: array for array in job_arrays(Job(loaded.experiment))}
     assert {*arrays} == {"inputs", "cells"}
-    assert arrays["inputs"].nbytes == 8 * (10 + 1 + 45)
+    assert arrays["inputs"].nbytes == 8 * (11 + 1 + 45)
     assert image_arrays(5, 12, False)[0].nbytes == 4 * 5 * 12
     variant = Variant(kind=0, structure=0)
     cut = Cut(bands=[(0, 300), (300, 600)], slices=[(0, 2)])
