@@ -13,10 +13,10 @@ import os
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from .errors import FieldError, meant, warn_caller
+from .errors import FieldError, meant
 from .experiment.checks import choice
-from .experiment.fields import FIELDS, in_fields, naming_fields
-from .experiment.options_map import from_options, to_options
+from .experiment.fields import FIELDS, in_fields
+from .experiment.following import Followed, follow, turn
 from .experiment.parts import PARTS, Beam, Crystal, Detector, Sampling
 from .experiment.physics import NAMES
 from .experiment.resolved import StructureFactors
@@ -60,69 +60,33 @@ class Experiment:
     physics: str = "exact"
     resolved: ResolvedExperiment = dataclasses.field(init=False, repr=False, compare=False)
     warnings: tuple[str, ...] = dataclasses.field(init=False, repr=False, compare=False)
+    _followed: Followed = dataclasses.field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         for name, cls in CONTENTS.items():
             if not isinstance(getattr(self, name), cls):
                 raise FieldError(f"{name} is {getattr(self, name)!r}; it must be a nanobragg_py.{cls.__name__}")
         PHYSICS("physics", self.physics)
-        self._resolve()
-
-    def _resolve(self):
-        """What follows from the fields: the kernels' experiment, and the sentences to tell of."""
-        from .experiment.resolve import resolve_experiment, resolve_setup
-        from .kernels.noise.random import Ran1
-
         factors = self.structure_factors
-        options = to_options(self.beam, self.detector, self.crystal, self.sampling, factors.default_F, self.physics)
-        matrix, mask, sources = self.crystal.matrix, self.detector.mask, self.beam.sources
-        if matrix is not None:
-            from .experiment.to_args import file_matrix
+        self._know(follow(self.beam, self.detector, self.crystal, self.sampling, factors, self.physics))
 
-            options.matrix_file = "crystal.matrix"
-            matrix = file_matrix(matrix, self.beam.wavelength)
-        if sources is not None:
-            sources = [tuple(float("nan") if x is None else x for x in row) for row in sources]
-        random = Ran1()
-        with naming_fields():
-            setup = resolve_setup(
-                options,
-                random,
-                matrix=matrix,
-                mask=None if mask is None else memoryview(mask.reshape(-1)),
-                dump_available=factors.bounds is not None,
-                panels=self.detector.panels,
-            )
-            self._check_mask(setup.detector)
-            resolved = resolve_experiment(setup, random, factors, source_rows=sources)
-        self._know(options, matrix, setup, resolved)
-
-    def _know(self, options, matrix, setup, resolved):
-        """Keep what follows from the fields, with what it followed from."""
-        told = tuple(in_fields(text) for text in (*[w[1] for w in setup.warnings], *setup.remarks))
+    def _know(self, followed: Followed) -> None:
+        """Keep what follows from the fields, with the sentences to tell of."""
+        told = tuple(in_fields(text) for text in followed.said)
         told += tuple(text for name in PARTS for text in getattr(self, name).oddities)
-        self.__dict__.update(resolved=resolved, warnings=told, _followed=(options, matrix, setup))
+        self.__dict__.update(resolved=followed.resolved, warnings=told, _followed=followed)
 
-    def _turned(self, crystal, beam):
+    def _turned(self, crystal: Crystal, beam: Beam) -> Experiment | None:
         """This experiment with another orientation and fluence, sooner; None where all has to be worked out."""
         if "random" in (crystal.missets, self.crystal.missets):
             return None
-        from .experiment.resolve.turned import resolve_turned
-
-        options, matrix, setup = self._followed
-        with naming_fields():
-            found = resolve_turned(options, matrix, setup, self.resolved, crystal.missets, beam.fluence)
-        if found is None:
+        followed = turn(self._followed, crystal.missets, beam.fluence)
+        if followed is None:
             return None
         made = object.__new__(type(self))
         made.__dict__.update(self.__dict__, crystal=crystal, beam=beam)
-        made._know(options, matrix, *found)
+        made._know(followed)
         return made
-
-    def _check_mask(self, detector):
-        shape = (detector.spixels, detector.fpixels)
-        if self.detector.mask is not None and self.detector.mask.shape != shape:
-            raise FieldError(f"detector.mask has the shape {self.detector.mask.shape}; the detector has {shape}")
 
     def __repr__(self) -> str:
         """The parts that are not as they are when nothing is said."""
@@ -159,33 +123,9 @@ class Experiment:
 
         Raises NanoBraggError for files that cannot be read, FieldError for values that `Beam` and the like do not take.
         """
-        from .experiment.load import load_args, read_matrix, read_panels, read_sources
+        from .experiment.from_args import from_args
 
-        if isinstance(args, str):
-            import shlex
-
-            args = shlex.split(args)
-        said: list[str] = []
-        tokens = [str(token) for token in args]
-        loaded = load_args(tokens, None if folder is None else os.fspath(folder), complain=said.append)
-        options, resolved = loaded.options, loaded.experiment
-        detector = resolved.detector
-        beam, detector, crystal, sampling = from_options(
-            options,
-            matrix=read_matrix(options),
-            sources=read_sources(options),
-            mask=None if detector.mask is None else _image_of(detector.mask, detector),
-            roi=detector.roi,
-            missets=resolved.crystal.missets,
-            panels=read_panels(options, said.append),
-        )
-        made = cls(crystal, beam, detector, sampling, resolved.structure_factors, options.physics)
-        # remarks are among the experiment's own, in the library's words
-        said = [sentence for sentence in said if sentence not in loaded.setup.remarks]
-        for sentence in said:
-            warn_caller(sentence)
-        made.__dict__["warnings"] = (*said, *made.warnings)
-        return made
+        return from_args(cls, args, folder)
 
     def replace(self, changes: dict[str, Any] | None = None, /, **more: Any) -> Experiment:
         """A copy with some fields changed, everything that follows from them worked out anew.
@@ -471,10 +411,3 @@ class Experiment:
 def elsewhere() -> dict[str, str]:
     """Names that people leave the part out of, and how they go in full."""
     return {row.name: row.full_name for row in FIELDS if row.name}
-
-
-def _image_of(mask, detector):
-    """A mask as read-only uint16 of shape (slow, fast)."""
-    import numpy as np
-
-    return np.frombuffer(mask, dtype=np.uint16).reshape(detector.spixels, detector.fpixels)

@@ -1,18 +1,11 @@
-"""The library's experiment: making, changing and rendering one, and what it says of bad values."""
+"""The library's experiment: making and changing one."""
 
-import ast
 import math
-import os
 import pickle
-import shlex
-import signal
-import subprocess
-import sys
-import threading
-from pathlib import Path
 
 import numpy as np
 import pytest
+from small_experiment import FLAT, small
 
 import nanobragg_py
 from nanobragg_py import (
@@ -21,25 +14,11 @@ from nanobragg_py import (
     Detector,
     Experiment,
     FieldError,
-    NanoBraggError,
     Sampling,
     StructureFactors,
-    add_noise,
     random_rotations,
     rotation_to_missets,
 )
-
-FLAT = StructureFactors(default_F=100.0)
-
-
-def small(**fields):
-    made = Experiment(
-        Crystal.from_cell(100, 110, 120, cells=(5, 6, 7)),
-        detector=Detector.flat((24, 20), 1e-3, 0.1),
-        structure_factors=FLAT,
-    )
-    return made.replace(fields)
-
 
 # ---- making --------------------------------------------------------------------------------------------------------
 
@@ -149,82 +128,6 @@ def test_masks_of_any_whole_numbers():
     assert np.array_equal(images[0] > 0, wanted)
 
 
-# ---- bad values ----------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("fields", "says"),
-    [
-        ({"beam.wavelength": -1.0}, "beam.wavelength is -1; it must be above 0"),
-        ({"beam.wavelength": "long"}, "beam.wavelength is 'long'; it must be a number"),
-        ({"beam.fluence": math.inf}, "beam.fluence is inf; it must be a finite number"),
-        ({"beam.polarized": 3}, "beam.polarized is 3; it must be true or false"),
-        ({"beam.sources": []}, "beam.sources must be rows"),
-        ({"beam.sources": [(1, 2, 3)]}, r"beam.sources\[0\] is \(1, 2, 3\); it must be 5 numbers"),
-        ({"beam.sources": [(0, 0, 0, 1, None)]}, "source 1 of the beam.sources lies in the sample"),
-        ({"beam.direction": (0, 0, 1)}, 'beam.direction counts only with detector.convention = "CUSTOM"'),
-        ({"detector.distance": 0}, "detector.distance is 0"),
-        ({"detector.fpixels": 2.5}, "detector.fpixels is 2.5; it must be a whole number"),
-        ({"detector.fpixels": 10**6, "detector.spixels": 10**6}, "more than 2147483647 pixels"),
-        ({"detector.convention": "xds"}, "detector.convention is 'xds'; it must be one of"),
-        ({"detector.pivot": "beam"}, "detector.pivot counts only"),
-        ({"detector.roi": (0, 1, 2)}, "detector.roi is .* it must be 4 numbers"),
-        ({"detector.mask": np.ones((3, 4), int)}, r"detector.mask has the shape \(3, 4\); the detector has \(20, 24\)"),
-        ({"detector.mask": np.ones((20, 24))}, "detector.mask must be an array of whole numbers"),
-        ({"crystal.cells": (0, 1, 1)}, "crystal.cells is 0; it must be at least 1"),
-        ({"crystal.lengths": (10, 10, -1)}, "crystal.lengths is -1; it must be above 0"),
-        ({"crystal.lengths": None}, "crystal.lengths is missing"),
-        ({"crystal.shape": "cube"}, "crystal.shape is 'cube'; it must be one of square, round, gauss, tophat"),
-        ({"crystal.missets": "random"}, "crystal.misset_seed is needed"),
-        ({"crystal.matrix": np.ones((2, 3))}, "crystal.matrix must be a 3 x 3 matrix"),
-        ({"crystal.matrix": np.ones((3, 3))}, "crystal.matrix"),
-        ({"sampling.oversample": 0}, "sampling.oversample is 0; it must be at least 1"),
-        (
-            {"sampling.osc": 0.1, "sampling.phistep": 0.5, "sampling.phisteps": None, "sampling.dmin": -1},
-            "sampling.dmin",
-        ),
-        ({"sampling.mosaic": 1}, "Sampling has no field 'mosaic'; did you mean crystal.mosaic_spread?"),
-        ({"sampling.zzz": 1}, "Sampling has no field 'zzz'; its fields are oversample"),
-        ({"crystal.mosaic_domain": 1}, "Crystal has no field 'mosaic_domain'; did you mean mosaic_domains?"),
-        ({"wavelength": 1}, "an experiment has no field 'wavelength'; did you mean beam.wavelength?"),
-        ({"detectr.distance": 1}, "an experiment has no field 'detectr'; did you mean detector?"),
-        ({"nois": 1}, "an experiment has no field 'nois'; its fields are"),
-        ({"crystal": 5}, "crystal is 5; it must be a nanobragg_py.Crystal"),
-        ({"structure_factors.default_F": math.nan}, "structure_factors.default_F is nan"),
-        ({"structure_factors": StructureFactors()}, "give structure_factors or structure_factors.default_F"),
-    ],
-)
-def test_bad_fields_are_named(fields, says):
-    with pytest.raises(FieldError, match=says) as caught:
-        small(**fields)
-    assert isinstance(caught.value, ValueError) and "\n" not in str(caught.value)
-
-
-@pytest.mark.parametrize(
-    ("arguments", "says"),
-    [
-        ({"backend": "cuda"}, "backend is 'cuda'; it must be one of cpu, gpu, auto"),
-        ({"compat": "d"}, "compat is 'd'"),
-        ({"threads": -1}, "threads is -1"),
-        ({"out": np.zeros((24, 20), np.float32)}, r"out is float32 of shape \(24, 20\)"),
-        ({"out": np.zeros((20, 24))}, "out is float64"),
-        ({"out": np.zeros((20, 48), np.float32)[:, ::2]}, "C-contiguous"),
-        ({"out": [1]}, "out is list"),
-        ({"on_device": True}, 'on_device needs backend "gpu"'),
-    ],
-)
-def test_bad_arguments_of_render(arguments, says):
-    with pytest.raises(FieldError, match=says):
-        small().render(**arguments)
-
-
-def test_command_line_errors_name_the_flag():
-    with pytest.raises(NanoBraggError, match=r"-hkl|-default_F"):
-        Experiment.from_args("-cell 10 10 10")
-    with pytest.raises(NanoBraggError, match=r"absent\.hkl"):
-        Experiment.from_args(["-cell", "10", "10", "10", "-hkl", "absent.hkl"])
-
-
 def followed(experiment):
     """What follows from an experiment, with the mosaic domains' rotations by their values."""
     resolved = experiment.resolved
@@ -277,202 +180,3 @@ def test_orientations_that_the_short_way_does_not_know():
 def test_warnings_are_kept():
     assert any("impossible" in text for text in small(crystal__angles=(0.1, 0.1, 3.0), physics="reference").warnings)
     assert any("mosaic domain" in text for text in small(crystal__mosaic_spread=0.01).warnings)
-
-
-# ---- rendering -----------------------------------------------------------------------------------------------------
-
-
-def test_render_into_a_buffer():
-    made = small(detector__roi=(3, 9, 2, 7))
-    image = made.render()
-    assert image.dtype == np.float32 and image.shape == made.shape == (20, 24)
-    out = np.full((20, 24), 7.0, np.float32)
-    assert made.render(out=out) is not None and np.array_equal(out, image)
-    shared = memoryview(bytearray(4 * 20 * 24)).cast("B").cast("f", (20, 24))
-    made.render(out=shared)
-    assert np.array_equal(np.asarray(shared), image)
-    assert not image[0].any() and image[2:8, 3:10].all()
-
-
-def test_statistics():
-    image, statistics = small().simulate()
-    assert statistics.pixels == image.size
-    assert statistics.mean == pytest.approx(image.mean(dtype=float))
-    assert statistics.maximum == image.max()
-    assert image[statistics.maximum_pixel] == image.max()
-
-
-def test_progress_and_threads():
-    seen = []
-    image = small().render(threads=1, progress=seen.append)
-    assert seen[-1] == image.size
-    assert np.array_equal(small().render(threads=3), image)
-
-
-def test_an_error_in_progress_comes_through():
-    def stop(done):
-        raise KeyError("enough")
-
-    with pytest.raises(KeyError):
-        small().render(progress=stop)
-
-
-def test_two_threads_render_different_experiments():
-    table = StructureFactors.from_arrays(np.random.default_rng(0).integers(-9, 9, (999, 3)), np.arange(999.0), 3.0)
-    made = [small(crystal__missets=(0.1 * i, 0.2, 0.3), structure_factors=table) for i in range(12)]
-    wanted = [one.replace(structure_factors=pickle.loads(pickle.dumps(table))).render(threads=1) for one in made]
-    found = [None] * len(made)
-
-    def work(first):
-        for i in range(first, len(made), 4):
-            found[i] = made[i].add_noise(made[i].render(threads=2), seed=i), made[i].render(threads=1)
-
-    workers = [threading.Thread(target=work, args=(first,)) for first in range(4)]
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join()
-    for i, (noisy, image) in enumerate(found):
-        assert np.array_equal(image, wanted[i])
-        assert np.array_equal(noisy, add_noise(wanted[i], seed=i))
-
-
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
-def test_forked_process_does_not_wait_for_ever():
-    code = """if True:
-        import os
-        from nanobragg_py import Crystal, Detector, Experiment, StructureFactors
-        detector = Detector.flat(64, 1e-3, 0.1)
-        one = Experiment(Crystal.from_cell(100), detector=detector, structure_factors=StructureFactors(default_F=1))
-        image = one.render(threads=2)
-        child = os.fork()
-        if not child:
-            os._exit(not (one.render(threads=2) == image).all())
-        raise SystemExit(os.waitpid(child, 0)[1])
-    """
-    # its own session, so that a hanging child can be ended with it
-    running = subprocess.Popen([sys.executable, "-W", "ignore", "-c", code], start_new_session=True)
-    try:
-        assert running.wait(60) == 0
-    finally:
-        if running.poll() is None:
-            os.killpg(running.pid, signal.SIGKILL)
-            running.wait()
-
-
-def test_other_threads_run_while_it_renders():
-    """With the interpreter's switching off, another thread runs only if rendering lets go of the lock."""
-    made = small(sampling__oversample=20, crystal__mosaic_spread=0.01, crystal__mosaic_domains=300)
-    begin, ran = threading.Event(), []
-
-    def other():
-        begin.wait()
-        ran.append(True)
-
-    worker = threading.Thread(target=other)
-    worker.start()
-    interval = sys.getswitchinterval()
-    sys.setswitchinterval(60.0)
-    try:
-        begin.set()
-        made.render(threads=1)
-        while_rendering = bool(ran)
-    finally:
-        sys.setswitchinterval(interval)
-        worker.join()
-    assert while_rendering
-
-
-# ---- noise and files -----------------------------------------------------------------------------------------------
-
-
-def test_noise_and_smv_are_the_programs(runner):
-    line = "-cell 100 100 100 -N 5 -default_F 100 -pixel 1 -detpixels 20 -seed 7 -adc 12 -roi 2 15 3 18"
-    words = shlex.split(line)
-    result = runner.result(*words)
-    made = Experiment.from_args(words)
-    image = made.render()
-    assert image.tobytes() == result.files["floatimage.bin"]
-    noisy = made.add_noise(image, seed=7, adc=12)
-    assert noisy.tobytes() == result.files["noiseimage.img"][512:]
-    made.to_smv(runner.folder / "noise.img", noisy)
-    made.to_smv(runner.folder / "int.img", image, adc=12)
-    assert (runner.folder / "noise.img").read_bytes() == result.files["noiseimage.img"]
-    assert (runner.folder / "int.img").read_bytes() == result.files["intimage.img"]
-
-
-@pytest.mark.parametrize(
-    ("arguments", "says"),
-    [
-        ({"seed": -1}, "seed is -1"),
-        ({"seed": 1.5}, "seed is 1.5"),
-        ({"stream": "mt19937"}, "stream is 'mt19937'; it must be one of ran1, philox"),
-        ({"image": np.zeros(5)}, "image has the shape"),
-    ],
-)
-def test_bad_noise(arguments, says):
-    with pytest.raises(FieldError, match=says):
-        add_noise(**{"image": np.zeros((3, 3)), **arguments})
-
-
-def test_smv_of_another_shape(tmp_path):
-    with pytest.raises(FieldError, match="image has the shape"):
-        small().to_smv(tmp_path / "a.img", np.zeros((3, 3), np.float32))
-    assert not list(tmp_path.iterdir())
-
-
-# ---- the package ---------------------------------------------------------------------------------------------------
-
-
-def test_import_is_light():
-    """Importing the package brings nothing in; the public names come when they are used."""
-    code = """if True:
-        import sys
-        before = set(sys.modules)
-        import nanobragg_py
-        brought = set(sys.modules) - before
-        assert brought == {"nanobragg_py"}, brought
-        for name in nanobragg_py.__all__:
-            getattr(nanobragg_py, name)
-    """
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-
-
-def test_type_checkers_see_the_public_names():
-    tree = ast.parse(Path(nanobragg_py.__file__).read_text())
-    (block,) = (node for node in tree.body if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING")
-    own = [node for node in block.body if node.level]
-    seen = {name.asname: node.module for node in own for name in node.names}
-    assert seen == nanobragg_py._PUBLIC
-
-
-def test_public_names_are_documented():
-    for name in nanobragg_py.__all__:
-        thing = getattr(nanobragg_py, name)
-        if name == "__version__":
-            continue
-        assert thing.__doc__ and len(thing.__doc__) > 40, name
-        if isinstance(thing, type):
-            for member, value in vars(thing).items():
-                if not member.startswith("_") and callable(value):
-                    assert value.__doc__, f"{name}.{member}"
-    with pytest.raises(AttributeError, match="nonsense"):
-        _ = nanobragg_py.nonsense
-
-
-@pytest.mark.parametrize(
-    ("field", "value"),
-    [
-        ("detector.distance", 1e157),
-        ("detector.pixel_size", 1e157),
-        ("beam.wavelength", 1e-300),
-        ("crystal.lengths", (1e25, 1e25, 1e25)),
-        ("sampling.water", 1e150),
-        ("beam.dispersion", 2.0),
-    ],
-)
-def test_absurd_numbers_are_errors_of_the_field_and_not_the_end_of_the_process(field, value):
-    with pytest.raises(NanoBraggError) as error:
-        small(**{field: value}).render()
-    assert "\n" not in str(error.value)

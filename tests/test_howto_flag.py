@@ -74,7 +74,7 @@ def library(tree, tmp_path_factory):
 
 def test_four_files(tree):
     assert sorted(tree.touched) == [
-        "nanobragg_py/experiment/parts.py",
+        "nanobragg_py/experiment/beam.py",
         "nanobragg_py/experiment/resolve/setup.py",
         "nanobragg_py/flags/nanobragg.py",
         "nanobragg_py/flags/options.py",

@@ -1,8 +1,8 @@
 """The table of fields: for each one the options it stands for, its default, unit, check and meaning, in one row.
 
-The rows stand in the bodies of the classes of `nanobragg_py.experiment.parts`, a line a field, and are what everything
-else that knows fields goes by: the checks and defaults of the parts, their way to `Options` and back, units in TOML,
-names in messages, the pages of the documentation. Defaults are those of `nanobragg_py.flags.options`.
+The rows stand in the bodies of the parts' classes (`nanobragg_py.experiment.parts`), a line a field, and are what
+everything else that knows fields goes by: the checks and defaults of the parts, their way to `Options` and back, units
+in TOML, names in messages, the pages of the documentation. Defaults are those of `nanobragg_py.flags.options`.
 """
 
 from __future__ import annotations
@@ -114,7 +114,7 @@ class _Defaults:
 
 
 #: every row: those of structure factors, whose record is no part, and of the parts, which `Part`
-#: (nanobragg_py.experiment.parts) puts here
+#: (nanobragg_py.experiment.part) puts here
 FIELDS: list[Field] = [
     Field(
         ("hkl_file", "dump_file"),

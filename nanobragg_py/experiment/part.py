@@ -13,6 +13,8 @@ from .units import in_unit, suspicion
 if TYPE_CHECKING:
     from typing import Self
 
+Vector = tuple[float, float, float]
+
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class Part:

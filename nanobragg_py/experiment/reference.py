@@ -9,7 +9,7 @@ HEAD = """\
 # Fields of an experiment
 
 What `Beam`, `Detector`, `Crystal`, `Sampling` and `StructureFactors` take, made by `make docs` from the table in
-nanobragg_py/experiment/parts.py. The same names are the keys of TOML and JSON files. In both, a number in m may be
+nanobragg_py/experiment/. The same names are the keys of TOML and JSON files. In both, a number in m may be
 given as `"0.1 mm"` (m, cm, mm, um, nm, A, pm), an angle as `"0.3 deg"` (rad, mrad, deg), several as `"10 20 30 deg"`, a
 time as `"50 fs"`, and the wavelength as `"12 keV"` (eV, keV, MeV) or by `energy = "12 keV"`. Values that would be usual
 in another unit, such as a distance of 100 m, are warned of.

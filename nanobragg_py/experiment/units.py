@@ -24,6 +24,9 @@ ALIASES = {
     **dict.fromkeys(("\N{DEGREE SIGN}", "degree", "degrees"), "deg"),
     "radians": "rad",
 }
+#: what is usual of a field, and the unit it is stated in: see `suspicion`
+ANGSTROM, MILLIMETRES, MICRONS = ("A", 1e-12, 5e-9), ("mm", 1e-4, 50.0), ("mm", 1e-7, 5e-3)
+DEGREES, SMALL_DEGREES, TURN = ("deg", 0.0, 2 * pi), ("deg", 0.0, 0.17), ("deg", 0.0, 0.7)
 NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
 STATED = re.compile(rf"\s*({NUMBER}(?:[\s,]+{NUMBER})*)\s*([^\s\d.,+-]*)\s*")
 

@@ -1,0 +1,158 @@
+"""The crystal as users state it; `nanobragg_py.experiment.parts` says what the fields of all parts have in common."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from math import pi, radians
+from typing import TYPE_CHECKING, Any
+
+from ..errors import FieldError
+from ..kernels.loops.job import SHAPES
+from ..orientation import b_matrix, missets_to_rotation, rotation_to_missets
+from .checks import choice, count, finite, matrix, nonnegative, numbers, positive, seed, vector
+from .fields import CELLS, EDGES, NEGATED, NEGATIVE, NOT_POSITIVE, field
+from .part import Part, Vector
+from .units import DEGREES, MICRONS, SMALL_DEGREES
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
+
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
+class Crystal(Part):
+    """The crystal; made with `from_cell`, `from_matrix`, `from_vectors` or `from_UB`.
+
+    One of lengths and matrix is needed; with both, the matrix gives directions and the cell the lengths. With lengths
+    alone the orientation is the reference's: a* along x, b* in the x-y plane, slightly distorted for cells that are
+    not orthogonal, as there.
+    """
+
+    lengths: Vector | None = field("cell_lengths", numbers(3, positive), "A", "a, b, c of the unit cell", way=None)
+    angles: Vector | None = field(
+        "cell_angles", numbers(3, positive), "rad", "alpha, beta, gamma", way=None, usual=DEGREES
+    )
+    matrix: ArrayLike | None = field("matrix_file", matrix, "1/A", "3 x 3, columns a*, b*, c* at phi = 0", way=None)
+    missets: Vector | str | None = field(
+        "misset",
+        lambda name, x: x if x == "random" else numbers(3)(name, x),
+        "rad",
+        'rotations about the laboratory\'s x, then y, then z, applied to cell or matrix; or "random", drawn as -misset '
+        "random does, which is not uniform (see `nanobragg_py.random_rotations`)",
+        way=None,
+        usual=DEGREES,
+    )
+    misset_seed: int | None = field("misset_seed", seed, "", 'of missets = "random"', way=None)
+    cells: tuple[int, int, int] = field("Na Nb Nc", numbers(3, count), "", "unit cells along a, b and c", way=CELLS)
+    sample_size: Vector = field(
+        "sample_x sample_y sample_z",
+        numbers(3, nonnegative),
+        "m",
+        "edges along a, b and c, which override cells where they are not 0, clipped by the beam's size",
+        way=EDGES,
+        usual=MICRONS,
+    )
+    shape: str = field("shape", choice(*SHAPES), "", f"one of {', '.join(SHAPES)}")
+    fudge: float = field("fudge", finite, "", "width of the spots")
+    spot_width: str = field(
+        "spot_width",
+        choice("exact", "simtbx"),
+        "",
+        "of gauss and tophat: exact, so that they scatter what a crystal of their cells does, or as in simtbx",
+    )
+    mosaic_spread: float | None = field(
+        "mosaic_spread", nonnegative, "rad", "mosaic spread, isotropic; None: 0", unset=NEGATIVE, usual=SMALL_DEGREES
+    )
+    mosaic_domains: int | None = field(
+        "mosaic_domains", count, "", "mosaic domains; None: 10 with a spread", unset=NOT_POSITIVE
+    )
+    mosaic_seed: int = field("mosaic_seed", seed, "", "of the domains' rotations", way=NEGATED)
+    mosaic_model: str = field(
+        "mosaic_model",
+        choice("cap", "gauss"),
+        "",
+        "cap: rotations up to the spread, as in the reference; gauss: normal, the spread being the standard deviation "
+        "about each axis",
+    )
+
+    def _complete(self):
+        if self.lengths is None and self.matrix is None:
+            raise FieldError("crystal.lengths is missing; give a unit cell or crystal.matrix")
+        if self.lengths is not None and self.angles is None:
+            object.__setattr__(self, "angles", (pi / 2, pi / 2, pi / 2))
+        if self.lengths is None and self.angles is not None:
+            raise FieldError("crystal.angles needs crystal.lengths beside it")
+        if self.missets == "random" and self.misset_seed is None:
+            raise FieldError('crystal.misset_seed is needed with crystal.missets = "random"')
+
+    @classmethod
+    def from_cell(
+        cls,
+        a: float,
+        b: float | None = None,
+        c: float | None = None,
+        alpha: float = 90.0,
+        beta: float = 90.0,
+        gamma: float = 90.0,
+        *,
+        rotation: ArrayLike | None = None,
+        **more: Any,
+    ) -> Crystal:
+        """A crystal from its unit cell as -cell takes it: Angstrom and degrees; b and c default to a.
+
+        rotation: a 3 x 3 rotation matrix that turns the crystal from its standard setting. more: further fields.
+        """
+        if rotation is not None:
+            more["missets"] = rotation_to_missets(rotation)
+        lengths = (a, a if b is None else b, a if c is None else c)
+        # numbers are degrees here, and words say what they are
+        angles: Any = tuple(
+            x if isinstance(x, str) else pi / 2 if x == 90.0 else radians(x) for x in (alpha, beta, gamma)
+        )
+        return cls(lengths=lengths, angles=angles, **more)
+
+    @classmethod
+    def from_matrix(cls, A: ArrayLike, **more: Any) -> Crystal:
+        """A crystal from its matrix A = UB: 3 x 3, columns a*, b*, c* in 1/Angstrom. more: further fields."""
+        return cls(matrix=A, **more)
+
+    @classmethod
+    def from_vectors(cls, a: ArrayLike, b: ArrayLike, c: ArrayLike, **more: Any) -> Crystal:
+        """A crystal from its real-space cell vectors, Angstrom, in the laboratory frame. more: further fields."""
+        import numpy as np
+
+        rows = np.array([vector(f"crystal.{name}", v) for name, v in (("a", a), ("b", b), ("c", c))])
+        try:
+            return cls(matrix=np.linalg.inv(rows), **more)
+        except np.linalg.LinAlgError:
+            raise FieldError(
+                "crystal.a, crystal.b and crystal.c span no volume; give three different directions"
+            ) from None
+
+    @classmethod
+    def from_UB(cls, U: ArrayLike, cell: Sequence[float], **more: Any) -> Crystal:
+        """A crystal from a rotation U, 3 x 3, and its cell (a, b, c, alpha, beta, gamma), Angstrom and degrees.
+
+        B is that of `nanobragg_py.b_matrix` (Busing & Levy, Acta Cryst. 22, 457, 1967; a* along x). more: further
+        fields.
+        """
+        import numpy as np
+
+        return cls(matrix=np.asarray(U, float) @ b_matrix(*cell), **more)
+
+    def rotated(self, rotation: ArrayLike) -> Crystal:
+        """The crystal turned, as it stands, by a 3 x 3 rotation matrix in the laboratory.
+
+        Raises FieldError for missets that are drawn.
+        """
+        if self.missets == "random":
+            raise FieldError(
+                'crystal.missets is "random"; give the angles to turn the crystal from', fields=("crystal.missets",)
+            )
+        if self.missets is not None:
+            import numpy as np
+
+            rotation_to_missets(rotation)  # it is one
+            missets: Any = self.missets
+            rotation = np.asarray(rotation, dtype=float) @ missets_to_rotation(missets)
+        return self.replace(missets=rotation_to_missets(rotation), misset_seed=None)

@@ -1,0 +1,47 @@
+"""The library's experiment of a nanoBragg command line."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import Any
+
+from ..errors import warn_caller
+from .load import load_args, read_matrix, read_panels, read_sources
+from .options_map import from_options
+
+
+def from_args(cls: Any, args: str | Sequence[str], folder: str | os.PathLike[str] | None = None) -> Any:
+    """The `Experiment`, which is cls, as its method of this name."""
+    if isinstance(args, str):
+        import shlex
+
+        args = shlex.split(args)
+    said: list[str] = []
+    tokens = [str(token) for token in args]
+    loaded = load_args(tokens, None if folder is None else os.fspath(folder), complain=said.append)
+    options, resolved = loaded.options, loaded.experiment
+    detector = resolved.detector
+    beam, detector, crystal, sampling = from_options(
+        options,
+        matrix=read_matrix(options),
+        sources=read_sources(options),
+        mask=None if detector.mask is None else _image_of(detector.mask, detector),
+        roi=detector.roi,
+        missets=resolved.crystal.missets,
+        panels=read_panels(options, said.append),
+    )
+    made = cls(crystal, beam, detector, sampling, resolved.structure_factors, options.physics)
+    # remarks are among the experiment's own, in the library's words
+    said = [sentence for sentence in said if sentence not in loaded.setup.remarks]
+    for sentence in said:
+        warn_caller(sentence)
+    made.__dict__["warnings"] = (*said, *made.warnings)
+    return made
+
+
+def _image_of(mask, detector):
+    """A mask as read-only uint16 of shape (slow, fast)."""
+    import numpy as np
+
+    return np.frombuffer(mask, dtype=np.uint16).reshape(detector.spixels, detector.fpixels)
