@@ -12,8 +12,9 @@ from ...inspect.explain import explain
 DESCRIPTION = """\
 For each token of a nanoBragg command line: the rules it fires, the values they read, what it
 overrides and what overrides it. Then what is odd about the line, and the experiment that
-follows from it, in SI units, each value with its source. Files are read as the drop-in reads
-them, from the current directory; nothing is rendered or written.
+follows from it, in SI units, each value with its source; and what -physics exact would change
+in the image, by coarse images of both, which take a second or two. Files are read as the
+drop-in reads them, from the current directory; nothing is written.
 """
 EPILOG = """\
 exit status: 0; 2 if no experiment follows from the command line (the tokens are explained all the same)
@@ -38,7 +39,7 @@ def add_arguments(parser: Any) -> None:
 def run(args: Any) -> int:
     if not args.flags:
         raise NanoBraggError("there is nothing to explain; give nanoBragg's flags after --")
-    explanation = explain(args.flags)
+    explanation = explain(args.flags, physics=True)
     if args.json:
         print(json.dumps(plain(explanation.as_dict()), indent=1))
     else:
@@ -105,7 +106,22 @@ def text_lines(explanation: Any) -> list[str]:
     if explanation.unused:
         lines += ["", "Options that do not enter the image here"]
         lines += [f"  {', '.join(options)}: {reason}" for options, reason in explanation.unused]
+    if explanation.physics is not None:
+        lines += ["", "What -physics exact changes"]
+        lines += [f"  {effect_text(effect)}" for effect in explanation.physics] or ["  nothing"]
     return lines
+
+
+def effect_text(effect: Any) -> str:
+    """What a choice of the exact physics does to the image."""
+    name = effect.about if effect.id == "all" else f"{effect.id}, {effect.about}"
+    if effect.changed is None:
+        return f"{name}: {effect.note}"
+    about = "about " if effect.coarse else ""
+    text = f"{name}: pixels change by {about}{effect.changed:.2g} of their sum"
+    if effect.ratio is None or abs(effect.ratio - 1.0) < 1e-3:
+        return text
+    return f"{text}, which becomes {about}{effect.ratio:.3g} times as large"
 
 
 def token_lines(explanation: Any, token: Any) -> list[str]:

@@ -70,7 +70,8 @@ class Explanation(Record):
     argv: its tokens. tokens: a Token each. history: every Setting in order, headers first. warnings: what the drop-in
     says on standard error and in WARNING lines. oddities: (id, sentence) pairs. quantities: the resolved experiment, as
     `Quantity` records; empty when there is none. unused: (options, reason) pairs, of those that do not enter the image
-    here. error: why there is none, or None.
+    here. physics: an `Effect` for each choice of the exact physics that changes the image; None where nobody asked.
+    error: why there is none, or None.
     """
 
     _fields = {
@@ -81,6 +82,7 @@ class Explanation(Record):
         "oddities": (),
         "quantities": (),
         "unused": (),
+        "physics": None,
         "error": None,
     }
 
@@ -115,6 +117,7 @@ class Explanation(Record):
                 for q in self.quantities
             ],
             "unused": [{"options": list(options), "reason": reason} for options, reason in self.unused],
+            "physics": None if self.physics is None else [effect._asdict() for effect in self.physics],
             "error": self.error,
         }
 
@@ -165,12 +168,12 @@ class WatchedOptions(Options):
             self.history.append(Setting(name, value, self.watching))
 
 
-def explain(argv: Any) -> "Explanation":
+def explain(argv: Any, physics: bool = False) -> "Explanation":
     """Follow a command line (tokens without the program's name) from the working directory: an `Explanation`.
 
-    Input files are read; nothing is rendered or written. A command line from which no experiment follows is explained
-    as far as its tokens go, with the reason in `error`. Raises NanoBraggError where not even the tokens can be read: a
-    bad value of a flag that only nanobragg_py has.
+    Input files are read, and nothing is written. physics: render coarse images for what the exact physics would change.
+    A command line from which no experiment follows is explained as far as its tokens go, with the reason in `error`.
+    Raises NanoBraggError where not even the tokens can be read: a bad value of a flag that only nanobragg_py has.
     """
     argv = list(argv)
     options = WatchedOptions()
@@ -209,6 +212,11 @@ def explain(argv: Any) -> "Explanation":
         warnings += [" ".join([text, *lines]) for _, text, lines in loaded.setup.warnings]
         origins.settle(loaded.setup, loaded.experiment)
         found = quantities(origins, set_by)
+    effects = None
+    if physics and loaded is not None:
+        from .explain_physics import physics_effects
+
+        effects = physics_effects(options, loaded)
     voids = [(void.name, void.options, reason(void, set_by)) for void in origins.voids]
     return Explanation(
         argv=tuple(argv),
@@ -218,6 +226,7 @@ def explain(argv: Any) -> "Explanation":
         oddities=tuple(oddities(options, history, loaded, voids)),
         quantities=tuple(found),
         unused=() if loaded is None else tuple((options, why) for _, options, why in voids),
+        physics=effects,
         error=error,
     )
 
