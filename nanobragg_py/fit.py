@@ -16,7 +16,7 @@ from .api import Experiment
 from .errors import FieldError, NanoBraggError
 from .gradients.modes import derivative_images
 from .gradients.parameters import PARAMETERS, parameters_of
-from .gradients.values import FIXED, left_jacobian, with_values
+from .gradients.values import FIXED, Moved, with_values
 
 #: a parameter of the fit alone: photons that are added to every pixel
 BACKGROUND = "background"
@@ -35,10 +35,10 @@ EASING = (0.1, 1e-3, 0.0)
 class Fit:
     """How an experiment's image differs from an observed one, as a function of some of its fields.
 
-    experiment: where to start. observed: (slow, fast), photons; nan where there is none, as for overloads. parameters:
-    names as of `Experiment.vjp`, and "background", photons in every pixel. variance: of a pixel beside that of its
-    photons, photons^2 (the read-out noise squared). mask: None, or (slow, fast), 0 where pixels are left out. threads:
-    as of `render`.
+    experiment: where to start. observed: (slow, fast), or a stack of panels that are alike, photons; nan where there is
+    none, as for overloads. parameters: names as of `Experiment.vjp`, and "background", photons in every pixel.
+    variance: of a pixel beside that of its photons, photons^2 (the read-out noise squared). mask: None, or of the same
+    shape, 0 where pixels are left out. threads: as of `render`.
 
     The vector x has what is added to the fields, "crystal.rotation" being the rotation vector of a turn about the
     crystal as it stands in `experiment`; `start` is its beginning, 0 but for the background. `names` names its numbers.
@@ -67,17 +67,13 @@ class Fit:
                 f"the observed image has the shape {observed.shape}; the experiment's is {experiment.shape}"
             )
         used = np.isfinite(observed)
-        fast_min, fast_max, slow_min, slow_max = experiment.resolved.detector.roi
-        region = np.zeros(experiment.shape, dtype=bool)
-        region[slow_min : slow_max + 1, fast_min : fast_max + 1] = True
-        used &= region
-        for given in (mask, experiment.detector.mask):
-            if given is not None:
-                given = np.asarray(given)
-                if given.shape != experiment.shape:
-                    raise FieldError(f"the mask has the shape {given.shape}; the image has {experiment.shape}")
-                used &= given != 0
-        #: which pixels count, (slow, fast), and their photons
+        used &= seen(experiment)
+        if mask is not None:
+            mask = np.asarray(mask)
+            if mask.shape != experiment.shape:
+                raise FieldError(f"the mask has the shape {mask.shape}; the image has {experiment.shape}")
+            used &= mask != 0
+        #: which pixels count, as the image, and their photons
         self.used, self.photons = used, observed[used]
         if not self.photons.size:
             raise FieldError("no pixel of the observed image is left to fit")
@@ -95,27 +91,26 @@ class Fit:
 
     def experiment_at(self, x: Any) -> Experiment:
         """The experiment of a vector x; FieldError where there is none."""
+        return with_values(self.experiment, self._values_at(x))
+
+    def _values_at(self, x):
         values, at = {}, 0
         for row in self.rows:
             shape = row.shape(self.experiment)
             count = int(np.prod(shape))
             values[row.name] = np.asarray(row.value(self.experiment)) + np.reshape(x[at : at + count], shape)
             at += count
-        return with_values(self.experiment, values)
+        return values
 
     def evaluate(self, x: Any) -> tuple[np.ndarray, np.ndarray]:
         """Photons of the model in the pixels that count, and their derivatives, (numbers, pixels)."""
         x = np.asarray(x, dtype=np.float64)
-        moved = self.experiment_at(x)
-        image, images = derivative_images(moved, [row.name for row in self.rows], self.threads)
-        model, columns, at = image[self.used], [], 0
-        for row in self.rows:
-            stack = images[row.name].reshape(-1, *self.experiment.shape)[:, self.used]
-            if row.name == "crystal.rotation":
-                # the images are by turns of the crystal as it stands at x
-                stack = left_jacobian(x[at : at + 3]).T @ stack
-            at += len(stack)
-            columns.append(stack)
+        moved = Moved(self.experiment, self._values_at(x))
+        image, images = derivative_images(moved.experiment, [row.name for row in self.rows], self.threads)
+        # the images are by the fields of the crystal and the detector as they stand at x
+        used = {name: each[..., self.used] for name, each in images.items()}
+        model = image[self.used]
+        columns = [each.reshape(-1, len(model)) for each in moved.by_values(used).values()]
         if self.background:
             model = model + x[-1]
             columns.append(np.ones((1, len(model))))
@@ -153,6 +148,18 @@ class Fit:
         if getattr(self, "_key", None) != key:
             self._value, self._key = self.evaluate(x), key
         return self._value
+
+
+def seen(experiment: Experiment) -> np.ndarray:
+    """Which pixels of an experiment's image are rendered: those of the regions of interest, where masks are not 0."""
+    region = np.zeros(experiment.shape, dtype=bool)
+    panels = experiment.resolved.panels
+    for detector, part in zip(panels or [experiment.resolved.detector], region if panels else [region], strict=True):
+        fast_min, fast_max, slow_min, slow_max = detector.roi
+        part[slow_min : slow_max + 1, fast_min : fast_max + 1] = True
+        if detector.mask is not None:
+            part &= np.frombuffer(detector.mask, dtype=np.uint16).reshape(part.shape) != 0
+    return region
 
 
 @dataclass

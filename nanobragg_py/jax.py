@@ -12,7 +12,7 @@ from .gradients.values import image_and_pullback, with_values
 
 
 def render(experiment: Any, threads: int = 0, **arrays: Any) -> jax.Array:
-    """The image of an `Experiment` some of whose fields are arrays: (slow, fast), photons a pixel.
+    """The image of an `Experiment` some of whose fields are arrays: (slow, fast), of panels a stack; photons a pixel.
 
     arrays: fields as of `Experiment.vjp`, with two underscores or in a dict: ``crystal__lengths=array``,
     ``**{"crystal.lengths": array}``; values in the fields' units. crystal.rotation is the vector of a turn about the

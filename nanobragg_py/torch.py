@@ -11,7 +11,7 @@ from .gradients.values import image_and_pullback
 
 
 def render(experiment: Any, threads: int = 0, **tensors: torch.Tensor) -> torch.Tensor:
-    """The image of an `Experiment` some of whose fields are tensors: (slow, fast), photons a pixel.
+    """The image of an `Experiment` some of whose fields are tensors: (slow, fast), of panels a stack; photons a pixel.
 
     tensors: fields as of `Experiment.vjp`, with two underscores or in a dict: ``crystal__lengths=tensor``,
     ``**{"crystal.lengths": tensor}``; values in the fields' units. crystal.rotation is the vector of a turn about the
@@ -23,6 +23,7 @@ def render(experiment: Any, threads: int = 0, **tensors: torch.Tensor) -> torch.
     """
     if not tensors:
         raise FieldError("no tensors are given; name fields, such as crystal__rotation=torch.zeros(3)")
+    _ = experiment.shape  # panels of several sizes have none
     names = [name.replace("__", ".", 1) for name in tensors]
     given = [torch.as_tensor(tensor) for tensor in tensors.values()]
     return _Image.apply(experiment, names, threads, *given)

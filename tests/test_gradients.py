@@ -1,6 +1,7 @@
 """Derivatives of images: against central differences of the float64 image, and the modes against one another."""
 
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -65,6 +66,10 @@ SETTINGS = {
     "mask": {"detector.mask": MASK, "detector.roi": (1, 10, 2, 9)},
     "dmin": {"sampling.dmin": 2.5e-10, "beam.dispersion": 0.05, "beam.dispersion_steps": 3, "sampling.oversample": 2},
     "water": {"sampling.water": 3e-7, "detector.thickness": 4e-4, "detector.thicksteps": 2, "detector.mu": 3000.0},
+    "dmin and water": {
+        "sampling.dmin": 2.5e-10, "sampling.water": 3e-7, "beam.dispersion": 0.05, "beam.dispersion_steps": 3,
+        "beam.polarization": 0.5,
+    },
     "weights": {
         "beam.sources": [(-10.0, 0.1 * i, -0.05 * i, 1.0 + i, None) for i in range(3)],
         "beam.polarization": 0.5,
@@ -308,6 +313,30 @@ def test_float64_into_an_array():
     for how in ({"backend": "gpu"}, {"compat": "c"}):
         with pytest.raises(FieldError, match="dtype float64 needs"):
             e.render(dtype="float64", **how)
+
+
+# ---- the interface -------------------------------------------------------------------------------------------------
+
+
+def test_page():
+    """What the page shows first, as it stands there: programs call it so."""
+    page = (Path(__file__).parents[1] / "docs" / "gradients.md").read_text()
+    block = page.partition("```python\n")[2].partition("```")[0]
+    e = experiment()
+    observed = np.zeros(e.shape)
+    names = {"experiment": e, "observed": observed, "numpy": np}
+    exec(block, names)
+    gradient, change, images, image = (names[name] for name in ("gradient", "change", "images", "image"))
+    assert {name: value.shape for name, value in gradient.items()} == {
+        "crystal.rotation": (3,), "crystal.lengths": (3,), "beam.wavelength": ()
+    }  # fmt: skip
+    assert all(value.dtype == np.float64 for value in (*gradient.values(), *images.values(), image, change))
+    assert images["crystal.rotation"].shape == (3, *e.shape) and change.shape == e.shape
+    assert image.astype(np.float32).tobytes() == e.render().tobytes()
+    # the same numbers all the way
+    assert np.allclose(change, 1e-3 * images["crystal.rotation"][0], rtol=1e-9, atol=1e-9 * np.abs(change).max())
+    products = np.tensordot(images["crystal.lengths"], image - observed)
+    assert np.allclose(products, gradient["crystal.lengths"], rtol=1e-9)
 
 
 # ---- what is bad ---------------------------------------------------------------------------------------------------

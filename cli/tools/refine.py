@@ -36,6 +36,7 @@ SHOWN = {
     "rotation": ("deg", degrees(1.0)), "missets": ("deg", degrees(1.0)), "angles": ("deg", degrees(1.0)),
     "lengths": ("A", 1.0), "matrix": ("1/A", 1.0), "mosaic_spread": ("deg", degrees(1.0)), "wavelength": ("A", 1e10),
     "fluence": ("/m^2", 1.0), "distance": ("mm", 1e3), "close_distance": ("mm", 1e3), "twotheta": ("deg", degrees(1.0)),
+    "origin": ("mm", 1e3), "source_weights": ("", 1.0),
     "rotations": ("deg", degrees(1.0)), "phi0": ("deg", degrees(1.0)), "osc": ("deg", degrees(1.0)),
     "water": ("um", 1e6), "background": ("photons", 1.0),
 }  # fmt: skip
@@ -78,6 +79,8 @@ def run(args: Any) -> int:
         raise NanoBraggError("--evaluations takes 1 or more, and --threads 0 or more")
     names = check_fitted([name for name in args.parameters.split(",") if name])
     start = start_of(args)
+    if start.detector.panels is not None:
+        raise NanoBraggError("refine takes a detector of one panel; nanobragg_py.fit.Fit takes those of several")
     photons = photons_of(args, start.shape)
     fit = Fit(start, photons, names, args.readout**2, mask_of(args), args.threads)
     folder = Path(args.outdir)

@@ -84,12 +84,13 @@ cdef void place_in_pixel(const nb_job *p, int slow, int fast, int layer, int sub
 
 
 cdef void contribution_weights(const nb_job *p, Work *k, double weight, int n) noexcept nogil:
-    """What a source's share of the sum is multiplied by, to `weight` of the workspace. weight: the source's."""
+    """What a source's share of the sum is multiplied by, but for the dmin cut, which is of the crystal's part alone,
+    to `weight` of the workspace. weight: the source's."""
     cdef Scratch *w = &k.w
     cdef int i
     cdef double factor
     for i in range(n):
-        factor = weight * w.passed[i] if p.dmin > 0.0 else weight
+        factor = weight
         if p.weight_thick:
             factor = factor * w.capture[i]
         if p.weight_polar:
@@ -118,7 +119,7 @@ cdef void close_source(const Task *t, Work *k, const double *source, double *sum
     sums[2] -= inverse * nb_total(n, k.gz)
     sums[3] += (nb_total2(n, k.gx, w.qx) + nb_total2(n, k.gy, w.qy) + nb_total2(n, k.gz, w.qz)) / inverse
     for i in range(n):
-        a = k.weighted[i] * w.part[i]
+        a = k.share[i] * w.part[i]
         k.log_omega[i] += a if p.weight_omega else 0.0
         k.log_capture[i] += a if p.weight_thick else 0.0
         w.part[i] = a
@@ -236,7 +237,7 @@ cdef void add_changes(const Task *t, Work *k, int number, int layer, int source_
     cdef double power = 2.0 if p.point_pixel else 3.0
     cdef const double *own = k.along + t.direction[number] * TILE
     for i in range(n):
-        total = change[DIFFUSE]
+        total = 0.0
         if t.cell:
             for j in range(9):
                 total += change[CELL + j] * k.cell[j * TILE + i]
@@ -296,7 +297,9 @@ cdef void add_changes(const Task *t, Work *k, int number, int layer, int source_
                     dlog += polar
                 else:
                     logs[i] += polar
-        sum[i] += k.weight[i] * (total + w.part[i] * dlog)
+        if p.dmin > 0.0:
+            total = total * w.passed[i]
+        sum[i] += k.weight[i] * (total + change[DIFFUSE] + w.part[i] * dlog)
 
 
 cdef void slope_tile(const Task *t, Work *k, int slow, int fast, int real) noexcept nogil:
@@ -358,12 +361,13 @@ cdef void slope_tile(const Task *t, Work *k, int slow, int fast, int real) noexc
                     contribution_weights(p, k, src[NB_SOURCE_WEIGHT], n)
                     if t.reverse:
                         for i in range(n):
-                            k.weighted[i] = k.adjoint[i] * k.weight[i]
+                            k.share[i] = k.adjoint[i] * k.weight[i]
+                            k.weighted[i] = k.share[i] * (w.passed[i] if p.dmin > 0.0 else 1.0)
                     all_orientations(t, k, src, start, p.pixel, n)
                     for i in range(n):
-                        w.part[i] += diffuse
+                        w.part[i] = w.part[i] * (w.passed[i] if p.dmin > 0.0 else 1.0) + diffuse
                     if t.reverse:
-                        k.sums[DIFFUSE] += nb_total(n, k.weighted)
+                        k.sums[DIFFUSE] += nb_total(n, k.share)
                         if t.shape:
                             for i in range(NB_BY_SHAPE):
                                 k.sums[SHAPE + i] += nb_total2(n, k.weighted, k.shape + i * TILE)

@@ -81,7 +81,8 @@ cdef struct Work:
     double *adjoint    # times what multiplies the sum
     double *whole      # corrections for the whole pixel
     double *weight     # of a contribution,
-    double *weighted   # times adjoint
+    double *share  # times adjoint,
+    double *weighted   # and 0 beyond dmin: of the crystal's part
     double *value      # of a step, and its slopes
     double *sh
     double *sk
@@ -115,7 +116,7 @@ cdef struct Work:
     double *table      # and structure factors, or NULL
 
 cdef enum:
-    OWN = 29
+    OWN = 30
 
 
 cdef Py_ssize_t workspace(const Task *t) noexcept nogil:

@@ -299,6 +299,16 @@ class StructureFactors(Record):
 
         return cls.of(from_model(path, d_min, default_F, **how))
 
+    def sum_over_mates(
+        self, values: "ArrayLike", space_group: "str | int | None", friedel: bool = True
+    ) -> "tuple[ndarray, ndarray]":
+        """Numbers of the table's indices, summed over symmetry's mates. See `structure_factors.sum_over_mates`."""
+        from .structure_factors import sum_over_mates
+
+        if self.bounds is None:
+            raise FieldError("there is no table of structure factors whose mates could be summed")
+        return sum_over_mates(values, self.bounds, space_group, friedel)
+
     def amplitudes(self) -> "tuple[ndarray, ndarray]":
         """The table's indices and amplitudes as arrays, (N, 3) int32 and (N,) float64, h outermost."""
         from .structure_factors import amplitudes

@@ -110,6 +110,38 @@ def expand(
     return np.concatenate(parts), np.tile(F, len(parts))
 
 
+def sum_over_mates(
+    values: ArrayLike, bounds: tuple, space_group: str | int | None, friedel: bool = True
+) -> tuple[np.ndarray, np.ndarray]:
+    """Numbers of the indices of a box, summed over those that symmetry makes of one another.
+
+    values: (hmax-hmin+1, kmax-kmin+1, lmax-lmin+1), such as derivatives by structure factors, whose sums are those by
+    an amplitude that all mates share. bounds: of the box. space_group: symbol or number (needs gemmi), or None.
+    friedel: h and -h are mates as well. Returns (hkl (N, 3), sums (N,)): one row for each set of mates, its index the
+    one that comes last in order of h, k, l; those that are systematically absent are left out.
+    Raises FieldError for values of another shape.
+    """
+    shape = tuple(n - 1 for n in hkl_files.table_shape(bounds))
+    numbers = np.asarray(values, dtype=float)
+    if numbers.shape != shape:
+        raise FieldError(f"values have the shape {numbers.shape}; the box of structure factors has {shape}")
+    grid = np.stack(np.meshgrid(*(np.arange(n) for n in shape), indexing="ij"), axis=-1).reshape(-1, 3) + bounds[::2]
+    rotations = [np.eye(3, dtype=np.int64)] if space_group is None else symmetry_rotations(space_group)
+    signs = (1, -1) if friedel else (1,)
+    mates = np.stack([sign * (grid @ rotation) for sign in signs for rotation in rotations])
+    # one number for each index, in order of h, k, l
+    size = 2 * int(np.abs(mates).max(initial=0)) + 1
+    codes = ((mates + size // 2) @ (size * size, size, 1)).max(axis=0)
+    found, where = np.unique(codes, return_inverse=True)
+    hkl = np.stack([found // (size * size), found // size % size, found % size], axis=1) - size // 2
+    sums = np.bincount(where, numbers.reshape(-1), len(found))
+    if space_group is not None and len(hkl):
+        operations = _group(space_group).operations()
+        present = ~np.asarray(operations.systematic_absences(hkl.astype(np.int32)), dtype=bool)
+        hkl, sums = hkl[present], sums[present]
+    return hkl.astype(np.int32), sums
+
+
 def symmetry_rotations(space_group: str | int) -> list[np.ndarray]:
     """The rotation parts R of a space group's operations, (3, 3) integers: indices, as rows, go to hR."""
     gemmi = gemmi_module()

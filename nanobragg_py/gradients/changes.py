@@ -6,6 +6,7 @@ are inner products with it, one way (vjp) or the other (jvp, derivative_images).
 
 from __future__ import annotations
 
+from copy import copy
 from dataclasses import dataclass
 from typing import Any
 
@@ -67,14 +68,17 @@ class Differentiated:
     """The changes that an experiment's fields make, by the parts of the model that each enters."""
 
     def __init__(self, experiment: Any) -> None:
-        resolved = experiment.resolved
-        if resolved.diffuse != 0.0 and resolved.sampling.dmin > 0.0:
-            raise stated("sampling.dmin", "derivatives with it and sampling.water are not known; leave one of them out")
         self.experiment = experiment
         self.model = Model(experiment)
         #: (orientations, 3, 3), and the unrotated cell (rows, m)
         self.turns = self.model.turns({})
         self.cell = self.model.cell({})
+
+    def on_panel(self, number: int) -> Differentiated:
+        """The same on another panel."""
+        other = copy(self)
+        other.model = self.model.on_panel(number)
+        return other
 
     def change(self, parameter: Any, number: int) -> Change:
         """By component `number` of a field."""
@@ -143,7 +147,7 @@ class Differentiated:
     def _diffuse(self):
         """What joins each source's sum over orientations there."""
         resolved = self.experiment.resolved
-        factor = self.experiment.structure_factors.default_F ** 2 if self._constant() else 1.0
+        factor = self.experiment.structure_factors.default_F**2 if self._constant() else 1.0
         return resolved.diffuse * len(self.turns) / factor
 
     def _scale(self):

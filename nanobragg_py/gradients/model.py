@@ -8,6 +8,7 @@ how many steps) are taken from the resolved experiment. Tests hold the two again
 
 from __future__ import annotations
 
+from copy import copy
 from typing import Any
 
 import numpy as np
@@ -61,13 +62,16 @@ class Model:
 
     The functions take a dict with some of the fields, by their dotted names, complex or not; the others are as the
     experiment has them. Besides those of `Experiment.replace` there are crystal.rotation, a rotation vector in the
-    laboratory about the crystal as it stands, detector.origin, where the first pixel's corner is, m, and
-    beam.source_weights, relative to what they are.
+    laboratory about the crystal as it stands, detector.origin, where the first pixel's corner is, m, or each panel's,
+    and beam.source_weights, relative to what they are.
+
+    Of a detector of panels the model is that of one of them, of the first until `on_panel` says of which.
     """
 
     def __init__(self, experiment: Any) -> None:
         self.experiment = experiment
         self.resolved = experiment.resolved
+        self.panel = 0 if self.resolved.panels else None
         self.options = to_options(
             experiment.beam,
             experiment.detector,
@@ -77,6 +81,12 @@ class Model:
             experiment.physics,
         )
         self.frame = orient(self.options, lambda text: None)
+
+    def on_panel(self, number: int) -> Model:
+        """The same on another panel."""
+        other = copy(self)
+        other.panel, other.resolved = number, self.resolved.replace(detector=self.resolved.panels[number])
+        return other
 
     # ---- crystal ---------------------------------------------------------------------------------------------------
 
@@ -193,6 +203,8 @@ class Model:
 
     def detector(self, values: dict[str, Any]) -> dict[str, Any]:
         """Where the detector is: origin, fast, slow, normal, beam, distance, close_distance, m."""
+        if self.panel is not None:
+            return self._panel(values)
         options, frame, resolved = self.options, self.frame, self.resolved.detector
         near, spot, _ = centres(options, *detector_size(options)[:2])
         beam = self.direction(values)
@@ -221,6 +233,23 @@ class Model:
             "normal": turned[2],
             "beam": beam,
             "distance": close / ratio,
+            "close_distance": close,
+        }
+
+    def _panel(self, values: dict[str, Any]) -> dict[str, Any]:
+        """The same of a panel, which states its own place; the beam does not move it."""
+        resolved, beam = self.resolved.detector, self.direction(values)
+        origin, normal = np.asarray(resolved.origin), np.asarray(resolved.normal)
+        if "detector.origin" in values:
+            origin = values["detector.origin"][self.panel]
+        close = origin @ normal
+        return {
+            "origin": origin,
+            "fast": np.asarray(resolved.fast),
+            "slow": np.asarray(resolved.slow),
+            "normal": normal,
+            "beam": beam,
+            "distance": np.asarray(resolved.distance),  # which curves detectors, and panels are flat
             "close_distance": close,
         }
 

@@ -1,8 +1,11 @@
-"""vjp, jvp and derivative images of an `Experiment`; its methods of these names say what they are."""
+"""vjp, jvp and derivative images of an `Experiment`; its methods of these names say what they are.
+
+A detector of panels is taken a panel at a time. What panels share adds up over them; where a panel is, is its own.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -10,42 +13,74 @@ import numpy as np
 from ..errors import FieldError, NanoBraggError
 from ..kernels.loops.job import Job
 from ..render.backends import Compute
-from ..render.images import kernel_table, render_precise, team_size
+from ..render.images import kernel_table, new_image, render_precise, team_size
 from .changes import Change, Differentiated, loops
 from .parameters import Parameter, parameters_of
 
 
-def check_image(experiment: Any, compat: str) -> None:
+def check_compat(compat: str) -> None:
     """Derivatives are of the image without the reference's defects."""
-    if experiment.detector.panels is not None:
-        raise FieldError("detector.panels has no derivatives; state each panel as a detector of its own")
     if compat != "spec":
         raise FieldError(f'compat is {compat!r}; derivatives are of the image with compat "spec"')
 
 
+def is_local(row: Parameter, experiment: Any) -> bool:
+    """Whether every panel has components of its own of a parameter."""
+    return row.name == "detector.origin" and bool(experiment.resolved.panels)
+
+
+def places(differentiated: Differentiated, table: Any) -> Iterator[tuple[Differentiated, Job]]:
+    """Each detector with what the loops are to know of it: one, or every panel."""
+    resolved = differentiated.experiment.resolved
+    first = resolved.single_panels[0]
+    job = Job(first, table)
+    if not resolved.panels:
+        yield differentiated, job
+    for number, panel in enumerate(resolved.panels):
+        yield differentiated.on_panel(number), job if number == 0 else job.with_detector(panel)
+
+
+def of_panels(images: Any, experiment: Any) -> list[Any]:
+    """The images of panels, or the one image, in a list."""
+    return list(images) if experiment.resolved.panels else [images]
+
+
 def vjp(
     experiment: Any, names: Iterable[str], threads: int = 0, compat: str = "spec"
-) -> tuple[np.ndarray, Callable[[Any], dict[str, np.ndarray]]]:
+) -> tuple[Any, Callable[[Any], dict[str, np.ndarray]]]:
     """(image, pullback); see `Experiment.vjp`."""
-    check_image(experiment, compat)
+    check_compat(compat)
     parameters = parameters_of(experiment, names)
     differentiated = Differentiated(experiment)
     changes = {
         row.name: [differentiated.change(row, i) for i in range(int(np.prod(row.shape(experiment))))]
         for row in parameters
-        if row.name != "structure_factors.F"
+        if row.name != "structure_factors.F" and not is_local(row, experiment)
     }
     image = render_precise(experiment, Compute(threads=threads))
+    own = [np.array(each) for each in of_panels(image, experiment)]
 
     def pullback(weights: Any) -> dict[str, np.ndarray]:
         """Derivatives of the sum of weights * image by every parameter, as arrays of their shapes."""
-        weights = image_weights(weights, experiment.shape)
-        return pulled_back(differentiated, parameters, changes, image, weights, threads)
+        checked = panel_weights(weights, experiment)
+        return pulled_back(differentiated, parameters, changes, own, checked, threads)
 
-    return image.copy(), pullback
+    return image, pullback
 
 
-def image_weights(weights: Any, shape: tuple[int, int]) -> np.ndarray:
+def panel_weights(weights: Any, experiment: Any) -> list[np.ndarray]:
+    """The weights of every panel's image, or of the one image, in a list; FieldError as of `image_weights`."""
+    if not experiment.resolved.panels:
+        return [image_weights(weights, experiment.shape)]
+    shapes = experiment.shapes
+    if len(set(shapes)) == 1:
+        return list(image_weights(weights, experiment.shape))
+    if not isinstance(weights, (list, tuple)) or len(weights) != len(shapes):
+        raise FieldError(f"weights are to be a list of {len(shapes)} arrays, one for each panel")
+    return [image_weights(each, shape) for each, shape in zip(weights, shapes, strict=True)]
+
+
+def image_weights(weights: Any, shape: tuple[int, ...]) -> np.ndarray:
     """Weights as a C-contiguous float64 array; FieldError unless they are finite and of the image's shape."""
     try:
         array = np.ascontiguousarray(weights, dtype=np.float64)
@@ -54,8 +89,9 @@ def image_weights(weights: Any, shape: tuple[int, int]) -> np.ndarray:
     if array.shape != shape:
         raise FieldError(f"weights have the shape {array.shape}; the image has {shape}")
     if not np.isfinite(array).all():
-        slow, fast = np.argwhere(~np.isfinite(array))[0]
-        raise FieldError(f"weights have {array[slow, fast]} at (slow, fast) = ({slow}, {fast}); give finite numbers")
+        at = tuple(int(i) for i in np.argwhere(~np.isfinite(array))[0])
+        axes = "(slow, fast)" if len(at) == 2 else "(panel, slow, fast)"
+        raise FieldError(f"weights have {array[at]} at {axes} = {at}; give finite numbers")
     return array
 
 
@@ -63,37 +99,41 @@ def pulled_back(
     differentiated: Differentiated,
     parameters: list[Parameter],
     changes: dict[str, list[Change]],
-    image: Any,
-    weights: Any,
+    images: list[Any],
+    weights: list[Any],
     threads: int,
 ) -> dict[str, np.ndarray]:
     """The inner products of the parameters' changes with what the loops give for the weights."""
     experiment = differentiated.experiment
     table = kernel_table(experiment.structure_factors)
-    job = Job(experiment.resolved, table)
     each = [change for some in changes.values() for change in some]
+    local = [row for row in parameters if is_local(row, experiment)]
     by_table = table is not None and any(row.name.startswith("structure_factors.") for row in parameters)
-    numbers, turned, elements = loops().reverse(
-        job, weights, image, any(c.geometry for c in each), any(c.part("shape").any() for c in each), by_table,
-        team_size(threads),
-    )  # fmt: skip
-    sums = Change(np.asarray(numbers))
-    orientations = np.asarray(turned).reshape(9, -1)[:, : len(differentiated.turns)]
-    sums.part("cell")[:] = np.einsum("oij,aio->aj", differentiated.turns, orientations.reshape(3, 3, -1)).reshape(-1)
-    box, outside = None, 0.0
-    if by_table:
-        every = np.asarray(elements)
-        box = every[table.pad :].reshape(table_shape(experiment))[:-1, :-1, :-1]
-        outside = float(every.sum() - box.sum())
-    gradient = {}
-    for row in parameters:
-        if row.name == "structure_factors.F":
-            gradient[row.name] = np.array(box)
-            continue
-        values = [inner(change, sums, orientations) for change in changes[row.name]]
-        if row.name == "structure_factors.default_F" and by_table:
-            values = [outside]
-        gradient[row.name] = np.array(values).reshape(row.shape(experiment))
+    geometry = bool(local) or any(c.geometry for c in each)
+    shape = any(c.part("shape").any() for c in each)
+    gradient = {row.name: np.zeros(row.shape(experiment)) for row in parameters}
+    for panel, (place, job) in enumerate(places(differentiated, table)):
+        numbers, turned, elements = loops().reverse(
+            job, weights[panel], images[panel], geometry, shape, by_table, team_size(threads)
+        )
+        sums = Change(np.asarray(numbers))
+        orientations = np.asarray(turned).reshape(9, -1)[:, : len(place.turns)]
+        cell = np.einsum("oij,aio->aj", place.turns, orientations.reshape(3, 3, -1))
+        sums.part("cell")[:] = cell.reshape(-1)
+        outside = 0.0
+        if by_table:
+            every = np.asarray(elements)
+            box = every[table.pad :].reshape(table_shape(experiment))[:-1, :-1, :-1]
+            outside = float(every.sum() - box.sum())
+            if "structure_factors.F" in gradient:
+                gradient["structure_factors.F"] += box
+        for row in local:
+            gradient[row.name][panel] = [inner(place.change(row, 3 * panel + i), sums, orientations) for i in range(3)]
+        for name, some in changes.items():
+            values = [inner(change, sums, orientations) for change in some]
+            if name == "structure_factors.default_F" and by_table:
+                values = [outside]
+            gradient[name] += np.reshape(values, gradient[name].shape)
     return gradient
 
 
@@ -102,7 +142,7 @@ def inner(change: Change, sums: Change, orientations: Any) -> float:
     value = change.numbers @ sums.numbers
     if change.orientations is not None:
         value += (change.orientations * orientations).sum()
-    return value
+    return float(value)
 
 
 def table_shape(experiment: Any) -> tuple[int, ...]:
@@ -115,22 +155,34 @@ def jvp(
     experiment: Any, tangents: Mapping[str, Any], threads: int = 0, compat: str = "spec"
 ) -> tuple[np.ndarray, np.ndarray]:
     """(image, change); see `Experiment.jvp`."""
-    check_image(experiment, compat)
+    check_compat(compat)
     if not isinstance(tangents, Mapping):
         raise FieldError(f"tangents are {type(tangents).__name__}; give a dict of parameters' names and changes")
     parameters = parameters_of(experiment, tangents)
     differentiated = Differentiated(experiment)
     if experiment.structure_factors.bounds is not None and "structure_factors.default_F" in tangents:
         raise FieldError("jvp knows no structure_factors.default_F beside a table; leave it out")
-    whole = differentiated.along([(row, parameter_change(tangents[row.name], row, experiment)) for row in parameters])
-    if whole.orientations is None:
-        whole.orientations = np.zeros((9, len(differentiated.turns)))
-    # all of the cell's change as one of the orientations': one image instead of nine
-    cell = whole.part("cell").reshape(3, 3)
-    whole.orientations += np.einsum("oij,aj->aio", differentiated.turns, cell).reshape(9, -1)
-    cell[:] = 0.0
-    image, changes = pushed_forward(differentiated, [whole], threads)
-    return image, changes[0]
+    given = [(row, parameter_change(tangents[row.name], row, experiment)) for row in parameters]
+    table, found = kernel_table(experiment.structure_factors), []
+    for place, job in places(differentiated, table):
+        whole = place.along(given)
+        if whole.orientations is None:
+            whole.orientations = np.zeros((9, len(place.turns)))
+        # all of the cell's change as one of the orientations': one image instead of nine
+        cell = whole.part("cell").reshape(3, 3)
+        whole.orientations += np.einsum("oij,aj->aio", place.turns, cell).reshape(9, -1)
+        cell[:] = 0.0
+        image, changes = pushed_forward(place, job, [whole], threads)
+        found.append((image, changes[0]))
+    image, change = ([pair[i] for pair in found] for i in range(2))
+    return together(image, experiment), together(change, experiment)
+
+
+def together(images: list[Any], experiment: Any) -> Any:
+    """Images of panels as `Experiment.render` gives them: a stack where they are alike, or a list; or the one image."""
+    if not experiment.resolved.panels:
+        return images[0]
+    return np.stack(images) if len(set(experiment.shapes)) == 1 else images
 
 
 def parameter_change(value: Any, row: Parameter, experiment: Any) -> np.ndarray:
@@ -149,34 +201,50 @@ def parameter_change(value: Any, row: Parameter, experiment: Any) -> np.ndarray:
 
 def derivative_images(
     experiment: Any, names: Iterable[str], threads: int = 0, compat: str = "spec"
-) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+) -> tuple[Any, dict[str, Any]]:
     """(image, {name: (*shape, slow, fast)}); see `Experiment.derivative_images`."""
-    check_image(experiment, compat)
+    check_compat(compat)
     parameters = parameters_of(experiment, names)
     for row in parameters:
         if row.name.startswith("structure_factors.") and experiment.structure_factors.bounds is not None:
             raise FieldError(f"{row.name} would make an image for every structure factor; take vjp or jvp")
     differentiated = Differentiated(experiment)
-    counts = [int(np.prod(row.shape(experiment))) for row in parameters]
-    changes = [
-        differentiated.change(row, i) for row, count in zip(parameters, counts, strict=True) for i in range(count)
-    ]
-    image, images = pushed_forward(differentiated, changes, threads)
+    local = [row for row in parameters if is_local(row, experiment)]
+    shared = [row for row in parameters if row not in local]
+    counts = [int(np.prod(row.shape(experiment))) for row in shared]
+    changes = [differentiated.change(row, i) for row, count in zip(shared, counts, strict=True) for i in range(count)]
     ends = np.cumsum(counts)
-    return image, {
-        row.name: images[end - count : end].reshape(*row.shape(experiment), *experiment.shape)
-        for row, count, end in zip(parameters, counts, ends, strict=True)
-    }
-
-
-def pushed_forward(
-    differentiated: Differentiated, changes: list[Change], threads: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """(image, changes of the image (count, slow, fast))."""
-    experiment = differentiated.experiment
+    images: dict[str, Any] = {row.name: [] for row in parameters}
+    if experiment.resolved.panels and len(set(experiment.shapes)) == 1:
+        images = {row.name: new_image((*row.shape(experiment), *experiment.shape), np.float64) for row in parameters}
+    found = []
     table = kernel_table(experiment.structure_factors)
-    job = Job(experiment.resolved, table)
-    count, stride = len(differentiated.turns), job.stride
+    for panel, (place, job) in enumerate(places(differentiated, table)):
+        own = [place.change(row, 3 * panel + i) for row in local for i in range(3)]
+        image, stack = pushed_forward(place, job, [*changes, *own], threads)
+        found.append(image)
+        made = {
+            row.name: stack[end - count : end].reshape(*row.shape(experiment), *job.shape)
+            for row, count, end in zip(shared, counts, ends, strict=True)
+        }
+        for row, number in zip(local, range(len(changes), len(stack), 3), strict=True):
+            made[row.name] = new_image((*row.shape(experiment), *job.shape), np.float64)
+            made[row.name][panel] = stack[number : number + 3]
+        for name, each in made.items():
+            if not experiment.resolved.panels:
+                images[name] = each
+            elif isinstance(images[name], list):
+                images[name].append(each)
+            else:
+                images[name][..., panel, :, :] = each
+    return together(found, experiment), images
+
+
+def pushed_forward(place: Differentiated, job: Job, changes: list[Change], threads: int) -> tuple[Any, Any]:
+    """(image, changes of the image (count, slow, fast))."""
+    experiment = place.experiment
+    table = kernel_table(experiment.structure_factors)
+    count, stride = len(place.turns), job.stride
 
     def padded(rows: Any) -> np.ndarray:
         out = np.zeros((*rows.shape[:-1], stride))
@@ -191,14 +259,14 @@ def pushed_forward(
             rows.append(padded(change.orientations))
     turns = None
     if any(change.part("cell").any() for change in changes):
-        turns = padded(differentiated.turns.transpose(1, 2, 0).reshape(9, -1))
+        turns = padded(place.turns.transpose(1, 2, 0).reshape(9, -1))
     elements = None
     if changes[0].table is not None and table is not None:
         elements = np.zeros(table.nbytes // 8 + table.pad)
         elements[table.pad :].reshape(table_shape(experiment))[:-1, :-1, :-1] = changes[0].table
     try:
-        image = np.zeros(experiment.shape)
-        out = np.zeros((len(changes), *experiment.shape))
+        image = np.zeros(job.shape)
+        out = np.zeros((len(changes), *job.shape))
     except MemoryError:
         raise NanoBraggError(f"no memory for {len(changes)} derivative images") from None
     loops().forward(

@@ -50,7 +50,24 @@ def _box(experiment: Any) -> Any:
     return np.asarray(factors.values).reshape(shape)[:-1, :-1, :-1]
 
 
+def _origin(experiment: Any) -> Any:
+    """Where the first pixel's corner is, or that of every panel, (panels, 3)."""
+    panels = experiment.resolved.panels
+    return [panel.origin for panel in panels] if panels else experiment.resolved.detector.origin
+
+
+def _place(experiment: Any) -> str | None:
+    """Whether the detector's own fields say where it is."""
+    return None if experiment.detector.panels is None else "panels state their own place; take detector.origin"
+
+
+def _close_distance(experiment: Any) -> str | None:
+    return _place(experiment) or _missing("detector", "close_distance")(experiment)
+
+
 def _distance(experiment: Any) -> str | None:
+    if experiment.detector.panels is not None:
+        return _place(experiment)
     if experiment.detector.close_distance is not None:
         return "detector.close_distance is given and overrides it; take that"
     return None
@@ -111,11 +128,11 @@ ROWS = (
         "detector.close_distance",
         _of("detector", "close_distance"),
         ("detector",),
-        _missing("detector", "close_distance"),
+        _close_distance,
     ),
-    Parameter("detector.origin", _resolved("detector", "origin"), ("detector",)),
-    Parameter("detector.rotations", _of("detector", "rotations"), ("detector",)),
-    Parameter("detector.twotheta", _of("detector", "twotheta"), ("detector",)),
+    Parameter("detector.origin", _origin, ("detector",)),
+    Parameter("detector.rotations", _of("detector", "rotations"), ("detector",), _place),
+    Parameter("detector.twotheta", _of("detector", "twotheta"), ("detector",), _place),
     Parameter("sampling.phi0", _of("sampling", "phi0"), ("turns",)),
     Parameter("sampling.osc", _of("sampling", "osc"), ("turns",), _osc),
     Parameter(

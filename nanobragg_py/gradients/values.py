@@ -9,18 +9,27 @@ import numpy as np
 
 from ..errors import FieldError
 from ..orientation import axis_rotation
+from .changes import STEP, imaginary
+from .model import Model, turn, turn_xyz
+from .parameters import PARAMETERS
 
-#: fields that an experiment cannot be given another value of: whole numbers, and what follows from others
-FIXED = ("crystal.cells", "detector.origin", "beam.source_weights")
+#: fields that an experiment cannot be given another value of: whole numbers
+FIXED = ("crystal.cells",)
 
 
 def with_values(experiment: Any, values: Mapping[str, Any]) -> Any:
     """The experiment with other fields, {name: array of its shape}; FieldError for values that make none.
 
     crystal.rotation is the vector of a turn about the crystal as it stands, after the other fields have changed;
-    structure_factors.F is the table's box.
+    detector.origin shifts the detector by as much as it differs from where it is, after them, too;
+    beam.source_weights multiply the weights that sources have; structure_factors.F is the table's box.
     """
-    changes, rotation = {}, None
+    return _with_values(experiment, values)[1]
+
+
+def _with_values(experiment, values):
+    """What `with_values` gives, and before it the same without a shift of the detector."""
+    changes, rotation, shift = {}, None, None
     for name, given in values.items():
         if name in FIXED:
             raise FieldError(
@@ -29,6 +38,10 @@ def with_values(experiment: Any, values: Mapping[str, Any]) -> Any:
         value = np.asarray(given, dtype=np.float64)
         if name == "crystal.rotation":
             rotation = value
+        elif name == "detector.origin":
+            shift = value - np.asarray(PARAMETERS[name].value(experiment))
+        elif name == "beam.source_weights":
+            changes["beam.sources"] = with_weights(experiment, value)
         elif name == "structure_factors.F":
             changes["structure_factors"] = with_table(experiment.structure_factors, value)
         else:
@@ -37,7 +50,65 @@ def with_values(experiment: Any, values: Mapping[str, Any]) -> Any:
     if rotation is not None and rotation.any():
         turn = axis_rotation(rotation.tolist(), float(np.linalg.norm(rotation)))
         moved = moved.replace(crystal=moved.crystal.rotated(turn))
-    return moved
+    return moved, moved if shift is None or not shift.any() else shifted(moved, shift)
+
+
+def with_weights(experiment: Any, shares: Any) -> list[Any]:
+    """The rows of an experiment's sources with other weights, those they have times shares."""
+    rows = experiment.beam.sources
+    if rows is None:
+        raise FieldError(
+            "beam.source_weights can be changed of a list of sources only; state beam.sources",
+            fields=("beam.source_weights",),
+        )
+    return [
+        (*row[:3], (1.0 if row[3] is None else row[3]) * share, row[4])
+        for row, share in zip(rows, shares.tolist(), strict=True)
+    ]
+
+
+def shifted(experiment: Any, shift: Any) -> Any:
+    """The experiment with its detector, or each of its panels, shifted by so many metres in the laboratory."""
+    detector = experiment.detector
+    if detector.panels is not None:
+        panels = [
+            panel.replace(origin=tuple((panel.origin + by).tolist()))
+            for panel, by in zip(detector.panels, shift, strict=True)
+        ]
+        return experiment.replace({"detector.panels": panels})
+    model, resolved = Model(experiment), experiment.resolved.detector
+    options, frame = model.options, model.frame
+    origin = np.asarray(resolved.origin) + shift
+    placed = turn_xyz(detector.rotations)
+    turned = turn(np.asarray(frame.twotheta_axis), detector.twotheta) @ placed
+    axes, beam = np.array([frame.fast, frame.slow, frame.normal]), np.asarray(frame.beam)
+    ratio = beam @ (placed @ axes[2])
+    if frame.pivot == "sample":  # origin = turned (-F fast - S slow + close normal)
+        f, s, close = np.linalg.solve(axes.T, np.linalg.solve(turned, origin)) * (-1.0, -1.0, 1.0)
+    else:  # origin = -F fast - S slow + distance beam, axes turned
+        f, s, along = np.linalg.solve(np.array([*(axes @ turned.T)[:2], beam]).T, origin) * (-1.0, -1.0, 1.0)
+        close = along * ratio
+    changes = centre_fields(options, resolved, frame.pivot, f, s)
+    if detector.close_distance is None:
+        changes["distance"] = close / abs(ratio)
+    else:
+        changes["close_distance"] = close
+    return experiment.replace({f"detector.{name}": float(value) for name, value in changes.items()})
+
+
+def centre_fields(options: Any, resolved: Any, pivot: str, f: float, s: float) -> dict[str, float]:
+    """The fields for a beam spot (pivot beam), or point nearest the sample, so many metres along fast and slow."""
+    convention, pixel = options.convention, options.pixel_size
+    if convention == "CUSTOM":
+        return {"Xbeam": f, "Ybeam": s}
+    if pivot == "sample":
+        return {"ORGX": f / pixel + 0.5, "ORGY": s / pixel + 0.5}
+    if convention == "ADXV":
+        return {"Xbeam": f, "Ybeam": resolved.detsize_s - s}
+    if convention in ("MOSFLM", "DENZO"):
+        half = 0.5 * pixel if convention == "MOSFLM" else 0.0
+        return {"Xbeam": s - half, "Ybeam": f - half}
+    return {"Xbeam": f, "Ybeam": s}
 
 
 def with_table(factors: Any, box: Any) -> Any:
@@ -59,15 +130,50 @@ def left_jacobian(v: Any) -> np.ndarray:
     return np.eye(3) + (1.0 - np.cos(angle)) / angle**2 * skew + (angle - np.sin(angle)) / angle**3 * skew @ skew
 
 
+class Moved:
+    """An experiment with other values of fields, and how derivatives there are ones by the values.
+
+    experiment: of `with_values`. by_values: what derivatives by the experiment's own fields, {name: array with the
+    field's components first}, become.
+    """
+
+    def __init__(self, start: Any, values: Mapping[str, Any]) -> None:
+        self.start, self.values = start, values
+        self.base, self.experiment = _with_values(start, values)
+
+    def by_values(self, derivatives: Mapping[str, Any]) -> dict[str, Any]:
+        """Derivatives by the values; several images, or sums over them, stand behind the components."""
+        made = dict(derivatives)
+        for name in made:
+            if name == "crystal.rotation":
+                turned = left_jacobian(np.asarray(self.values[name], dtype=np.float64))
+                made[name] = np.tensordot(turned.T, made[name], 1)
+            elif name == "beam.source_weights":  # relative to what they are
+                shares = np.asarray(self.values[name], dtype=np.float64)
+                made[name] = (made[name].T / np.where(shares == 0.0, 1.0, shares)).T
+            elif self.base is not self.experiment and "detector" in PARAMETERS[name].parts:
+                made[name] = self._without_shift(name, made[name], derivatives["detector.origin"])
+        return made
+
+    def _without_shift(self, name, derivative, by_origin):
+        """Where the detector is shifted, other fields move what it is shifted from, not what it is shifted to."""
+        if name == "detector.origin" or self.start.detector.panels is not None:
+            return derivative
+        shape = PARAMETERS[name].shape(self.start)
+        made = np.array(derivative)
+        for index in np.ndindex(shape):
+            step = np.zeros(shape)
+            step[index] = STEP
+            moves = [
+                imaginary(Model(e).detector({name: np.asarray(PARAMETERS[name].value(e)) + 1j * step})["origin"])
+                for e in (self.base, self.experiment)
+            ]
+            made[index] += np.tensordot(moves[0] - moves[1], by_origin, 1)
+        return made
+
+
 def image_and_pullback(experiment: Any, values: Mapping[str, Any], threads: int = 0) -> tuple[Any, Any]:
     """(image, pullback) of the experiment with other values of fields, derivatives being by those values."""
-    image, pullback = with_values(experiment, values).vjp(list(values), threads)
-
-    def by_values(weights: Any) -> dict[str, np.ndarray]:
-        gradient = pullback(weights)
-        if "crystal.rotation" in gradient:
-            turned = left_jacobian(np.asarray(values["crystal.rotation"], dtype=np.float64))
-            gradient["crystal.rotation"] = turned.T @ gradient["crystal.rotation"]
-        return gradient
-
-    return image, by_values
+    moved = Moved(experiment, values)
+    image, pullback = moved.experiment.vjp(list(values), threads)
+    return image, lambda weights: moved.by_values(pullback(weights))

@@ -64,20 +64,21 @@ def render(experiment: Any, compute: Any, out: Any = None, progress: Any = None,
 
 def render_precise(experiment: Any, compute: Any, out: Any = None, progress: Any = None) -> Any:
     """The float64 image of an `Experiment`: what `render` rounds. FieldError where the loops do not give it."""
-    if experiment.resolved.panels:
-        raise FieldError("dtype float64 is for one detector; render each panel as one")
     if compute.backend == "gpu":
         raise FieldError('dtype float64 needs backend "cpu"; the GPU\'s image is float32')
     if compute.compat == "c":
         raise FieldError('dtype float64 needs compat "spec"; the reference program\'s image is float32')
     compute = compute.replace(backend="cpu", threads=team_size(compute.threads))
+    if experiment.resolved.panels:
+        table = kernel_table(experiment.structure_factors)
+        return _render_panels(experiment, table, compute, out, progress, dtype=np.float64)[0]
     image = new_image(experiment.shape, np.float64) if out is None else caller_image(out, experiment.shape, np.float64)
     table = kernel_table(experiment.structure_factors)
     simulate(experiment.resolved, table, new_image(experiment.shape), compute, progress, precise=image)
     return image
 
 
-def _render_panels(experiment, table, compute, out, progress, on_device):
+def _render_panels(experiment, table, compute, out, progress, on_device=False, dtype=np.float32):
     """(stack, Statistics) where panels are alike, (list of images, Statistics) where they are not."""
     from .panels import simulate_panels, together
 
@@ -85,17 +86,20 @@ def _render_panels(experiment, table, compute, out, progress, on_device):
         raise FieldError("on_device gives the image of one detector; render panels without it")
     shapes = experiment.shapes
     if len(set(shapes)) == 1:
-        stack = new_image(experiment.shape) if out is None else caller_image(out, experiment.shape)
+        stack = new_image(experiment.shape, dtype) if out is None else caller_image(out, experiment.shape, dtype)
         images = list(stack)
     elif out is not None:
         raise FieldError("out is one array, and the panels differ in size; leave it out")
     else:
-        stack = images = [new_image(shape) for shape in shapes]
+        stack = images = [new_image(shape, dtype) for shape in shapes]
+    precise = None
+    if dtype != np.float32:  # and the float32 pixels are thrown away
+        precise, images = images, [new_image(shape) for shape in shapes]
     try:
         compute, _ = compute.chosen(experiment.resolved)
         if compute.backend == "cpu":
             compute = compute.replace(threads=team_size(compute.threads))
-            found = simulate_panels(experiment.resolved, table, images, compute, progress)
+            found = simulate_panels(experiment.resolved, table, images, compute, progress, precise)
         else:
             with _GPU_LOCK:
                 found = simulate_panels(experiment.resolved, table, images, compute, progress)

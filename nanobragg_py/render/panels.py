@@ -13,11 +13,17 @@ if TYPE_CHECKING:
 
 
 def simulate_panels(
-    experiment: "Any", table: "Any", images: "Any", compute: "Any" = None, progress: "Any" = None
+    experiment: "Any",
+    table: "Any",
+    images: "Any",
+    compute: "Any" = None,
+    progress: "Any" = None,
+    precise: "Any" = None,
 ) -> "list[Statistics]":
     """Render every panel of a resolved experiment into its own zeroed float32 buffer (slow, fast).
 
     images: the buffers, in the order of the panels. progress: as of `simulate`, with pixels of all panels together.
+    precise: None, or float64 buffers besides, as of `simulate`.
     Returns the Statistics of each. Raises NanoBraggError.
     """
     compute, _ = (Compute() if compute is None else compute).chosen(experiment)
@@ -26,10 +32,11 @@ def simulate_panels(
     renderer, threads = compute.renderer, thread_count(compute.threads)
     single = compute.precision == "single"
     job, done, found = None, 0, []
-    for each, image in zip(experiment.single_panels, images, strict=True):
+    for number, (each, image) in enumerate(zip(experiment.single_panels, images, strict=True)):
         job = Job(each, table, single=single) if job is None else job.with_detector(each.detector)
         tell = None if progress is None else _further(progress, done)
-        sums = renderer.render(job, image, threads, tell, None)
+        given = {} if precise is None else {"precise": precise[number]}
+        sums = renderer.render(job, image, threads, tell, None, **given)
         found.append(statistics(each, renderer, job, image, sums))
         done += found[-1].pixels
     return found
