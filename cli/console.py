@@ -22,8 +22,8 @@ def guard(run: "Any", table: "Any", argv: "Any") -> "Any":
     UsageError.
     """
     open_descriptors()
-    catch_signals()
     try:
+        catch_signals()
         status = run(argv[1:])
         ignore_signals()
         return status

@@ -61,7 +61,8 @@ an error arose.
 
 def main(argv: Any = None) -> Any:
     """Run the program; returns the exit status. argv: None: the process's, whose signals it then takes."""
-    if argv is None:
+    whole_process = argv is None
+    if whole_process:
         prepare_process()
     argv = sys.argv[1:] if argv is None else list(argv)
     # file names keep the bytes they came with; lines on the two streams keep their order
@@ -78,6 +79,8 @@ def main(argv: Any = None) -> Any:
     own = [word for word in own if word != "--debug"]
     name = next((word for word in own if not word.startswith("-")), None)
     try:
+        if whole_process:
+            catch_signals()
         status = run_tool(name, own, flags)
         sys.stdout.flush()
         ignore_signals()
@@ -91,13 +94,12 @@ def main(argv: Any = None) -> Any:
 
 
 def prepare_process() -> None:
-    """What the process needs: open streams, signals that can be caught, and sentences without Python's frame."""
+    """What the process needs: open streams, and sentences without Python's frame."""
     warnings.simplefilter("ignore", NanoBraggWarning)  # tools print what experiments have in `warnings`
     open_descriptors()
     for descriptor, stream in ((0, "stdin"), (1, "stdout"), (2, "stderr")):
         if getattr(sys, stream) is None:
             setattr(sys, stream, open(descriptor, "w" if descriptor else "r", closefd=False))  # noqa: SIM115
-    catch_signals()
 
 
 def run_tool(name: str | None, own: Any, flags: Any) -> Any:
@@ -182,9 +184,3 @@ def build_parser(name: str | None) -> Any:
             found.add_arguments(sub)
             sub.set_defaults(run=found.run, parser=sub)
     return parser
-
-
-def compare_main() -> Any:
-    """``nb-compare``: the compare tool under the name that scripts know."""
-    sys.argv[1:1] = ["compare"]
-    return main()

@@ -86,6 +86,9 @@ class Lines:
             # a pixel exactly in the direct beam is the rounding of 1e-16 there, between nothing and everything
             groups = [group for group in groups if "beam" not in group[0] and "close" not in group[0]]
             groups.append(["-Xbeam", "3.217", "-Ybeam", "2.894"])
+        if any(group[0] == "-beam_vector" and "-fdet_vector" in group for group in groups):
+            # the vectors of a whole frame; one more alone would lay the detector along the beam, out of reach
+            groups = [group for group in groups if group[0] not in ("-beam_vector", "-odet_vector") or len(group) > 4]
         if "-osc" in words:
             # a step larger than the range makes no phi step at all, and an image of nan
             groups = [group for group in groups if group[0] != "-phistep"]

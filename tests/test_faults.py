@@ -57,6 +57,38 @@ def whole(tmp_path):
 # ---- signals -------------------------------------------------------------------------------------------------------
 
 
+#: sends a program Ctrl-C at an import: that of number n, from the first that may take time
+STOPPED_AT_IMPORT = """
+import os, signal, sys
+left, begun = int(sys.argv[1]), False
+def hook(event, args):
+    global left, begun
+    if event == "import":
+        begun = begun or args[0] in ("nanobragg_py.startup", "nanobragg_py.cli.main")
+        left -= begun
+        if begun and left == 0:
+            os.kill(os.getpid(), signal.SIGINT)
+sys.argv = sys.argv[2:]
+sys.addaudithook(hook)
+exec(compile(open(sys.argv[0]).read(), sys.argv[0], "exec"), {"__name__": "__main__"})
+"""
+
+
+@pytest.mark.parametrize(
+    ("program", "words"),
+    [("nanoBragg", SMALL), ("noisify", ["-help"]), ("nonBragg", ["-help"]), ("nanobragg-py", ["matrix", "--help"])],
+)
+def test_ctrl_c_during_the_imports(program, words, tmp_path):
+    """No traceback, whatever the program is at, and nothing left."""
+    ends = []
+    for number in (1, 4, 12, 40):
+        done = run([sys.executable, "-c", STOPPED_AT_IMPORT, str(number), BIN / program, *words], tmp_path)
+        assert "Traceback" not in done.stderr, (number, done.stderr)
+        assert not [name for name in names(tmp_path) if name.endswith(".part")]
+        ends.append(done.returncode)
+    assert ends[0] == -signal.SIGINT and set(ends) <= {0, 130, -signal.SIGINT}
+
+
 @pytest.mark.parametrize(("number", "status"), [("SIGINT", 130), ("SIGTERM", 143), ("SIGHUP", 129)])
 @pytest.mark.parametrize("while_writing", [False, True])
 def test_a_signal_ends_like_ctrl_c(number, status, while_writing, tmp_path):

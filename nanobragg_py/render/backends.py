@@ -14,6 +14,8 @@ LEVELS = ("base", "v3", "v4")
 
 #: seconds a step of one CPU thread, roughly (docs/speed.md), by level: the nearest structure factor, or interpolated
 CPU_STEPS = {"v4": (1.0e-9, 0.8e-8), "v3": (2.0e-9, 1.6e-8), "base": (1.3e-8, 8.0e-8)}
+#: as many pixels of a row cost as much as one does
+ROW = (32, 12)
 #: the same in the order of pixels, by one thread
 SEQUENTIAL_STEP = 1.5e-7
 #: seconds before a GPU does anything
@@ -161,12 +163,18 @@ def choose_backend(experiment: "Any", compute: "Any" = None, **how: "Any") -> "t
     return "gpu", f"-backend auto takes the GPU ({chosen.name}): {expected}"
 
 
-def pixels_of(detector: "Any") -> "Any":
-    """Pixels of a detector's region of interest."""
+def rows_of(detector: "Any") -> "tuple[Any, Any]":
+    """Rows of a detector's region of interest, and the pixels of each."""
     fast_min, fast_max, slow_min, slow_max = detector.roi
     width = min(fast_max, detector.fpixels - 1) - max(fast_min, 0) + 1
     height = min(slow_max, detector.spixels - 1) - max(slow_min, 0) + 1
-    return max(0, width) * max(0, height)
+    return max(0, height), max(0, width)
+
+
+def pixels_of(detector: "Any") -> "Any":
+    """Pixels of a detector's region of interest."""
+    rows, width = rows_of(detector)
+    return rows * width
 
 
 def steps_of(experiment: "Any") -> "Any":
@@ -178,10 +186,15 @@ def steps_of(experiment: "Any") -> "Any":
 
 def expected_seconds(experiment: "Any", threads: int = 0, compat: str = "spec") -> "Any":
     """About how long the CPU takes for an image, with `thread_count` of `threads`."""
+    if experiment.panels:
+        return sum(expected_seconds(panel, threads, compat) for panel in experiment.single_panels)
     steps, sampling = steps_of(experiment), experiment.sampling
     if is_sequential(sampling, compat):
         return steps * SEQUENTIAL_STEP
-    return steps * CPU_STEPS[cpu_renderer()[1]][bool(sampling.interpolate)] / thread_count(threads)
+    interpolated, (_, width) = bool(sampling.interpolate), rows_of(experiment.detector)
+    if 0 < width < ROW[interpolated]:
+        steps *= ROW[interpolated] / width
+    return steps * CPU_STEPS[cpu_renderer()[1]][interpolated] / thread_count(threads)
 
 
 def thread_count(wanted: "Any" = 0) -> "Any":
