@@ -15,8 +15,8 @@ import time
 from collections import Counter
 from pathlib import Path
 
-HERE = Path(__file__).resolve().parent
-sys.path[:0] = [os.fspath(HERE), os.fspath(HERE.parent)]
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+sys.path.append(os.fspath(Path(__file__).resolve().parent.parent))
 
 import harness
 import test_differential
