@@ -108,9 +108,7 @@ def disassemble(cubin):
     with tempfile.NamedTemporaryFile(suffix=".cubin") as file:
         file.write(cubin)
         file.flush()
-        text = subprocess.run(
-            [str(find(NVDISASM)), "-c", file.name], capture_output=True, text=True, check=True
-        ).stdout
+        text = subprocess.run([str(find(NVDISASM)), "-c", file.name], capture_output=True, text=True, check=True).stdout
     instructions, labels = [], {}
     for line in text.splitlines():
         label = re.match(r"\s*(\.L_\w+):", line)

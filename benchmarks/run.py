@@ -1,10 +1,14 @@
 """How fast: nanoseconds a step, and whole runs, alone or against the C program.
 
-    python benchmarks/run.py [--only W3 N20 ...] [--repeat 5] [--json FILE] [--plot FILE] [--scaling]
+    python benchmarks/run.py [--only W3 N=20 ...] [--repeat 5] [--json FILE] [--plot FILE] [--scaling] [--isa v3]
 
 Runs the installed nanoBragg with one thread on the workloads below. With NANOBRAGG_C naming the reference (built with
 ``gcc -O3 -fopenmp``), the two take turns, one thread each, and the ratios are those of the medians. A step is one
 contribution to one pixel: pixel x sub-pixel x layer x source x phi step x mosaic domain.
+
+Where it can (x86-64 Linux with gcc and objdump), it first measures what this machine's vector units do in a second, and
+counts the operations of each workload's loops from the compiled code (benchmarks/bound/). The fraction is the least
+time that these take, the bound, over the time of the fastest run: 1 would be a loop whose busiest unit never waits.
 
 Our loop time is what -timing reports. The reference does not report its own: it is taken from when its progress lines
 arrive, which it flushes as it goes.
@@ -20,6 +24,8 @@ import subprocess
 import sys
 import tempfile
 import time
+
+from bound.fraction import Bounds, bound, touch_time
 
 BASE = "-cell 100 100 100 90 90 90 -lambda 1 -distance 100 -pixel 0.1 -N 5 -seed 1"
 CONSTANT = f"-default_F 100 {BASE}"
@@ -134,12 +140,26 @@ def run_reference(program, flags, folder):
     return (last[0] - first[0]) * 100.0 / (last[1] - first[1]), seconds
 
 
-def measure(name, flags, ours, reference, folder, repeat):
-    """The medians of one workload as a dict."""
+def fraction(flags, steps, seconds, counts, speeds):
+    """The bound of a workload and its share in the time of the fastest run. seconds: of that."""
+    side = int(flags[flags.index("-detpixels") + 1])
+    first, last = 0, side - 1
+    if "-roi" in flags:
+        first, last = (int(word) for word in flags[flags.index("-roi") + 3 :][:2])
+    touched = touch_time((side, side), first, last, speeds) / steps
+    ns, unit = bound(counts, speeds, touched)
+    return {"bound_ns": ns, "touch_ns": touched, "unit": unit, "fraction": ns * steps / (seconds * 1e9)}
+
+
+def measure(name, flags, ours, reference, folder, repeat, bounds=None):
+    """The medians of one workload as a dict; with bounds, the bound too."""
     flags = shlex.split(flags)
-    loops, totals, reference_loops, reference_totals = [], [], [], []
+    loops, totals, reference_loops, reference_totals, speeds = [], [], [], [], {}
     run_ours(ours, flags, folder)
     for _ in range(repeat):
+        if bounds:
+            for key, ns in bounds.speeds().items():
+                speeds[key] = min(ns, speeds.get(key, ns))
         loop, steps, seconds = run_ours(ours, flags, folder)
         loops.append(loop)
         totals.append(seconds)
@@ -155,6 +175,10 @@ def measure(name, flags, ours, reference, folder, repeat):
         "loop_ns": statistics.median(loops) / steps * 1e9,
         "total_s": statistics.median(totals),
     }
+    if bounds:
+        counts = bounds.counted(flags, folder)
+        result.update(fraction(flags, steps, min(loops), counts, speeds))
+        result["counts"] = {" ".join(key).strip(): number for key, number in counts.items()}
     if reference_totals:
         result["reference_total_s"] = statistics.median(reference_totals)
         result["total_ratio"] = result["reference_total_s"] / result["total_s"]
@@ -171,9 +195,9 @@ def cell(value, form):
 def table(results):
     """The results beside their targets, as a Markdown table."""
     lines = [
-        "| workload | ns a step | target | reference | loop ratio | target "
+        "| workload | ns a step | target | fraction | busiest | reference | loop ratio | target "
         "| run, ms | reference, ms | run ratio | target |",
-        "|---|---|---|---|---|---|---|---|---|---|",
+        "|---|---|---|---|---|---|---|---|---|---|---|---|",
     ]
     for result in results:
         _, ns, loop_ratio, total_ratio = WORKLOADS[result["name"]]
@@ -182,6 +206,8 @@ def table(results):
             result["name"],
             "-" if result["name"] == "start-up" else cell(result["loop_ns"], ".2f"),
             cell(ns, "g"),
+            "-" if result["name"] == "start-up" else cell(result.get("fraction"), ".2f"),
+            "-" if result["name"] == "start-up" else result.get("unit", "-"),
             "-" if result["name"] == "start-up" else cell(result.get("reference_loop_ns"), ".0f"),
             cell(result.get("loop_ratio"), ".0f"),
             cell(loop_ratio, "g"),
@@ -279,6 +305,7 @@ def main():
     parser.add_argument("--repeat", type=int, default=5, help="runs of each (default: 5)")
     parser.add_argument("--json", metavar="FILE", help="write the figures here")
     parser.add_argument("--plot", metavar="FILE", help="write a picture here (needs matplotlib)")
+    parser.add_argument("--isa", choices=("base", "v3", "v4"), help="instruction set (default: the processor's best)")
     parser.add_argument("--scaling", action="store_true", help="measure threads, sizes and memory as well")
     arguments = parser.parse_args()
     ours = os.path.join(os.path.dirname(sys.executable), "nanoBragg")
@@ -287,6 +314,10 @@ def main():
     unknown = set(arguments.only or ()) - set(WORKLOADS)
     if unknown:
         parser.error(f"no workload {', '.join(sorted(unknown))}")
+    if arguments.isa:
+        os.environ["NANOBRAGG_ISA"] = arguments.isa
+    bounds = Bounds()
+    print(bounds.describe())
     results, rest = [], None
     for name, (flags, *_) in WORKLOADS.items():
         if arguments.only and name not in arguments.only:
@@ -294,7 +325,9 @@ def main():
         # a folder for each: a dump file that one workload leaves would give the next its structure factors
         with tempfile.TemporaryDirectory() as folder:
             write_inputs(folder)
-            results.append(measure(name, flags, ours, reference, folder, arguments.repeat))
+            results.append(
+                measure(name, flags, ours, reference, folder, arguments.repeat, bounds if not bounds.reason else None)
+            )
         print(table(results[-1:]).splitlines()[-1], flush=True)
     if arguments.scaling:
         rest = measure_rest(ours, reference, arguments.repeat)
