@@ -28,11 +28,14 @@ _PUBLIC = {
     "axis_rotation": "orientation",
     "b_matrix": "orientation",
     "cell_of": "orientation",
+    "gauss_spectrum": "experiment.spectra",
     "missets_to_rotation": "orientation",
     "read_panels": "files.detectors.read",
     "random_rotations": "orientation",
     "rotation_to_missets": "orientation",
+    "sase_spectrum": "experiment.spectra",
     "split_UB": "orientation",
+    "two_colour_spectrum": "experiment.spectra",
 }
 
 __all__ = ["__version__", *_PUBLIC]
@@ -52,6 +55,9 @@ if TYPE_CHECKING:
     from .experiment.parts import Detector as Detector
     from .experiment.parts import Sampling as Sampling
     from .experiment.resolved import StructureFactors as StructureFactors
+    from .experiment.spectra import gauss_spectrum as gauss_spectrum
+    from .experiment.spectra import sase_spectrum as sase_spectrum
+    from .experiment.spectra import two_colour_spectrum as two_colour_spectrum
     from .files.detectors.read import read_panels as read_panels
     from .orientation import axis_rotation as axis_rotation
     from .orientation import b_matrix as b_matrix

@@ -15,7 +15,8 @@ from statistics import NormalDist
 from sys import float_info
 from typing import Any
 
-from ..errors import FieldError
+from ..errors import FieldError, meant
+from ..experiment.spectra import GENERATORS, arguments
 
 _NORMAL = NormalDist()
 ORIENTATION = "crystal.orientation"
@@ -31,6 +32,8 @@ KINDS = {
     "jitter": "the relative standard deviation about the experiment's own value",
     "shift": "the standard deviation about the experiment's own value",
 }
+#: the field that is drawn as a whole, by the kinds of `nanobragg_py.experiment.spectra`
+SPECTRUM = "beam.spectrum"
 #: kinds that change the value that is there
 ABOUT_THE_VALUE = ("jitter", "shift")
 
@@ -67,7 +70,8 @@ def noise_seed(seed: int, index: int) -> int:
 class Draw:
     """How a parameter is drawn. name: of the parameter. kind: one of KINDS, or "orientation". numbers: as KINDS says.
 
-    each: "image", or "sweep" for one value that all images of a sweep share.
+    each: "image", or "sweep" for one value that all images of a sweep share. Of a spectrum, numbers are the arguments
+    of its generator by name, and the experiment's own value is the wavelength.
     """
 
     name: str
@@ -88,6 +92,9 @@ class Draw:
     def _value(self, seed, index, base):
         if self.kind == "orientation":
             return rotations_about(words(seed, 0, self.name, 1)[0], index // ROTATIONS)[index % ROTATIONS]
+        if self.name == SPECTRUM and self.kind in GENERATORS:
+            given = {"wavelength": base, **dict(self.numbers), "seed": words(seed, index, self.name, 1)[0]}
+            return _generated(self.kind, given)
         if self.kind == "choice":
             return self.numbers[words(seed, index, self.name, 1)[0] % len(self.numbers)]
         if self.kind == "integers":
@@ -136,6 +143,8 @@ def read_draw(name: str, given: Any, number: Any, default_each: str) -> Draw:
     if not isinstance(given, dict):
         raise FieldError(f"{name} is {given!r}; give a table such as {{ uniform = [1, 2] }}, of {', '.join(KINDS)}")
     rest = dict(given)
+    if name == SPECTRUM and not {"choice"} & set(rest):
+        return _spectrum(rest, number, default_each)
     each = _each(name, rest.pop("each", default_each))
     if len(rest) != 1 or next(iter(rest)) not in KINDS:
         wrong = next((key for key in rest if key not in KINDS), None)
@@ -143,6 +152,35 @@ def read_draw(name: str, given: Any, number: Any, default_each: str) -> Draw:
         raise FieldError(f"{name} {what}; give one of {', '.join(KINDS)}, and each")
     ((kind, stated),) = rest.items()
     return Draw(name, kind, _numbers(name, kind, stated, number), each)
+
+
+def _spectrum(given, number, default_each):
+    """The Draw of a beam's spectrum."""
+    each = _each(SPECTRUM, given.pop("each", default_each))
+    if len(given) != 1 or next(iter(given)) not in GENERATORS:
+        had = " and ".join(given) or "nothing"
+        raise FieldError(f"{SPECTRUM} has {had}; give one of {', '.join(GENERATORS)}, choice")
+    ((kind, stated),) = given.items()
+    names, needed = arguments(kind)
+    if not isinstance(stated, dict):
+        raise FieldError(f"{SPECTRUM} has {kind} = {stated!r:.80}; it must be a table of {', '.join(names)}")
+    for key in stated:
+        if key not in (*names, "wavelength"):
+            raise FieldError(f"{SPECTRUM}: {kind} has no {key!r}; {meant(key, ('wavelength', *names), 'it has')}")
+    for key in needed:
+        if key not in stated:
+            raise FieldError(f"{SPECTRUM}: {kind} needs {key}; give it")
+    made = {key: number(value) if key == "wavelength" else value for key, value in stated.items()}
+    _generated(kind, {"wavelength": 1e-10, **made})
+    return Draw(SPECTRUM, kind, tuple(made.items()), each)
+
+
+def _generated(kind, given):
+    """A spectrum; FieldError that names the field for arguments that make none."""
+    try:
+        return GENERATORS[kind](**given)
+    except FieldError as error:
+        raise FieldError(f"{SPECTRUM}, {kind}: {error}") from None
 
 
 def _each(name, value):

@@ -14,7 +14,7 @@ from ..api import Experiment
 from ..errors import FieldError, NanoBraggError
 from ..experiment.checks import count as check_count
 from ..flags.options import Options
-from .draws import ABOUT_THE_VALUE, ORIENTATION, noise_seed
+from .draws import ABOUT_THE_VALUE, ORIENTATION, SPECTRUM, noise_seed
 from .jobs import Job, flag_tokens, read_job
 from .labels import spots_of
 
@@ -112,6 +112,8 @@ class Maker:
             if draw in flag_draws:
                 continue
             base = fields.get(draw.name, value_of(experiment, draw.name)) if draw.kind in ABOUT_THE_VALUE else None
+            if draw.name == SPECTRUM:
+                base = fields.get("beam.wavelength", experiment.beam.wavelength)
             value = draw.value(self.seed, job.draw_index(draw, index), base)
             if draw.name == ORIENTATION:
                 rotation = value
@@ -125,6 +127,8 @@ class Maker:
         if "structure_factors.default_F" in fields:
             factors = self._with_default(experiment.structure_factors, fields.pop("structure_factors.default_F"))
             fields["structure_factors"] = factors
+        if isinstance(fields.get(SPECTRUM), str):
+            fields[SPECTRUM] = os.path.join(job.folder, fields[SPECTRUM])
         if fields:
             experiment = experiment.replace(fields)
         noise = self._noise(index, tokens, options)
@@ -153,7 +157,7 @@ class Maker:
         return kept
 
     def _read_flags(self, tokens):
-        from ..experiment.load import INPUTS, load, read_headers, read_matrix, read_sources
+        from ..experiment.load import INPUTS, load, read_headers, read_matrix, read_sources, read_spectrum
         from ..experiment.options_map import from_options
         from ..flags.nanobragg import parse, prescan, warning_sentences
 
@@ -183,6 +187,7 @@ class Maker:
             mask=None if mask is None else np.asarray(mask).reshape(detector.spixels, detector.fpixels),
             roi=detector.roi,
             missets=resolved.crystal.missets,
+            spectrum=read_spectrum(options),
         )
         options.default_F = default_F
         self.warnings = self.warnings or said + self._said_of_hkl

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import FieldError, warn_caller
 from ..flags.options import DEFAULTS
-from .checks import count, finite, flag, nonnegative, positive, source_rows, vector
+from .checks import count, finite, flag, nonnegative, positive, source_rows, spectrum, vector
 from .fields import INVERTED, NEGATIVE, NOT_POSITIVE, Field, field
 from .part import Part, Vector
 from .units import ANGSTROM, MICRONS, SMALL_DEGREES, energy_wavelength, in_unit, suspicion, wavelength_energy
@@ -50,13 +50,22 @@ class Beam(Part):
     vdivstep: float | None = field("vdivstep", positive, "rad", "the same, vertically", unset=NOT_POSITIVE)
     vdivsteps: int | None = field("vdivsteps", count, "", "the same, vertically", unset=NOT_POSITIVE)
     round_divergence: bool = field("round_div", flag, "", "cut the grid of directions to an ellipse")
+    spectrum: tuple[tuple[float, ...], tuple[float, ...]] | None = field(
+        "spectrum_file",
+        spectrum,
+        "m",
+        "None, or (wavelengths, weights), or the name of a file with lines of wavelength (A) and weight: in place of "
+        "wavelength and dispersion; only the weights' ratios count",
+        way=None,
+        energy=True,
+    )
     sources: tuple | None = field(
         "source_file",
         source_rows,
         "",
         "None, or rows (X, Y, Z, weight, wavelength) of explicit sources, positions and wavelengths in m as seen from "
-        "the sample, None for a default (10 m up the beam, 1, wavelength); as in the reference, weights do not enter "
-        "the image",
+        "the sample, None for a default (10 m up the beam, 1, wavelength); weights count, but in the reference's "
+        "physics",
         way=None,
     )
     energy: dataclasses.InitVar[Any] = None

@@ -149,6 +149,28 @@ def source_rows(name: str, value: Any) -> Any:
     return tuple(rows)
 
 
+def spectrum(name: str, value: Any) -> Any:
+    """Wavelengths, m, and as many weights, as two tuples; or the name of a file that states them."""
+    import os
+
+    from ..files.spectrum import fault, read_spectrum
+
+    if isinstance(value, (str, bytes, os.PathLike)):
+        return read_spectrum(os.fsdecode(value))
+    try:
+        wavelengths, weights = (tuple(_number(name, x) for x in each) for each in value)
+    except (TypeError, ValueError) as error:
+        if isinstance(error, FieldError):
+            raise
+        raise FieldError(f"{name} must be wavelengths and weights, two lists, or the name of a file") from None
+    if not wavelengths or len(wavelengths) != len(weights):
+        raise FieldError(f"{name} has {len(wavelengths)} wavelengths and {len(weights)} weights; give as many of each")
+    if (found := fault(wavelengths, weights)) is not None:
+        at, what = found
+        raise FieldError(f"{name} has {what}" if at < 0 else f"{name}, number {at + 1}: {what}")
+    return wavelengths, weights
+
+
 def mask_pixels(name: str, value: Any) -> Any:
     """An array of shape (slow, fast) that is 0 where pixels are left out: read-only uint16."""
     import numpy as np

@@ -58,6 +58,7 @@ def follow(
             mask=None if mask is None else memoryview(mask.reshape(-1)),
             dump_available=factors.bounds is not None,
             panels=detector.panels,
+            spectrum=beam.spectrum,
         )
         shape = (setup.detector.spixels, setup.detector.fpixels)
         if mask is not None and mask.shape != shape:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 #: options that name images whose headers are read before anything else, and other files that are read
 HEADERS = ("mask_file", "img_file")
-INPUTS = ("matrix_file", "hkl_file", "stol_file", "source_file", "dump_file", "geometry_file")
+INPUTS = ("matrix_file", "hkl_file", "stol_file", "source_file", "dump_file", "geometry_file", "spectrum_file")
 
 
 class Loaded(Record):
@@ -73,7 +73,14 @@ def load(
     dump_available = uses_dump(options) and options.hkl_file is None and os.access(options.dump_file, os.R_OK)
     panels = read_panels(options, complain)
     setup = resolve_setup(
-        options, random, matrix=matrix, mask=mask, dump_available=dump_available, panels=panels, origins=origins
+        options,
+        random,
+        matrix=matrix,
+        mask=mask,
+        dump_available=dump_available,
+        panels=panels,
+        spectrum=read_spectrum(options),
+        origins=origins,
     )
     for sentence in setup.remarks:
         complain(sentence)
@@ -182,6 +189,15 @@ def read_sources(options: "Any") -> "Any":
     from ..files.table import read_sources
 
     return read_sources(options.source_file)
+
+
+def read_spectrum(options: "Any") -> "Any":
+    """Wavelengths, m, and weights of the -spectrum file, or None."""
+    if options.spectrum_file is None:
+        return None
+    from ..files.spectrum import read_spectrum
+
+    return read_spectrum(options.spectrum_file)
 
 
 def check_stol(options: "Any") -> None:

@@ -38,7 +38,8 @@ def read_panels(options: "Any", complain: "Any") -> "Any":
         complain(Sentence(text, file=options.geometry_file))
     for sentence in found.remarks:
         complain(sentence)
-    if found.wavelength is not None and abs(found.wavelength / options.wavelength - 1.0) > CLOSE:
+    single = options.spectrum_file is None
+    if single and found.wavelength is not None and abs(found.wavelength / options.wavelength - 1.0) > CLOSE:
         text = "{file} states a wavelength of {stated:.6g} A, and {used:.6g} A is used; give {wavelength} {stated:.6g}"
         numbers = {"stated": found.wavelength * 1e10, "used": options.wavelength * 1e10}
         complain(Sentence(text, file=options.geometry_file, **numbers))

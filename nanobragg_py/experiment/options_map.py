@@ -51,6 +51,8 @@ def to_options(
                 )
             (option,) = row.options
             setattr(options, option, value)
+    if beam.spectrum is not None:
+        options.spectrum_file = "beam.spectrum"
     if detector.roi is not None:
         options.roi = detector.roi
     if crystal.lengths is not None:
@@ -73,13 +75,14 @@ def from_options(
     roi: Any = None,
     missets: Any = None,
     panels: Any = None,
+    spectrum: Any = None,
 ) -> Any:
     """The parts that an Options states: (Beam, Detector, Crystal, Sampling).
 
     matrix: nine floats as of an orientation matrix file, or None. sources: the rows of a source file, or None. mask:
     the pixels of the mask image, or None. roi: what the options' region came to. missets: the angles that a random
-    misset came to, used where it has no seed of its own. panels: Panels, or None. Raises FieldError for values that the
-    records do not take.
+    misset came to, used where it has no seed of its own. panels: Panels, or None. spectrum: wavelengths and weights of
+    a spectrum file, or None. Raises FieldError for values that the records do not take.
     """
     values = {}
     for cls in (Beam, Detector, Crystal, Sampling):
@@ -88,7 +91,7 @@ def from_options(
         if options.convention == "CUSTOM":
             values[cls] |= {row.name: row.from_options(options) for row in custom}
     beam, detector, crystal, _ = values.values()
-    beam["sources"] = sources
+    beam["sources"], beam["spectrum"] = sources, spectrum
     if max(options.roi) >= 0:
         detector["roi"] = roi
     detector["mask"] = mask

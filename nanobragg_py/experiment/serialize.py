@@ -155,6 +155,8 @@ def from_dict(cls: Any, values: dict[str, Any], folder: Any = None) -> Any:
                 raise FieldError(f"{name}.{field} is no field; {hint}")
         mask, panels = given.pop("mask", None), given.pop("panels", None)
         given = {field: field_value(name, field, value) for field, value in given.items()}
+        if isinstance(given.get("spectrum"), str):
+            given["spectrum"] = _located(given["spectrum"], folder)
         if mask is not None:
             given["mask"] = _mask_from_plain(mask, folder)
         if panels is not None:

@@ -22,7 +22,7 @@ from .parts import VECTOR_OPTIONS
 #: options that need more than their rule of the table
 _SPECIAL = {
     *("convention", "pivot", "twotheta", "cell_lengths", "cell_angles", "user_cell"),
-    *("misset", "misset_mode", "misset_seed", "detector_mu"),
+    *("misset", "misset_mode", "misset_seed", "detector_mu", "spectrum_file"),
     *VECTOR_OPTIONS,
 }
 _NAMED = {"MOSFLM": "-mosflm", "XDS": "-xds", "ADXV": "-adxv", "DENZO": "-denzo", "DIALS": "-dials"}
@@ -157,6 +157,8 @@ def _files(experiment, folder):
     if detector.mask is not None:
         slow, fast = detector.mask.shape
         put("-mask", "mask.img", "detector.mask", _mask_header(fast, slow), detector.mask)
+    if beam.spectrum is not None:
+        put("-spectrum", "spectrum.txt", "beam.spectrum", _spectrum_lines(*beam.spectrum))
     if beam.sources is not None:
         put("-sourcefile", "sources.txt", "beam.sources", _source_lines(experiment.resolved.beam.sources))
     if crystal.matrix is not None:
@@ -179,6 +181,12 @@ def _mask_header(fast, slow):
 
 def _source_lines(sources):
     return "".join(" ".join(repr(x) for x in row) + "\n" for row in sources).encode()
+
+
+def _spectrum_lines(wavelengths, weights):
+    angstrom = [inverse(lambda x: x * 1e-10, wavelength, wavelength * 1e10) for wavelength in wavelengths]
+    rows = zip(angstrom, weights, strict=True)
+    return "".join(f"{wavelength!r} {weight!r}\n" for wavelength, weight in rows).encode()
 
 
 def _hkl_blocks(factors):

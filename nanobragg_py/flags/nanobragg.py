@@ -317,6 +317,7 @@ RULES = (
     ),
     own("-spot_width", "choice", "spot_width", "of Gaussian and top-hat spots (default exact)", "exact|simtbx"),
     own("-mosaic_model", "choice", "mosaic_model", "how domains are spread (default cap)", "cap|gauss"),
+    own("-spectrum", "word", "spectrum_file", "of the beam: lines of a wavelength (A) and its weight", "FILE"),
     own("-compat", "choice", "compat", "c: reproduce the defects of the reference as well (default spec)", "c|spec"),
     own("-threads", "count", "threads", "threads (0: OMP_NUM_THREADS, or else every core; the default)"),
     own("-backend", "choice", "backend", "where to compute (default cpu)", "cpu|gpu|auto"),

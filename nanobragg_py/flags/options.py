@@ -135,6 +135,7 @@ DEFAULTS = {
     "precision": "double",  # double, single
     "noise_rng": "ran1",  # ran1, philox
     "timing": False,
+    "spectrum_file": None,
     "trace_pixel": None,  # (slow, fast)
     "geometry_file": None,
     "show_version": False,

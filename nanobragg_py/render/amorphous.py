@@ -76,8 +76,10 @@ class Background(Record):
         """
         found = experiment.resolved
         beam = found.beam
-        if beam.divergence_steps >= 0:  # a grid, whose sources count alike
-            beam = beam.replace(sources=tuple((*source[:3], 1.0, source[4]) for source in beam.sources))
+        if beam.divergence_steps >= 0:  # a grid, whose sources count alike where there is no spectrum
+            weights = beam.relative_weights or (1.0,) * len(beam.sources)
+            rows = zip(beam.sources, weights, strict=True)
+            beam = beam.replace(sources=tuple((*source[:3], weight, source[4]) for source, weight in rows))
         oversample = self.oversample or found.sampling.oversample
         detector = found.detector if panel is None else panel
         return ResolvedBackground(

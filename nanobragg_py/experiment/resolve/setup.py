@@ -10,7 +10,7 @@ from ..resolved import UNASKED, ResolvedBeam, ResolvedSampling
 from .checks import check_memory, check_numbers, remark_on_signs
 from .crystal import CLOCK, domain_axes, recommended_oversampling, resolve_crystal, resolve_mosaic
 from .detector import orient, place_detector
-from .sources import Grid
+from .sources import Grid, central_wavelength
 from .steps import INT_MAX, fill_phi, fill_steps
 
 TYPE_CHECKING = False
@@ -127,16 +127,28 @@ def _resolve_thickness(options, physics, warn, origins):
     return layers, thickness, thickstep, mu
 
 
-def resolve_grid(options: "Any", origins: "Any" = UNASKED) -> "Any":
-    """The grid of sources that divergence and dispersion ask for."""
+def resolve_grid(options: "Any", origins: "Any" = UNASKED, spectrum: "Any" = None) -> "Any":
+    """The grid of sources that divergence and dispersion, or a spectrum (wavelengths, m, weights), ask for."""
+    dispersion = fill_steps(options.dispsteps, options.dispersion, options.dispstep)
+    if spectrum is not None:
+        for name in ("dispersion", "dispsteps"):
+            if getattr(options, name) != options.defaults[name]:
+                raise OptionError(f"{{spectrum_file}} and {{{name}}} both state wavelengths; give one of the two")
+        wavelengths, centre = spectrum[0], central_wavelength(spectrum)
+        span = (wavelengths[-1] - wavelengths[0]) / centre
+        origins.follows("beam.wavelength", "spectrum_file", note="the mean of its wavelengths")
+        if options.matrix_file is None:
+            origins.void("spectrum", "{spectrum_file} states the wavelengths", "wavelength")
+        dispersion = len(wavelengths), span, span / max(len(wavelengths) - 1, 1)
     origins.steps("grid.hdiv", steps="hdivsteps", range="hdivrange", step="hdivstep")
     origins.steps("grid.vdiv", steps="vdivsteps", range="vdivrange", step="vdivstep")
     origins.steps("grid.dispersion", steps="dispsteps", range="dispersion", step="dispstep")
     return Grid(
         hdiv=fill_steps(options.hdivsteps, options.hdivrange, options.hdivstep),
         vdiv=fill_steps(options.vdivsteps, options.vdivrange, options.vdivstep),
-        dispersion=fill_steps(options.dispsteps, options.dispersion, options.dispstep),
+        dispersion=dispersion,
         round=bool(options.round_div),
+        spectrum=spectrum,
     )
 
 
@@ -144,7 +156,7 @@ def beam_of(options: "Any", frame: "Any", grid: "Any", fluence: "Any", flux: "An
     """The `ResolvedBeam` but for its sources. frame: what `orient` gave; grid: what `resolve_grid` did."""
     return ResolvedBeam(
         direction=frame.beam,
-        wavelength=options.wavelength,
+        wavelength=options.wavelength if grid.spectrum is None else central_wavelength(grid.spectrum),
         sources=(),
         source_directions=(),
         fluence=fluence,
@@ -170,19 +182,19 @@ def seeds_of(now: "Any", *seeds: "Any") -> "Any":
 
 
 def resolve_oversample(
-    options: "Any", crystal: "Any", detectors: "Any", warn: "Any", origins: "Any" = UNASKED
+    options: "Any", crystal: "Any", wavelength: "Any", detectors: "Any", warn: "Any", origins: "Any" = UNASKED
 ) -> "tuple[Any, Any]":
-    """Sub-pixels a side: (used, recommended), the same for all panels."""
+    """Sub-pixels a side: (used, recommended), the same for all panels. wavelength: the central one, m."""
     if options.oversample > 0:
         origins.taken("sampling.oversample", "oversample")
     else:
         sizes = [f"crystal.size.{axis}" for axis in range(3)]
         origins.follows(
-            *("sampling.oversample", "oversample", *sizes, "wavelength", "detector.distance", "pixel_size"),
+            *("sampling.oversample", "oversample", *sizes, "beam.wavelength", "detector.distance", "pixel_size"),
             note="automatic: three sub-pixels a peak of the largest crystal edge",
         )
     recommended, reciprocal_pixel = max(
-        recommended_oversampling(crystal.size, options.wavelength, detector.distance, detector.pixel_size)
+        recommended_oversampling(crystal.size, wavelength, detector.distance, detector.pixel_size)
         for detector in detectors
     )
     oversample = options.oversample if options.oversample > 0 else recommended
@@ -205,6 +217,7 @@ def resolve_setup(
     now: "Any" = None,
     origins: "Any" = UNASKED,
     panels: "Any" = None,
+    spectrum: "Any" = None,
 ) -> "Setup":
     """Beam, detector, crystal and sampling as far as the options alone decide: a `Setup`.
 
@@ -213,7 +226,8 @@ def resolve_setup(
     of the -mask image's uint16 pixels, or None. dump_available: whether a structure-factor dump file can be opened,
     which matters without -hkl. now: seconds since 1970, which seeds what has no seed; default the clock. origins: an
     `Origins`, which notes what values come from. panels: those of a detector that has several, in place of what the
-    options say of it, or None.
+    options say of it, or None. spectrum: wavelengths, m, and weights (`nanobragg_py.files.spectrum`),
+    or None.
 
     Raises UsageError when there are neither structure factors nor a cell, NanoBraggError for options without sense.
     """
@@ -235,7 +249,8 @@ def resolve_setup(
     fluence, flux, samples = resolve_fluence(options, warn, origins)
     frame = orient(options, lambda text: warn("options", text), origins)
     phisteps, osc, phistep = resolve_phi(options, origins)
-    grid = resolve_grid(options, origins)
+    grid = resolve_grid(options, origins, spectrum)
+    beam = beam_of(options, frame, grid, fluence, flux)
     thickness = _resolve_thickness(options, physics, warn, origins)
     mosaic = resolve_mosaic(options, lambda text: warn("steps", text), origins)
     check_memory(grid.points, phisteps, mosaic[1], thickness[0])
@@ -268,7 +283,9 @@ def resolve_setup(
     crystal, cell_vectors = resolve_crystal(
         options, physics, samples, random, misset_seed, matrix, mosaic, warn, origins
     )
-    oversample, recommended = resolve_oversample(options, crystal, detectors or (detector,), warn, origins)
+    oversample, recommended = resolve_oversample(
+        options, crystal, beam.wavelength, detectors or (detector,), warn, origins
+    )
     if grid.points * mosaic[1] * phisteps * oversample**2 > INT_MAX:
         remarks.append("the reference cannot count this many steps, so its image would differ from this one")
 
@@ -289,7 +306,7 @@ def resolve_setup(
         water=options.water,
     )
     return Setup(
-        beam=beam_of(options, frame, grid, fluence, flux),
+        beam=beam,
         detector=detector,
         crystal=crystal,
         sampling=sampling,

@@ -19,16 +19,18 @@ class Grid:
     """The grid of sources that divergence and dispersion ask for.
 
     hdiv, vdiv: (steps, range, step), radians. dispersion: (steps, range, step), parts of the wavelength.
-    round: cut the divergence to an ellipse.
+    round: cut the divergence to an ellipse. spectrum: (wavelengths, m, weights), which stand in for the dispersion, or
+    None.
     """
 
-    __slots__ = ("dispersion", "hdiv", "round", "vdiv")
+    __slots__ = ("dispersion", "hdiv", "round", "spectrum", "vdiv")
 
-    def __init__(self, hdiv: "Any", vdiv: "Any", dispersion: "Any", round: "Any") -> None:
+    def __init__(self, hdiv: "Any", vdiv: "Any", dispersion: "Any", round: "Any", spectrum: "Any" = None) -> None:
         self.hdiv: Any = hdiv
         self.vdiv: Any = vdiv
         self.dispersion: Any = dispersion
         self.round: Any = round
+        self.spectrum: Any = spectrum
 
     @property
     def points(self) -> "Any":
@@ -60,7 +62,9 @@ def divergence_deviations(grid: "Any") -> "Any":
 
 
 def wavelength_steps(grid: "Any", wavelength: "Any") -> "Any":
-    """The wavelengths, m, of the dispersion grid about a central one."""
+    """The wavelengths, m, of the spectrum, or of the dispersion grid about a central one."""
+    if grid.spectrum is not None:
+        return tuple(grid.spectrum[0])
     steps, span, step = grid.dispersion
     return tuple(wavelength * (1.0 + step * i - span / 2.0) for i in range(steps))
 
@@ -82,16 +86,20 @@ def grid_sources(grid: "Any", beam: "Any", distance: "Any" = SOURCE_DISTANCE, we
             "{hdivrange}, {hdivstep}, {vdivrange} or {vdivstep} make infinite angles; give {hdivrange.unit}"
         )
     vertical = unit(cross(beam.direction, beam.polarization_axis))
-    if weight is None:
-        weight = 1.0 / (len(deviations) * len(wavelengths))
+    if grid.spectrum is not None:
+        weights = shares(grid.spectrum[1])
+        weights = tuple(share / len(deviations) for share in weights)
+    else:
+        share = 1.0 / (len(deviations) * len(wavelengths)) if weight is None else weight
+        weights = (share,) * len(wavelengths)
     sources = []
     directions = []
     for hdiv, vdiv in deviations:
         position = scale(beam.direction, -distance)
         position = rotate_axis(position, beam.polarization_axis, vdiv)
         position = rotate_axis(position, vertical, hdiv)
-        for wavelength in wavelengths:
-            sources.append((*position, weight, wavelength))
+        for wavelength, share in zip(wavelengths, weights, strict=True):
+            sources.append((*position, share, wavelength))
             directions.append(unit(position))
     return beam.replace(
         sources=tuple(sources),
@@ -100,6 +108,17 @@ def grid_sources(grid: "Any", beam: "Any", distance: "Any" = SOURCE_DISTANCE, we
         divergence_deviations=deviations,
         wavelength_steps=wavelengths,
     )
+
+
+def shares(weights: "Any") -> "tuple[float, ...]":
+    """The weights of a spectrum over their sum."""
+    total = sum(weights)
+    return tuple(weight / total for weight in weights)
+
+
+def central_wavelength(spectrum: "Any") -> float:
+    """The mean wavelength, m, of a spectrum (wavelengths, weights)."""
+    return sum(wavelength * share for wavelength, share in zip(spectrum[0], shares(spectrum[1]), strict=True))
 
 
 def file_sources(rows: "Any", beam: "Any", distance: "Any" = SOURCE_DISTANCE) -> "Any":
@@ -173,7 +192,8 @@ def _note_origins(setup, structure_factors, of_grid, origins):
         divergence = [f"grid.{axis}.{what}" for axis in ("hdiv", "vdiv") for what in ("steps", "range", "step")]
         dispersion = [f"grid.dispersion.{what}" for what in ("steps", "range", "step")]
         origins.follows("beam.divergence_steps", *divergence, "round_div")
-        origins.follows("beam.sources", "source_file", *divergence, "round_div", *dispersion)
+        spectrum = () if setup.grid.spectrum is None else ("spectrum_file",)
+        origins.follows("beam.sources", *spectrum, "source_file", *divergence, "round_div", *dispersion)
     else:
         origins.follows("beam.sources", "source_file")
         origins.void("grid-unused", "the sources are those of {source_file}", *GRID)
@@ -195,6 +215,8 @@ def resolve_experiment(
     divergence and dispersion ask for. origins: as in `resolve_setup`. Raises NanoBraggError where a number is not one
     to compute with.
     """
+    if setup.grid.spectrum is not None and source_rows is not None:
+        raise OptionError("{spectrum_file} and {source_file} both state wavelengths; give one of the two")
     _note_origins(setup, structure_factors, source_rows is None, origins)
     beam = grid_sources(setup.grid, setup.beam) if source_rows is None else file_sources(source_rows, setup.beam)
     crystal = setup.crystal

@@ -46,7 +46,9 @@ def resolve_turned(
     fluence, flux, samples = resolve_fluence(options, lambda place, text: None)  # its warnings are those there are
     mosaic = setup.crystal.mosaic_spread, setup.crystal.mosaic_domains
     crystal, cell_vectors = resolve_crystal(options, setup.physics, samples, None, None, matrix, mosaic, warn)
-    oversampling = resolve_oversample(options, crystal, setup.panels or (setup.detector,), warn)
+    oversampling = resolve_oversample(
+        options, crystal, setup.beam.wavelength, setup.panels or (setup.detector,), warn
+    )
     sampling = experiment.sampling
     if oversampling != (sampling.oversample, sampling.recommended_oversample):
         return None
