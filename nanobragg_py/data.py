@@ -65,7 +65,7 @@ class Images:
     def maker(self) -> Maker:
         """What makes the images, one for each process."""
         if self._made is None or self._made[0] != os.getpid():
-            self._made = os.getpid(), Maker(self.job, self.threads)
+            self._made = os.getpid(), Maker(self.job, self.threads, workers_of_loader()[0])
         return self._made[1]
 
     def __len__(self) -> int:
@@ -121,13 +121,17 @@ class Stream:
         return np.random.Generator(np.random.Philox(key=[self.seed, epoch])).permutation(len(self))
 
     def __iter__(self) -> Iterator[Any]:
-        worker, workers = 0, 1
-        torch = sys.modules.get("torch")
-        if torch is not None and (info := torch.utils.data.get_worker_info()) is not None:
-            worker, workers = info.id, info.num_workers
+        worker, workers = workers_of_loader()
         order = self.order(self.epoch)
         self.epoch += 1
         return (self.images[index] for index in order[worker::workers])
+
+
+def workers_of_loader() -> tuple[int, int]:
+    """(number of this process's worker, how many there are) of PyTorch's DataLoader; (0, 1) elsewhere."""
+    torch = sys.modules.get("torch")
+    info = None if torch is None else torch.utils.data.get_worker_info()
+    return (0, 1) if info is None else (info.id, info.num_workers)
 
 
 def _reduced(stream):

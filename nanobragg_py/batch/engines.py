@@ -201,13 +201,14 @@ def _work(distributed, client, job, output, units, threads, progress, address):
 
 def render_units(text: str, files: dict[str, Any], units: list[int], threads: int) -> int:
     """A task: render some units of the job `text` (JSON); returns the number of images."""
-    maker = _maker(text, threads)
+    worker = worker_number()
+    maker = _maker(text, threads, worker)
     output = Output(**files)
-    writer = _writer(text, output, threads, threading.get_ident())
+    writer = _writer(text, output, threads, worker, threading.get_ident())
     if not os.path.isdir(writer.folder):
         # of a run that is over; this one goes on where it, or somebody, left files missing
         _writer.cache_clear()
-        writer = _writer(text, output, threads, threading.get_ident())
+        writer = _writer(text, output, threads, worker, threading.get_ident())
     done = 0
     for unit in units:
         writer.unit(unit)
@@ -215,14 +216,28 @@ def render_units(text: str, files: dict[str, Any], units: list[int], threads: in
     return done
 
 
+def worker_number() -> int:
+    """The number of this process's worker, by which workers share a job's GPUs: its name where that is a number.
+
+    Dask numbers the workers of a cluster on one machine; others have the sum of their name's letters.
+    """
+    from distributed import get_worker
+
+    try:
+        name = str(get_worker().name)
+    except ValueError:  # no worker
+        return 0
+    return int(name) if name.isdecimal() else sum(name.encode())
+
+
 @functools.lru_cache(maxsize=1)
-def _maker(text, threads):
+def _maker(text, threads, worker):
     """The job's Maker, kept from one task of a worker to the next for its structure factors."""
     job = json.loads(text)
-    return Maker(Job(job["values"], job["folder"], job["name"]), threads)
+    return Maker(Job(job["values"], job["folder"], job["name"]), threads, worker)
 
 
 @functools.lru_cache(maxsize=64)
-def _writer(text, output, threads, thread):
+def _writer(text, output, threads, worker, thread):
     """One journal for each of a worker's threads."""
-    return Writer(_maker(text, threads), output)
+    return Writer(_maker(text, threads, worker), output)

@@ -51,13 +51,15 @@ class Made:
 class Maker:
     """Makes the images of a job, in any order. Structure factors are read once; threads may share a Maker.
 
-    job: a Job, or the name of a job file. threads: of one image. warnings: what the program would say of the first
-    image, known after `check`. Raises NanoBraggError for an experiment that cannot be.
+    job: a Job, or the name of a job file. threads: of one image. worker: the number of whoever asks, by which those of
+    a job with several GPUs share them. warnings: what the program would say of the first image, known after `check`.
+    Raises NanoBraggError for an experiment that cannot be.
     """
 
-    def __init__(self, job: Job | str | os.PathLike[str], threads: int = 1) -> None:
+    def __init__(self, job: Job | str | os.PathLike[str], threads: int = 1, worker: int = 0) -> None:
         self.job: Any = job if isinstance(job, Job) else read_job(job)
         self.threads: int = threads
+        self.device: int = self.job.device_of(worker)
         self._tables: dict[Any, StructureFactors] = {}
         self._experiments: dict[tuple, tuple[Experiment, Options]] = {}
         self.warnings: list[str] = []
@@ -239,7 +241,9 @@ class Maker:
         if out is not None and out.shape != experiment.shape:
             out = None
         try:
-            pixels, statistics = experiment.simulate(self.job.backend, self.threads, out)
+            pixels, statistics = experiment.simulate(
+                self.job.backend, self.threads, out, device=self.device, precision=self.job.precision
+            )
             found = spots_of(experiment.resolved, pixels) if spots else None
             for background in self.job.backgrounds:
                 pixels += background.render(experiment, threads=self.threads)

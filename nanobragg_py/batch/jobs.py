@@ -15,6 +15,7 @@ from typing import Any
 from ..errors import FieldError, NanoBraggError, meant
 from ..experiment.checks import finite
 from ..experiment.serialize import PARTS, field_value, read_table
+from ..render.backends import ALLOWED
 from ..render.images import STREAMS
 from . import tables
 from .draws import ABOUT_THE_VALUE, ORIENTATION, Draw, read_draw
@@ -26,6 +27,8 @@ KEYS = (
     "background",
     "response",
     "backend",
+    "device",
+    "precision",
     "experiment",
     "vary",
     "sweep",
@@ -95,6 +98,13 @@ class Job:
         self.backend = values.get("backend", "cpu")
         if self.backend not in ("cpu", "gpu"):
             raise FieldError(f'backend is {self.backend!r}; it must be "cpu" or "gpu"')
+        self.devices = self._read_devices(values.get("device", 0))
+        self.precision = values.get("precision", "double")
+        if self.precision not in ALLOWED["precision"]:
+            raise FieldError(f'precision is {self.precision!r}; it must be "double" or "single"')
+        for key in ("device", "precision"):
+            if key in values and self.backend != "gpu":
+                raise FieldError(f'{key} is of a GPU; give backend = "gpu" as well, or leave it out')
         self._read_experiment(values.get("experiment"))
         self.groups = self._read_groups(values.get("vary", []))
         self._combinations = 1
@@ -113,6 +123,18 @@ class Job:
         if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
             raise FieldError(f"{name} is {value!r}; it must be a whole number from {low} to {high}")
         return value
+
+    def _read_devices(self, given):
+        """The numbers of the GPUs that share the job."""
+        devices = given if isinstance(given, list) else [given]
+        sound = devices and all(isinstance(x, int) and not isinstance(x, bool) and x >= 0 for x in devices)
+        if not sound or len(set(devices)) < len(devices):
+            raise FieldError(f"device is {given!r}; it must be the number of a GPU, from 0, or a list of such numbers")
+        return devices
+
+    def device_of(self, worker: int) -> int:
+        """The GPU of a worker: workers take turns at the job's."""
+        return self.devices[worker % len(self.devices)]
 
     def _table(self, name, value):
         if not isinstance(value, dict):

@@ -29,6 +29,8 @@ from .lock import alone
 from .output import Output, write_unit
 from .store import Store, remove_unfinished
 
+#: workers for each GPU: one renders while others write what they have
+DEVICE_WORKERS = 4
 #: how often a unit is tried whose worker dies
 ATTEMPTS = 4
 #: what a worker runs: the modules that this process finds, and not what happens to lie in the working directory
@@ -53,11 +55,17 @@ def processors() -> int:
     return max(1, available // int(beside)) if beside.isdigit() and int(beside) > 0 else available
 
 
-def divide(units: int, workers: int = 0, threads: int = 0) -> tuple[int, int]:
-    """(workers, threads of each) that fill the processors once; numbers other than 0 are kept."""
+def divide(units: int, workers: int = 0, threads: int = 0, devices: int = 0) -> tuple[int, int]:
+    """(workers, threads of each) that fill the processors once; numbers other than 0 are kept.
+
+    devices: GPUs that render; 0: none. Each is busy with a few workers, which take turns at it.
+    """
     available = processors()
     if not workers:
-        workers = max(1, min(units, available // threads if threads else available))
+        most = available // threads if threads else available
+        if devices:
+            most = max(devices, min(most, devices * DEVICE_WORKERS))
+        workers = max(1, min(units, most))
     return workers, threads or max(1, available // workers)
 
 
@@ -94,9 +102,15 @@ def run(
         if first is not None:
             tell_of_space(maker, output, missing, complain)
             share = -(-len(missing) // rank[1])
-            workers, threads = divide(share, workers, threads)
-            Crew(maker.job, output, threads, progress, complain).work(chain((first,), units), min(workers, share))
+            workers, threads = divide(share, workers, threads, devices_of(maker.job))
+            crew = Crew(maker.job, output, threads, progress, complain, rank[0])
+            crew.work(chain((first,), units), min(workers, share))
         return store.finish()
+
+
+def devices_of(job: Any) -> int:
+    """How many GPUs render a job."""
+    return len(job.devices) if job.backend == "gpu" else 0
 
 
 def tell_of_space(maker: Any, output: Any, missing: Any, complain: Any) -> None:
@@ -113,19 +127,19 @@ def tell_of_space(maker: Any, output: Any, missing: Any, complain: Any) -> None:
 
 
 class Crew:
-    """Worker processes and what each is at."""
+    """Worker processes and what each is at. rank: of this process among those that share a run."""
 
-    def __init__(self, job: Any, output: Any, threads: int, progress: Any, complain: Any) -> None:
-        self.opening: Any = json.dumps(
-            {
-                "values": job.values,
-                "folder": job.folder,
-                "name": job.name,
-                "output": {"folder": output.folder, **output.settings()},
-                "threads": threads,
-            },
-            default=str,
-        )
+    def __init__(self, job: Any, output: Any, threads: int, progress: Any, complain: Any, rank: int = 0) -> None:
+        self.opening: Any = {
+            "values": job.values,
+            "folder": job.folder,
+            "name": job.name,
+            "output": {"folder": output.folder, **output.settings()},
+            "threads": threads,
+        }
+        # the GPUs of the job go round the workers, and one that takes a dead one's place takes its GPU
+        self.rank: int = rank
+        self.numbers: dict[Any, int] = {}
         self.progress, self.complain = progress, complain
         self.folder: Any = output.folder
         self.images: Any = 0
@@ -140,8 +154,8 @@ class Crew:
         with selectors.DefaultSelector() as selector:
             self.selector = selector
             try:
-                for _ in range(workers):
-                    self._hire()
+                for number in range(workers):
+                    self._hire(self.rank + number)
                 while self.at:
                     for key, _ in selector.select():
                         self._listen(key.data)
@@ -154,8 +168,8 @@ class Crew:
                     worker.wait()
                     remove_unfinished(self.folder, worker.pid)
 
-    def _hire(self):
-        """Start a worker on the next unit, if there is one."""
+    def _hire(self, number):
+        """Start worker `number` on the next unit, if there is one."""
         unit = self._take()
         if unit is None:
             return
@@ -167,8 +181,9 @@ class Crew:
             start_new_session=True,
         )
         self.at[worker] = -1
+        self.numbers[worker] = number
         self.selector.register(worker.stdout, selectors.EVENT_READ, worker)
-        self._tell(worker, self.opening)
+        self._tell(worker, json.dumps({**self.opening, "worker": number}, default=str))
         self._give(worker, unit)
 
     def _take(self):
@@ -212,7 +227,7 @@ class Crew:
         self.selector.unregister(worker.stdout)
         worker.stdout.close()
         status = worker.wait()
-        unit = self.at.pop(worker)
+        unit, number = self.at.pop(worker), self.numbers.pop(worker)
         if unit < 0:
             return
         why = signal.Signals(-status).name if status < 0 else f"exit status {status}"
@@ -224,7 +239,7 @@ class Crew:
         self.complain(f"a worker ended with {why}; another one takes over")
         remove_unfinished(self.folder, worker.pid)
         self.again.append(unit)
-        self._hire()
+        self._hire(number)
 
 
 # ---- beforehand ----------------------------------------------------------------------------------------------------
@@ -257,7 +272,7 @@ def estimate(
         each, size = _measured(maker, output, total)
     else:
         size = pixels * maker.dtype(noise).itemsize
-    workers, threads = divide(output.units(maker.job))
+    workers, threads = divide(output.units(maker.job), devices=devices_of(maker.job))
     return {
         "images": total,
         "slow": experiment.shape[0],

@@ -34,7 +34,7 @@ def main() -> int:
     try:
         opening = json.loads(sys.stdin.readline())
         job = Job(opening["values"], opening["folder"], opening["name"])
-        writer = Writer(Maker(job, opening["threads"]), Output(**opening["output"]))
+        writer = Writer(Maker(job, opening["threads"], opening["worker"]), Output(**opening["output"]))
         meter = Meter(answer)
         for line in sys.stdin:
             writer.unit(int(line), meter)

@@ -145,7 +145,9 @@ def choose_backend(experiment: "Any", compute: "Any" = None, **how: "Any") -> "t
     """The backend, "cpu" or "gpu", that is expected to have an experiment done first, and a sentence that says why.
 
     A GPU has to make up for the time that CuPy and the driver take to start. Only when the experiment is large enough
-    for that is CuPy imported and a device looked for. compute: a Compute; None: one of the values in how.
+    for that is CuPy imported and a device looked for; then its cores, clock and rate in the precision that is asked for
+    (a GeForce has one lane of double for 64 of float32) are set against the processor's threads. compute: a Compute;
+    None: one of the values in how.
     """
     compute = Compute(**how) if compute is None else compute
     if compute.is_sequential(experiment.sampling):
@@ -153,13 +155,19 @@ def choose_backend(experiment: "Any", compute: "Any" = None, **how: "Any") -> "t
     if needs_cpu(experiment, compute.compat):
         return "cpu", "-backend auto takes the CPU: -compat c has spots' centres worked out one by one here"
     steps, seconds = steps_of(experiment), expected_seconds(experiment, compute.threads, compute.compat)
-    expected = f"{steps:.3g} steps are expected to take {seconds:.2g} s on the CPU"
+    threads = thread_count(compute.threads)
+    expected = f"{steps:.3g} steps are expected to take {seconds:.2g} s on the CPU ({threads} threads)"
     if seconds < GPU_START:
         return "cpu", f"-backend auto takes the CPU: {expected}, less than a GPU takes to start"
     try:
-        chosen = renderer_of("gpu", compute.device)
+        chosen = renderer_of("gpu", compute.device, compute.precision)
     except NanoBraggError as error:
         return "cpu", f"-backend auto takes the CPU: {error}"
+    rate = chosen.hardware.rate(compute.precision, bool(experiment.sampling.interpolate))
+    gpu = GPU_START + steps / rate
+    expected += f", {gpu:.2g} s on the GPU in {compute.precision}"
+    if seconds < gpu:
+        return "cpu", f"-backend auto takes the CPU rather than {chosen.name}: {expected}"
     return "gpu", f"-backend auto takes the GPU ({chosen.name}): {expected}"
 
 

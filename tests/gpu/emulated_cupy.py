@@ -31,8 +31,9 @@ DEVICES = 1
 CHOSEN = [0]
 #: streams of with-statements
 STREAMS = []
-#: what has been launched: (kernel, grid)
+#: what has been launched: (kernel, grid); and on which devices
 LAUNCHES = []
+USED = set()
 #: bytes that have been copied to the device, and back
 COPIED = {"in": 0, "out": 0}
 #: what the device says of itself: two multiprocessors of a slow sort
@@ -202,6 +203,7 @@ class RawKernel:
         if min(grid) < 1 or grid[0] >= 2**31 or max(grid[1:]) > 65535 or np.prod(block) > 1024:
             raise CUDARuntimeError("cudaErrorInvalidConfiguration: invalid configuration argument", 9)
         LAUNCHES.append((self.name, grid))
+        USED.add(CHOSEN[-1])
         kept = [self._bytes(argument) for argument in args]
         pointers = (ctypes.c_void_p * len(kept))(*[data.ctypes.data for data in kept])
         sizes = (ctypes.c_size_t * len(kept))(*[data.nbytes for data in kept])

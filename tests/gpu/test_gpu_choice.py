@@ -155,10 +155,61 @@ def test_auto_leaves_small_images_to_the_cpu(emulated):
     assert sentence.startswith("-backend auto takes the CPU: 64 steps are expected to take")
 
 
-def test_auto_takes_the_gpu_for_large_ones(emulated):
+#: compute capability, multiprocessors, kHz, and what the driver says of the ratio of lanes
+H100, RTX_5090, NEWER = ("90", 132, 1_980_000, 2), ("120", 170, 2_410_000, 64), ("999", 170, 2_410_000, 64)
+
+
+def pretend(monkeypatch, device, threads=8):
+    """A device of some kind beside a processor with AVX-512."""
+    import emulated_cupy
+
+    capability, multiprocessors, clock, ratio = device
+    monkeypatch.setattr(emulated_cupy.Device, "compute_capability", capability)
+    for name, value in (
+        ("MultiProcessorCount", multiprocessors),
+        ("ClockRate", clock),
+        ("SingleToDoublePrecisionPerfRatio", ratio),
+    ):
+        monkeypatch.setitem(emulated_cupy.ATTRIBUTES, name, value)
+    monkeypatch.setattr(backends, "_gpu_renderers", {})
+    monkeypatch.setattr(backends, "cpu_renderer", lambda: (None, "v4"))
+    monkeypatch.setattr(backends, "thread_count", lambda wanted=0: wanted or threads)
+
+
+def test_auto_takes_the_gpu_for_large_ones(emulated, monkeypatch):
+    pretend(monkeypatch, H100)
     chosen, sentence = backends.choose_backend(experiment(LARGE))
     assert chosen == "gpu"
     assert sentence.startswith("-backend auto takes the GPU (emulated by g++): 9e+12 steps")
+
+
+@pytest.mark.parametrize(
+    ("device", "threads", "precision", "taken"),
+    [
+        (H100, 8, "double", "gpu"),
+        (H100, 64, "double", "gpu"),
+        (RTX_5090, 8, "double", "gpu"),  # 10 Gstep/s against 8
+        (RTX_5090, 64, "double", "cpu"),
+        (NEWER, 64, "double", "cpu"),  # by what the driver says
+        (RTX_5090, 64, "single", "gpu"),
+    ],
+)
+def test_auto_weighs_the_device_and_the_cores(emulated, monkeypatch, device, threads, precision, taken):
+    """A GeForce does one number in double for 64 in single: many cores are quicker, unless single is asked for."""
+    pretend(monkeypatch, device, threads)
+    chosen, sentence = backends.choose_backend(experiment(LARGE), precision=precision)
+    assert chosen == taken, sentence
+    assert f"({threads} threads)" in sentence and f"on the GPU in {precision}" in sentence
+
+
+def test_ratios_of_devices(emulated, monkeypatch):
+    """What is known by compute capability goes before what the driver says, which some have wrong."""
+    from nanobragg_py.render.gpu.hardware import hardware_of
+
+    for capability, told, lanes, ratio in (("90", 64, 128, 2), ("86", 32, 128, 64), ("75", 0, 64, 32)):
+        pretend(monkeypatch, (capability, 10, 1_000_000, told))
+        hardware = hardware_of(emulated, 0)
+        assert (hardware.lanes, hardware.ratio) == (lanes, ratio)
 
 
 def test_auto_without_a_gpu(no_cupy):

@@ -4,8 +4,23 @@ from typing import Any
 
 from ...records import REQUIRED, Record
 
-#: float32 lanes of a multiprocessor, by compute capability, where they are not 128 (CUDA C++ Programming Guide)
-LANES = {"70": 64, "72": 64, "75": 64, "80": 64}
+#: float32 lanes of a multiprocessor, and how many there are for one of float64, by compute capability (CUDA C++
+#: Programming Guide, arithmetic throughput): devices of computing centres 2, others, GeForce among them, 32 or 64
+LANES = {
+    "70": (64, 2),
+    "72": (64, 32),
+    "75": (64, 32),
+    "80": (64, 2),
+    "86": (128, 64),
+    "87": (128, 64),
+    "89": (128, 64),
+    "90": (128, 2),
+    "100": (128, 2),
+    "103": (128, 64),
+    "110": (128, 64),
+    "120": (128, 64),
+    "121": (128, 64),
+}
 #: instructions in double, and all that are issued, of a step of the dearest kernel without interpolation (docs/gpu.md)
 STEP = {"double": (80, 150), "single": (12, 110)}
 #: steps without interpolation that one with it takes as long as
@@ -32,10 +47,11 @@ def hardware_of(cupy: Any, number: int) -> Hardware:
     def attribute(what):
         return runtime.deviceGetAttribute(getattr(runtime, f"cudaDevAttr{what}"), number)
 
+    lanes, ratio = LANES.get(cupy.cuda.Device(number).compute_capability, (128, 0))
     return Hardware(
         name=name.decode(errors="replace") if isinstance(name, bytes) else name,
         multiprocessors=attribute("MultiProcessorCount"),
         clock=1e3 * attribute("ClockRate"),
-        lanes=LANES.get(cupy.cuda.Device(number).compute_capability, 128),
-        ratio=attribute("SingleToDoublePrecisionPerfRatio"),
+        lanes=lanes,
+        ratio=ratio or attribute("SingleToDoublePrecisionPerfRatio"),  # of a device that is newer than this table
     )
