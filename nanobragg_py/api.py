@@ -356,6 +356,20 @@ class Experiment:
 
         return derivative_images(self, parameters, threads, compat)[1]
 
+    def background_derivatives(
+        self, curve: Any, parameters: Sequence[str], threads: int = 0, **more: Any
+    ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+        """What amorphous material scatters, and its derivatives: (image, {name: image}), float64 as of `background`.
+
+        parameters: "scale" of the photons and "curve" for one of F, which are 1; "molecules" where they are given,
+        else "thickness", "density", "molecular_weight" and "width"; "beam.fluence". curve, more: of a `Background`.
+        Raises FieldError for a name that does not exist or does not apply.
+        """
+        from .gradients.amorphous import derivatives
+        from .render.amorphous import Background
+
+        return derivatives(Background(curve, **more), self, parameters, threads)
+
     # ---- other forms -----------------------------------------------------------------------------------------------
 
     def to_args(self, folder: str | os.PathLike[str] | None = None) -> list[str]:

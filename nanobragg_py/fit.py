@@ -18,8 +18,11 @@ from .gradients.modes import derivative_images
 from .gradients.parameters import PARAMETERS, parameters_of
 from .gradients.values import FIXED, Moved, with_values
 
-#: a parameter of the fit alone: photons that are added to every pixel
+#: a parameter of the fit alone: photons that are added to every pixel,
 BACKGROUND = "background"
+#: and another: the amount of amorphous material, relative to what is stated
+AMORPHOUS = "amorphous"
+OWN = (BACKGROUND, AMORPHOUS)
 #: what cannot be given back to an experiment, or has too many numbers for a normal matrix
 NOT_FITTED = (*FIXED, "structure_factors.F")
 #: least variance of a pixel, photons^2: what keeps pixels without photons from infinite weights
@@ -38,7 +41,8 @@ class Fit:
     experiment: where to start. observed: (slow, fast), or a stack of panels that are alike, photons; nan where there is
     none, as for overloads. parameters: names as of `Experiment.vjp`, and "background", photons in every pixel.
     variance: of a pixel beside that of its photons, photons^2 (the read-out noise squared). mask: None, or of the same
-    shape, 0 where pixels are left out. threads: as of `render`.
+    shape, 0 where pixels are left out. threads: as of `render`. amorphous: None, or a `Background` that joins the
+    image, as it is with `experiment`; the parameter "amorphous" is its amount, relative to what it states.
 
     The vector x has what is added to the fields, "crystal.rotation" being the rotation vector of a turn about the
     crystal as it stands in `experiment`; `start` is its beginning, 0 but for the background. `names` names its numbers.
@@ -53,11 +57,15 @@ class Fit:
         variance: float = 0.0,
         mask: Any = None,
         threads: int = 0,
+        amorphous: Any = None,
     ) -> None:
         self.experiment = experiment
         self.threads = threads
         self.background = BACKGROUND in parameters
-        self.rows = parameters_of(experiment, [name for name in parameters if name != BACKGROUND])
+        self.material = AMORPHOUS in parameters
+        if self.material and amorphous is None:
+            raise FieldError(f"there is no {AMORPHOUS} material to be fitted; give it", fields=(AMORPHOUS,))
+        self.rows = parameters_of(experiment, [name for name in parameters if name not in OWN])
         for row in self.rows:
             if row.name in NOT_FITTED:
                 raise FieldError(f"{row.name} cannot be fitted; its derivatives are those of `vjp`", fields=(row.name,))
@@ -79,15 +87,17 @@ class Fit:
             raise FieldError("no pixel of the observed image is left to fit")
         if not variance >= 0.0:
             raise FieldError(f"variance is {variance}; it cannot be below 0")
+        #: photons of amorphous material in the pixels that count
+        self.haze = 0.0 if amorphous is None else np.asarray(amorphous.render(experiment, threads=threads))[used]
         self.variance = max(float(variance), FLOOR)
         self.names = [
             row.name if not row.shape(experiment) else f"{row.name}[{', '.join(map(str, index))}]"
             for row in self.rows
             for index in np.ndindex(row.shape(experiment))
-        ] + [BACKGROUND] * self.background
+        ] + [AMORPHOUS] * self.material + [BACKGROUND] * self.background
         self.start = np.zeros(len(self.names))
         if self.background:
-            self.start[-1] = max(float(np.median(self.photons)), 0.01)
+            self.start[-1] = max(float(np.median(self.photons - self.haze)), 0.01)
 
     def experiment_at(self, x: Any) -> Experiment:
         """The experiment of a vector x; FieldError where there is none."""
@@ -111,6 +121,10 @@ class Fit:
         used = {name: each[..., self.used] for name, each in images.items()}
         model = image[self.used]
         columns = [each.reshape(-1, len(model)) for each in moved.by_values(used).values()]
+        model = model + self.haze
+        if self.material:
+            model = model + x[len(x) - 1 - self.background] * self.haze
+            columns.append(np.reshape(self.haze, (1, -1)))
         if self.background:
             model = model + x[-1]
             columns.append(np.ones((1, len(model))))
@@ -315,11 +329,11 @@ def check_fitted(names: Sequence[str]) -> list[str]:
     known = [name for name in PARAMETERS if name not in NOT_FITTED]
     found = []
     for name in names:
-        full = [one for one in (*known, BACKGROUND) if name in (one, one.partition(".")[2])]
+        full = [one for one in (*known, *OWN) if name in (one, one.partition(".")[2])]
         if not full:
             raise NanoBraggError(
                 f"{name!r} is no parameter; there are {', '.join(one.partition('.')[2] or one for one in known)} "
-                f"and {BACKGROUND}"
+                f"{AMORPHOUS} and {BACKGROUND}"
             )
         found.append(full[0])
     return found

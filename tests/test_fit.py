@@ -1,29 +1,41 @@
 """Fits of experiments to observed images: the least-squares problem, recovery of what is known, and the tool."""
 
+import functools
 import json
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
 from images import tool
 
-from nanobragg_py import Beam, Crystal, Detector, Experiment, FieldError, NanoBraggError, Sampling, StructureFactors
+from nanobragg_py import (
+    Background,
+    Beam,
+    Crystal,
+    Detector,
+    Experiment,
+    FieldError,
+    NanoBraggError,
+    Sampling,
+    StructureFactors,
+)
 from nanobragg_py.fit import Fit, check_fitted, expected_deviance, refine
 from nanobragg_py.gradients.values import left_jacobian
 from nanobragg_py.orientation import axis_rotation, missets_to_rotation
 
-CELL = (31.5, 31.5, 63.0)
+#: of cro, the small protein whose structure factors are here
+CELL = (34.77, 39.17, 48.31)
+FACTORS = Path(__file__).parents[1] / "golden" / "inputs" / "cro_1orc_2A.hkl"
 
 
+@functools.cache
 def factors():
-    """Amplitudes as of a protein: exponentially distributed intensities."""
-    span = [np.arange(-n, n + 1) for n in (17, 17, 33)]
-    hkl = np.stack(np.meshgrid(*span, indexing="ij"), -1).reshape(-1, 3)
-    return StructureFactors.from_arrays(hkl, np.sqrt(np.random.default_rng(2).exponential(1e4, len(hkl))))
+    return StructureFactors.read(FACTORS)
 
 
 def still(pixels=512, **crystal):
-    """A still of a small protein crystal."""
+    """A still of a small crystal of it."""
     return Experiment(
         Crystal.from_cell(*CELL, missets=(0.3, 0.5, 0.7), **{"cells": (12, 12, 12), **crystal}),
         Beam(wavelength=1e-10, fluence=1e24),
@@ -219,7 +231,7 @@ def test_tool(shot):
     summary = json.loads((out / "refined.json").read_text())
     assert summary["converged"] and summary["evaluations"] <= 30
     refined = summary["parameters"]["crystal.lengths[2]"]
-    assert abs(refined["refined"] - 63.0) < 4.0 * refined["deviation"]
+    assert abs(refined["refined"] - CELL[2]) < 4.0 * refined["deviation"]
     again = Experiment.read(out / "experiment.toml")
     assert misorientation(again, truth) < 0.02
     command = (out / "command.txt").read_text().split()
@@ -256,3 +268,64 @@ def test_tool_with_bad_input(shot, monkeypatch, words, sentence):
     status, printed, said = tool("refine", "shot.img", *words)
     assert status == 2 and sentence in said and said.count("\n") == 1 and printed == ""
     assert not (folder / "refined").exists()
+
+
+def test_amorphous_material():
+    """How much of it there is, beside a crystal; its derivatives are those of a straight line and a square."""
+    truth = exposed(still(128), 1e3)
+    haze = Background("water", thickness=2e-4)
+    observed = np.random.default_rng(3).poisson(truth.render(threads=1) + haze.render(truth)).astype(float)
+    start = moved(truth, cell=0.0)
+    fit = Fit(start, observed, ["crystal.rotation", "amorphous"], amorphous=Background("water"), threads=1)
+    found = refine(fit)
+    assert fit.names[-1] == "amorphous" and found.converged
+    assert abs(found.x[-1] - 1.0) < 4.0 * found.deviations[-1] < 0.1
+    assert found.per_pixel == pytest.approx(1.0, abs=0.05)
+    with pytest.raises(FieldError, match="there is no amorphous material"):
+        Fit(start, observed, ["amorphous"])
+
+
+@pytest.mark.parametrize(
+    ("name", "more", "changed"),
+    [
+        ("scale", {}, None),
+        ("curve", {}, None),
+        ("thickness", {}, {"thickness": 2e-4}),
+        ("density", {}, {"density": 2.0}),
+        ("molecular_weight", {}, {"molecular_weight": 36.0}),
+        ("width", {"width": 5e-5}, {"width": 1e-4}),
+        ("molecules", {"molecules": 1e10}, {"molecules": 2e10}),
+        ("beam.fluence", {}, "beam.fluence"),
+    ],
+)
+def test_background_derivatives(name, more, changed):
+    """Powers: doubled, the image is as many times as bright."""
+    x = np.linspace(0.0, 0.7, 20)
+    F = 3.0 + np.cos(5.0 * x)
+    e = still(64)
+    image, images = e.background_derivatives((x, F), [name], threads=1, **more)
+    assert np.array_equal(image, e.background((x, F), threads=1, **more)) and image.max() > 0.0
+    if name in ("scale", "curve"):
+        value, twice = 1.0, 2.0 * image if name == "scale" else e.background((x, 2.0 * F), threads=1)
+    elif name == "beam.fluence":
+        value, twice = e.beam.fluence, e.replace({name: 2.0 * e.beam.fluence}).background((x, F), threads=1)
+    else:
+        value = changed[name] / 2.0
+        twice = e.background((x, F), threads=1, **{**more, **changed})
+    power = np.log2(twice.max() / image.max())
+    assert images[name] * value == pytest.approx(power * image, rel=1e-6)
+
+
+def test_background_derivatives_that_do_not_apply():
+    e = still(16)
+    for name, more, sentence in (
+        ("molecules", {}, "the number of molecules follows"),
+        ("density", {"molecules": 1.0}, "the number of molecules is given"),
+        ("width", {}, "as wide as the beam"),
+        ("thickness", {"thickness": 0.0}, "it is 0"),
+        ("colour", {}, "cannot be differentiated by 'colour'"),
+    ):
+        with pytest.raises(FieldError, match=sentence):
+            e.background_derivatives("water", [name], **more)
+    with pytest.raises(FieldError, match="give a list of names"):
+        e.background_derivatives("water", "scale")

@@ -38,7 +38,7 @@ SHOWN = {
     "fluence": ("/m^2", 1.0), "distance": ("mm", 1e3), "close_distance": ("mm", 1e3), "twotheta": ("deg", degrees(1.0)),
     "origin": ("mm", 1e3), "source_weights": ("", 1.0),
     "rotations": ("deg", degrees(1.0)), "phi0": ("deg", degrees(1.0)), "osc": ("deg", degrees(1.0)),
-    "water": ("um", 1e6), "background": ("photons", 1.0),
+    "water": ("um", 1e6), "background": ("photons", 1.0), "amorphous": ("of stated", 1.0),
 }  # fmt: skip
 
 
@@ -50,6 +50,11 @@ def add_arguments(parser: Any) -> None:
     parser.add_argument(
         "--parameters", default="rotation,lengths,fluence", metavar="NAMES",
         help="what to fit, with commas (default: %(default)s); background is photons in every pixel",
+    )  # fmt: skip
+    parser.add_argument(
+        "--amorphous", metavar="CURVE",
+        help="amorphous material beside the crystal, 0.1 mm of it: water, air or a file of F against "
+        "sin(theta)/lambda; the parameter amorphous is its amount, as a part of that",
     )  # fmt: skip
     parser.add_argument(
         "--adc", type=float, metavar="X", help=f"offset of pixels (default: {ADC:g} of SMV files, else 0)"
@@ -68,6 +73,7 @@ def add_arguments(parser: Any) -> None:
 
 def run(args: Any) -> int:
     from ...fit import Fit, check_fitted, refine
+    from ...render.amorphous import Background
 
     if (args.start is None) == (not args.flags):
         raise NanoBraggError("give where to start: --start with a file, or nanoBragg's flags after --, and not both")
@@ -82,7 +88,8 @@ def run(args: Any) -> int:
     if start.detector.panels is not None:
         raise NanoBraggError("refine takes a detector of one panel; nanobragg_py.fit.Fit takes those of several")
     photons = photons_of(args, start.shape)
-    fit = Fit(start, photons, names, args.readout**2, mask_of(args), args.threads)
+    amorphous = None if args.amorphous is None else Background(args.amorphous)
+    fit = Fit(start, photons, names, args.readout**2, mask_of(args), args.threads, amorphous)
     folder = Path(args.outdir)
     if folder.exists() and not folder.is_dir():
         raise NanoBraggError(f"--outdir {args.outdir} is a file; give a folder")
@@ -155,7 +162,8 @@ def values_of(fit: Any) -> Any:
     import numpy as np
 
     values = [np.ravel(row.value(fit.experiment)).astype(float) for row in fit.rows]
-    return np.concatenate([*values, fit.start[-1:] * 0.0] if fit.background else values)
+    # the amount of amorphous material is told from 0, as the background is
+    return np.concatenate([*values, np.ones(int(fit.material)), np.zeros(int(fit.background))])
 
 
 def lines_of(fit: Any, found: Any) -> Any:
