@@ -1,7 +1,7 @@
 """Derivatives against the physics written down once more in numpy, and differentiated by complex steps.
 
-The formulas are those of the exact physics: Busing and Levy's cell, the transform of each shape, Kahn's polarization, the
-solid angle of a pixel, sensors in layers. Nothing of the package is used for them but the constants.
+The formulas are those of the exact physics: Busing and Levy's cell, the transform of each shape, Kahn's polarization,
+the solid angle of a pixel, sensors in layers. Nothing of the package is used for them but a constant.
 """
 
 import os
@@ -70,7 +70,8 @@ FIELDS = {
     "crystal.rotation": (0.0, 0.0, 0.0), "crystal.missets": (0.1, 0.2, 0.3), "crystal.lengths": (40.0, 45.0, 52.0),
     "crystal.angles": (1.4, 1.66, 1.8), "crystal.cells": (4.0, 5.0, 6.0), "beam.wavelength": 1e-10,
     "beam.fluence": 1e26, "beam.source_weights": (1.0, 1.0, 1.0), "detector.distance": 0.05,
-    "detector.origin": (0.0, 0.0, 0.0), "sampling.phi0": 0.02, "sampling.osc": 0.01, "structure_factors.default_F": 90.0,
+    "detector.origin": (0.0, 0.0, 0.0), "sampling.phi0": 0.02, "sampling.osc": 0.01,
+    "structure_factors.default_F": 90.0,
 }  # fmt: skip
 SOURCES = ((-10.0, 0.1, -0.05, 1.0, 1), (-10.0, -0.2, 0.1, 2.0, 1.01), (-10.0, 0.0, 0.15, 3.0, 0.99))
 PIXEL, FAST, SLOW, CENTRE, KAHN, MU, THICK = 1.2e-3, 12, 10, (5.9e-3, 7.3e-3), 0.7, 3000.0, 4e-4
