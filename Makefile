@@ -42,7 +42,7 @@ $(VENV)/installed: $(SOURCES)
 	touch $@
 
 example: setup
-	NANOBRAGG=$(CURDIR)/$(BIN)/nanoBragg PYTHON=$(CURDIR)/$(BIN)/python examples/rotation.sh
+	NANOBRAGG=$(CURDIR)/$(BIN)/nanoBragg NANOBRAGG_PY=$(CURDIR)/$(BIN)/nanobragg-py examples/rotation.sh
 
 # as many tests at a time as there are processors; those of a module together, for what they share
 test: setup lint

@@ -2,7 +2,7 @@
 # One degree of rotation of a protein crystal: mosaicity, water background and photon noise, as a picture.
 #
 # Usage: examples/rotation.sh [FOLDER]        (default: rotation)
-# $NANOBRAGG names another program, $PYTHON another interpreter for the picture.
+# $NANOBRAGG names another program, $NANOBRAGG_PY where the tools are; the picture needs pillow.
 #
 # The structure factors, to 2 A and expanded to P1, were computed with gemmi from the model of PDB entry 1ORC (Cro
 # repressor, orthorhombic, 34.77 x 39.17 x 48.31 A).
@@ -27,5 +27,6 @@ awk '$1 || $2 || $3' "$here/../golden/inputs/cro_1orc_2A.hkl" > cro.hkl
     -floatfile rotation.bin -intfile rotation_noiseless.img -noisefile rotation.img -pgmfile rotation.pgm -pgmscale 3 \
     -seed 1
 
-"${PYTHON:-python3}" "$here/smv_to_png.py" rotation.img rotation.png 80 2
+"${NANOBRAGG_PY:-nanobragg-py}" view rotation.img --out rotation.png --size 512 --white 120 \
+    --no-rings --no-axes --no-centre
 echo "the image is $(pwd)/rotation.img, its picture $(pwd)/rotation.png"

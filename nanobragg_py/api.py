@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, DTypeLike
 
     from .experiment.resolved import ResolvedExperiment
+    from .inspect.explain import Explanation
     from .inspect.trace import Trace
     from .render.simulate import Statistics
 
@@ -84,7 +85,7 @@ class Experiment:
         if followed is None:
             return None
         made = object.__new__(type(self))
-        made.__dict__.update(self.__dict__, crystal=crystal, beam=beam)
+        made.__dict__.update(self.__dict__, crystal=crystal, beam=beam, _line=None)
         made._know(followed)
         return made
 
@@ -314,6 +315,17 @@ class Experiment:
         from .render.images import kernel_table
 
         return trace_pixel(self.resolved, kernel_table(self.structure_factors), slow, fast, compat)
+
+    def explain(self, physics: bool = False) -> Explanation:
+        """What the experiment means, an `Explanation`: ``print(experiment.explain())``, or its ``as_dict()``.
+
+        Of an experiment that is as `from_args` made it, what ``nanobragg-py explain`` prints of the command line, whose
+        files are read again; of any other (and where files have gone), the values and the fields that they come from. physics: of
+        a command line, say also what the exact physics would change, which takes a second or two.
+        """
+        from .inspect.explain_fields import explain_experiment
+
+        return explain_experiment(self, physics)
 
     # ---- derivatives -----------------------------------------------------------------------------------------------
 

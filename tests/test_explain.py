@@ -13,13 +13,13 @@ from random_lines import Lines, write_inputs
 from transcripts import replay
 
 from nanobragg_py.cli.main import main
-from nanobragg_py.cli.tools.explain import text_lines
 from nanobragg_py.errors import NanoBraggError
 from nanobragg_py.experiment.load import load, load_args
 from nanobragg_py.experiment.origins import Origins
 from nanobragg_py.flags.nanobragg import parse
 from nanobragg_py.flags.options import DEFAULTS
 from nanobragg_py.inspect.explain import explain
+from nanobragg_py.inspect.explain_text import text_lines
 from nanobragg_py.render.simulate import simulate
 
 GOLDEN = Path(__file__).parent.parent / "golden"
@@ -422,7 +422,7 @@ def test_names_that_are_no_text(folder, capfd):
 
 
 def test_every_option_is_known_by_its_unit():
-    from nanobragg_py.cli.tools.explain import OPTION_UNITS
+    from nanobragg_py.inspect.explain_text import OPTION_UNITS
 
     assert set(OPTION_UNITS) <= set(DEFAULTS)
 

@@ -38,6 +38,9 @@ def test_size_axes_and_scale(tmp_path, size, white):
     assert (picture[height : height + round(inner * 70 / 90), 4 * height - 1] == 0).all()
     assert tool("view", image, "--out", out, "--size", size, "--no-axes", *white)[0] == 0
     assert Image.open(out).size == (size, round(size * 70 / 90))
+    # without anything coloured it is a picture in greys, which is a third as large
+    assert tool("view", image, "--out", out, "--no-axes", "--no-rings", "--no-centre", *white)[0] == 0
+    assert Image.open(out).mode == "L"
 
 
 def test_ticks():

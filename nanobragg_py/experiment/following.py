@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from ..errors import FieldError
@@ -34,11 +35,21 @@ class Followed:
 
 
 def follow(
-    beam: Beam, detector: Detector, crystal: Crystal, sampling: Sampling, factors: StructureFactors, physics: str
+    beam: Beam,
+    detector: Detector,
+    crystal: Crystal,
+    sampling: Sampling,
+    factors: StructureFactors,
+    physics: str,
+    recorder: Callable[[Any], Any] | None = None,
 ) -> Followed:
-    """What follows from the parts. Raises FieldError for what makes no image."""
+    """What follows from the parts. Raises FieldError for what makes no image.
+
+    recorder: makes an `Origins`, which notes what values come from, of the options.
+    """
     from ..kernels.noise.random import Ran1
     from .resolve import resolve_experiment, resolve_setup
+    from .resolved import UNASKED
 
     options = to_options(beam, detector, crystal, sampling, factors.default_F, physics)
     matrix, mask, sources = crystal.matrix, detector.mask, None
@@ -50,6 +61,7 @@ def follow(
     if beam.sources is not None:
         sources = [tuple(float("nan") if x is None else x for x in row) for row in beam.sources]
     random = Ran1()
+    origins = UNASKED if recorder is None else recorder(options)
     with naming_fields():
         setup = resolve_setup(
             options,
@@ -59,11 +71,12 @@ def follow(
             dump_available=factors.bounds is not None,
             panels=detector.panels,
             spectrum=beam.spectrum,
+            origins=origins,
         )
         shape = (setup.detector.spixels, setup.detector.fpixels)
         if mask is not None and mask.shape != shape:
             raise FieldError(f"detector.mask has the shape {mask.shape}; the detector has {shape}")
-        resolved = resolve_experiment(setup, random, factors, source_rows=sources)
+        resolved = resolve_experiment(setup, random, factors, source_rows=sources, origins=origins)
     return Followed(options, matrix, setup, resolved)
 
 

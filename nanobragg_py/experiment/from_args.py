@@ -37,7 +37,8 @@ def from_args(cls: Any, args: str | Sequence[str], folder: str | os.PathLike[str
     said = [sentence for sentence in said if sentence not in loaded.setup.remarks]
     for sentence in said:
         warn_caller(sentence)
-    made.__dict__["warnings"] = (*said, *made.warnings)
+    # the line, for `explain`
+    made.__dict__.update(warnings=(*said, *made.warnings), _line=(tokens, folder, os.getcwd()))
     return made
 
 

@@ -1,9 +1,10 @@
 """What a command line means: which rules each token fires, what overrides what, and where every value comes from.
 
 `explain` follows a command line the way the drop-in does, through the same functions, and keeps a record. The text of
-``nanobragg-py explain`` is made in cli/tools/explain.py; `Explanation.as_dict` is its JSON.
+``nanobragg-py explain`` is made in explain_text.py; `Explanation.as_dict` is its JSON.
 """
 
+import os
 from typing import Any
 
 from .. import __version__
@@ -18,7 +19,10 @@ from .explain_quantities import quantities
 
 
 class Origin(Record):
-    """Who set an option: kind is default, header or flag; name the flag or the header's file; position the token's."""
+    """Who set an option: kind is default, header, flag or field; name the flag's, the field's or the header's file's.
+
+    position: the token's.
+    """
 
     _fields = {"kind": "default", "name": None, "position": None}
 
@@ -27,6 +31,8 @@ class Origin(Record):
             return "default"
         if self.kind == "header":
             return f"header of {self.name}"
+        if self.kind == "field":
+            return str(self.name)
         return f"{self.name} (token {self.position + 1})"
 
 
@@ -65,13 +71,13 @@ class Token(Record):
 
 
 class Explanation(Record):
-    """All there is to say about a command line.
+    """All there is to say about a command line, or about an experiment of the library; as a str it is the text.
 
-    argv: its tokens. tokens: a Token each. history: every Setting in order, headers first. warnings: what the drop-in
-    says on standard error and in WARNING lines. oddities: (id, sentence) pairs. quantities: the resolved experiment, as
-    `Quantity` records; empty when there is none. unused: (options, reason) pairs, of those that do not enter the image
-    here. physics: an `Effect` for each choice of the exact physics that changes the image; None where nobody asked.
-    error: why there is none, or None.
+    argv: its tokens; none of an experiment. tokens: a Token each. history: every Setting in order, headers first.
+    warnings: what the drop-in says on standard error and in WARNING lines. oddities: (id, sentence) pairs. quantities:
+    the resolved experiment, as `Quantity` records; empty when there is none. unused: (options, reason) pairs, of those
+    that do not enter the image here. physics: an `Effect` for each choice of the exact physics that changes the image;
+    None where nobody asked. error: why there is none, or None.
     """
 
     _fields = {
@@ -100,26 +106,33 @@ class Explanation(Record):
         return same[at] if 0 <= at < len(same) else None
 
     def as_dict(self) -> dict[Any, Any]:
-        """The whole in lists, dicts, strings and numbers; docs/explain.md describes it."""
-        return {
-            "program": f"nanobragg_py {__version__}",
-            "flags": list(self.argv),
-            "tokens": [self._token_dict(token) for token in self.tokens],
-            "headers": [
-                {"file": s.origin.name, "option": s.option, "value": s.value, "overridden_by": self._next_name(s)}
-                for s in self.history
-                if s.origin.kind == "header"
-            ],
-            "warnings": list(self.warnings),
-            "oddities": [{"id": name, "text": text} for name, text in self.oddities],
-            "experiment": [
-                {**q._asdict(), "origins": [{"option": name, **o._asdict()} for name, o in q.origins]}
-                for q in self.quantities
-            ],
-            "unused": [{"options": list(options), "reason": reason} for options, reason in self.unused],
-            "physics": None if self.physics is None else [effect._asdict() for effect in self.physics],
-            "error": self.error,
-        }
+        """The whole in lists, dicts, strings and numbers, ready for JSON; docs/explain.md describes it."""
+        return plain(
+            {
+                "program": f"nanobragg_py {__version__}",
+                "flags": list(self.argv),
+                "tokens": [self._token_dict(token) for token in self.tokens],
+                "headers": [
+                    {"file": s.origin.name, "option": s.option, "value": s.value, "overridden_by": self._next_name(s)}
+                    for s in self.history
+                    if s.origin.kind == "header"
+                ],
+                "warnings": list(self.warnings),
+                "oddities": [{"id": name, "text": text} for name, text in self.oddities],
+                "experiment": [
+                    {**q._asdict(), "origins": [{"option": name, **o._asdict()} for name, o in q.origins]}
+                    for q in self.quantities
+                ],
+                "unused": [{"options": list(options), "reason": reason} for options, reason in self.unused],
+                "physics": None if self.physics is None else [effect._asdict() for effect in self.physics],
+                "error": self.error,
+            }
+        )
+
+    def __str__(self) -> str:
+        from .explain_text import text_lines
+
+        return "\n".join(text_lines(self))
 
     def _token_dict(self, token):
         rules = []
@@ -168,10 +181,11 @@ class WatchedOptions(Options):
             self.history.append(Setting(name, value, self.watching))
 
 
-def explain(argv: Any, physics: bool = False) -> "Explanation":
-    """Follow a command line (tokens without the program's name) from the working directory: an `Explanation`.
+def explain(argv: Any, physics: bool = False, folder: Any = None) -> "Explanation":
+    """Follow a command line (tokens without the program's name): an `Explanation`.
 
-    Input files are read, and nothing is written. physics: render coarse images for what the exact physics would change.
+    folder: what relative file names in it are relative to; None: the working directory. Input files are read, and
+    nothing is written. physics: render coarse images for what the exact physics would change.
     A command line from which no experiment follows is explained as far as its tokens go, with the reason in `error`.
     Raises NanoBraggError where not even the tokens can be read: a bad value of a flag that only nanobragg_py has.
     """
@@ -184,7 +198,7 @@ def explain(argv: Any, physics: bool = False) -> "Explanation":
         for kind, name in (("mask", mask_file), ("img", img_file)):
             options.watching = Origin("header", name)
             pixels, _ = read_headers(
-                name if kind == "mask" else None, name if kind == "img" else None, options, warnings.append
+                name if kind == "mask" else None, name if kind == "img" else None, options, warnings.append, folder
             )
             mask = pixels if kind == "mask" else mask
     except NanoBraggError as caught:
@@ -204,7 +218,7 @@ def explain(argv: Any, physics: bool = False) -> "Explanation":
     origins = Origins(options)
     if error is None:
         try:
-            loaded = load(options, (), mask, complain=warnings.append, write_dump=False, origins=origins)
+            loaded = load(options, (), mask, complain=warnings.append, write_dump=False, folder=folder, origins=origins)
         except NanoBraggError as caught:
             error = str(caught)
     found: Any = ()
@@ -287,3 +301,16 @@ def token_list(argv: Any, events: Any, history: Any) -> Any:
             )
         )
     return tuple(tokens)
+
+
+def plain(value: Any) -> Any:
+    """JSON has no nan and no surrogates: those become null and question marks."""
+    if isinstance(value, dict):
+        return {key: plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(item) for item in value]
+    if isinstance(value, float) and value - value != 0.0:
+        return None
+    if isinstance(value, str):
+        return os.fsencode(value).decode("utf-8", "replace")
+    return value

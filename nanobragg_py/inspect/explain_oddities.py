@@ -34,6 +34,14 @@ def oddities(options: Any, history: Any, loaded: Any, voids: Any) -> Any:
     return found
 
 
+def oddities_of_physics(options: Any, history: Any, loaded: Any) -> Any:
+    """Those of an experiment that no command line states: what the reference's physics makes of it."""
+    if options.physics == "exact":
+        return []
+    last = {setting.option: setting for setting in history}
+    return [*_crystal(options, last, loaded), *_corrections(options, last, loaded)]
+
+
 def flag(last: Any, option: Any) -> str:
     """How an option was set, for a sentence."""
     return str(last[option].origin)

@@ -142,12 +142,15 @@ class Quantity(Record):
         return f"{text}; {self.note}" if self.note else text
 
 
-def quantities(origins: Any, set_by: Any) -> list[Quantity]:
-    """The list of `Quantity`. origins: a settled `Origins`. set_by: from an option's name to who set it."""
+def quantities(origins: Any, set_by: Any, sections: Any = None) -> list[Quantity]:
+    """The list of `Quantity`. origins: a settled `Origins`. set_by: from an option's name to who set it.
+
+    sections: what is listed, in the manner of `SECTIONS`; None: that.
+    """
     note_outputs(origins)
     void = origins.void_options()
     found = []
-    for section, rows in SECTIONS.items():
+    for section, rows in (sections or SECTIONS).items():
         for row in [*rows, *_own_rows(section)]:
             origin = origins.of(row.quantity)
             # what only void options say is of no interest, nor what the structure factors have no table for
@@ -184,8 +187,8 @@ def _own_rows(section):
                 if rule.group == OWN and f"options.{option}" not in listed:
                     yield Row(f"options.{option}", option.replace("_", " "))
     for field in FIELDS:
-        rule = rule_of(RULES, field.options)
-        if field.part == part and rule is not None and rule.group == OWN:
+        rule = rule_of(RULES, field.options) if field.part == part else None
+        if rule is not None and rule.group == OWN:
             yield Row(f"options.{field.options[0]}", field.name.replace("_", " "), field.unit)
 
 

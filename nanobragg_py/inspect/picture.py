@@ -39,7 +39,10 @@ def draw(
     wanted = tuple(max(1, round(count / pixels_each)) for count in (image.shape[1], image.shape[0]))
     # pixels of the image stay squares where they are enlarged, and cells of several are smoothed
     how = pillow.Resampling.NEAREST if factor == 1 else pillow.Resampling.BILINEAR
-    grey = np.asarray(pillow.fromarray(grey).resize(wanted, how))
+    resized = pillow.fromarray(grey).resize(wanted, how)
+    if spots is None and (geometry is None or not (centre or len(spacings))):
+        return resized  # a third of the size of one in colours
+    grey = np.asarray(resized)
     colours = np.repeat(grey[:, :, None], 3, axis=2)
     labels = []
     if geometry is not None and len(spacings):
