@@ -320,8 +320,8 @@ class Experiment:
         """What the experiment means, an `Explanation`: ``print(experiment.explain())``, or its ``as_dict()``.
 
         Of an experiment that is as `from_args` made it, what ``nanobragg-py explain`` prints of the command line, whose
-        files are read again; of any other (and where files have gone), the values and the fields that they come from. physics: of
-        a command line, say also what the exact physics would change, which takes a second or two.
+        files are read again; of any other (and where files have gone), the values and the fields that they come from.
+        physics: of a command line, say also what the exact physics would change, which takes a second or two.
         """
         from .inspect.explain_fields import explain_experiment
 
