@@ -9,6 +9,7 @@ how many steps) are taken from the resolved experiment. Tests hold the two again
 from __future__ import annotations
 
 from copy import copy
+from math import e
 from typing import Any
 
 import numpy as np
@@ -141,7 +142,7 @@ class Model:
         if crystal.shape != "gauss":  # nothing of the cell
             return cells
         height = (cells[0] * cells[1] * cells[2]) ** 2
-        factor = -2.0 * np.log2(np.e) / crystal.gauss_width * crystal.fudge
+        factor = -2.0 * np.log2(e) / crystal.gauss_width * crystal.fudge
         if self.resolved.physics.spots:
             products = np.diag(cells**2) * factor
         else:
