@@ -10,13 +10,14 @@ CUDA = $(wildcard kernels/*/*.cu)
 SOURCES := setup.py pyproject.toml MANIFEST.in README.md $(shell find nanobragg_py kernels cli \
     -name '*.py' -o -name '*.pyi' -o -name '*.pxi' -o -name '*.pyx' -o -name '*.pxd' -o -name '*.h' -o -name '*.cu' -o -name nanoBragg -o -name noisify)
 
-.PHONY: help setup example test lint sanitize fuzz bench docs site clean
+.PHONY: help setup example test lint frameworks sanitize fuzz bench docs site clean
 
 help:
 	@echo "make example   set up and render the example image"
 	@echo "make test      set up and run the checks of style and the tests"
 	@echo "make setup     the environment in $(VENV), with the package in it"
 	@echo "make lint      the checks of style"
+	@echo "make frameworks  gradients by torch and by jax, which it installs"
 	@echo "make sanitize  golden cases and broken inputs under the address and undefined-behaviour sanitizers"
 	@echo "make fuzz      inputs that are meant to break the programs, kept in found/ where they do"
 	@echo "make bench     the benchmarks"
@@ -55,6 +56,10 @@ lint: setup
 	! grep -nE '	|[[:space:]]$$|.{121}' $(HEADERS) $(CUDA)
 	for header in $(HEADERS); do $(CC) -x c -fsyntax-only -fopenmp-simd -Wall -Wextra -Wno-unused-parameter -Wno-psabi -Werror -D_GNU_SOURCE \
 	    -Ikernels/formulas -Ikernels/loops -Ikernels/noise $$header || exit 1; done
+
+frameworks: setup
+	$(PIP) install torch jax --extra-index-url https://download.pytorch.org/whl/cpu
+	$(BIN)/python -P -m pytest -n 0 -ra tests/test_gradients_frameworks.py
 
 sanitize: setup
 	PYTHON=$(BIN)/python tests/sanitize.sh

@@ -9,6 +9,7 @@ import pytest
 from nanobragg_py import Beam, Crystal, Detector, Experiment, FieldError, Sampling, StructureFactors
 from nanobragg_py.gradients.model import scaled_rotations
 from nanobragg_py.gradients.parameters import PARAMETERS
+from nanobragg_py.gradients.values import with_values
 from nanobragg_py.orientation import axis_rotation
 from nanobragg_py.render.images import kernel_table
 from nanobragg_py.render.simulate import simulate
@@ -74,6 +75,10 @@ SETTINGS = {
         "beam.sources": [(-10.0, 0.1 * i, -0.05 * i, 1.0 + i, None) for i in range(3)],
         "beam.polarization": 0.5,
     },
+    "spectrum": {
+        "beam.spectrum": ((0.99e-10, 1.0e-10, 1.02e-10), (1.0, 3.0, 2.0)), "beam.hdivrange": 2e-3, "beam.hdivsteps": 2,
+        "beam.polarization": 0.5,
+    },
     "matrix": {"crystal.lengths": None, "crystal.angles": None, "crystal.missets": None},
 }  # fmt: skip
 
@@ -107,7 +112,8 @@ def experiment(shape="square 5", factors="constant", setting="still", physics="e
 STEPS = {
     "crystal.rotation": 2e-6, "crystal.missets": 2e-6, "crystal.lengths": 1e-4, "crystal.angles": 2e-6,
     "crystal.matrix": 4e-8, "crystal.cells": 1e-3, "crystal.mosaic_spread": 2e-6, "beam.wavelength": 2e-16,
-    "beam.fluence": 1e23, "beam.direction": 2e-6, "detector.distance": 1e-7, "detector.close_distance": 1e-7,
+    "beam.fluence": 1e23, "beam.spectrum": None, "beam.direction": 2e-6, "detector.distance": 1e-7,
+    "detector.close_distance": 1e-7,
     "detector.origin": 1e-7, "detector.rotations": 3e-6, "detector.twotheta": 3e-6, "sampling.phi0": 2e-6,
     "sampling.osc": 2e-6, "sampling.water": 1e-9, "structure_factors.default_F": 0.1, "beam.source_weights": 1e-3,
 }  # fmt: skip
@@ -154,6 +160,8 @@ def moved_image(e, name, number, step):
     if name == "beam.source_weights":
         rows = [(*row[:3], row[3] * share, row[4]) for row, share in zip(e.beam.sources, value.tolist(), strict=True)]
         return e.replace({"beam.sources": rows}).render(dtype="float64", threads=1)
+    if name in ("beam.spectrum", "beam.wavelength"):
+        return with_values(e, {name: value}).render(dtype="float64", threads=1)
     value = value.tolist() if value.ndim != 2 else value
     value = tuple(value) if isinstance(value, list) else value
     return e.replace({f"{part}.{field}": value}).render(dtype="float64", threads=1)
@@ -163,7 +171,10 @@ def central_difference(e, name, number):
     """Of fourth order, and where it counts: where a jump (of the nearest index, of spots' ends) or a kink (of
     interpolation) lies between the images it does not, which a second one of half the step tells."""
     found = []
-    for step in (STEPS[name], STEPS[name] / 2.0):
+    largest = STEPS[name]
+    if largest is None:  # wavelengths and weights
+        largest = 2e-16 if number < 3 else 1e-3
+    for step in (largest, largest / 2.0):
         images = [moved_image(e, name, number, times * step) for times in (-2, -1, 1, 2)]
         found.append((8.0 * (images[2] - images[1]) - (images[3] - images[0])) / (12.0 * step))
     smooth = np.abs(found[0] - found[1]) <= 1e-7 * np.abs(found[1]).max()
@@ -202,7 +213,7 @@ def check(e, names=None):
         products = np.tensordot(stack, weights)
         sizes = np.abs(stack * weights).sum(axis=(1, 2)).max()
         assert np.abs(products - gradient[name].reshape(-1)).max() <= 1e-11 * sizes, name
-    changes = {name: random.normal(size=gradient[name].shape) * STEPS[name] for name in names}
+    changes = {name: random.normal(size=gradient[name].shape) * (STEPS[name] or 1e-13) for name in names}
     image, change = e.jvp(changes, threads=1)
     product = sum((changes[name] * gradient[name]).sum() for name in names)
     assert abs((change * weights).sum() - product) <= 1e-11 * np.abs(change * weights).sum()
@@ -212,6 +223,8 @@ def check(e, names=None):
 @pytest.mark.parametrize("physics", ["exact", "reference"])
 @pytest.mark.parametrize("setting", SETTINGS)
 def test_settings(setting, physics):
+    if (setting, physics) == ("spectrum", "reference"):
+        pytest.skip("spectra are of the exact physics")
     e = experiment(setting=setting, physics=physics)
     names = applying(e)
     names.remove("crystal.cells")  # at whole numbers only, with this shape
@@ -225,6 +238,29 @@ def test_shapes_and_tables(shape, factors, physics):
     e = experiment(shape, factors, "rotation", physics).replace({"beam.polarization": 0.4})
     names = applying(e)
     if shape in ("square 5", "square small"):  # real numbers of cells are for the quotient of sines, below
+        names.remove("crystal.cells")
+    check(e, names)
+
+
+def product():
+    """Every shape with every table, setting and kind of physics. Those that are always run are a Latin square of them;
+    the others take minutes."""
+    for i, setting in enumerate(SETTINGS):
+        for j, shape in enumerate(SHAPES):
+            for k, factors in enumerate(TABLES):
+                for physics in ("exact", "reference"):
+                    if (setting, physics) == ("spectrum", "reference"):
+                        continue
+                    some = (i + j) % len(SHAPES) == 0 and (i + k) % len(TABLES) == 0 and (physics == "exact") == i % 2
+                    marks = () if some else pytest.mark.gradients_full
+                    yield pytest.param(setting, shape, factors, physics, marks=marks)
+
+
+@pytest.mark.parametrize(("setting", "shape", "factors", "physics"), list(product()))
+def test_product(setting, shape, factors, physics):
+    e = experiment(shape, factors, setting, physics)
+    names = applying(e)
+    if shape in ("square 5", "square small"):
         names.remove("crystal.cells")
     check(e, names)
 
@@ -353,6 +389,7 @@ def test_page():
         (["crystal.mosaic_spread"], "crystal.mosaic_spread does not apply: the crystal has no mosaic spread"),
         (["structure_factors.F"], "does not apply: the experiment has no table"),
         (["beam.direction"], 'beam.direction does not apply: .* "CUSTOM"'),
+        (["beam.spectrum"], r"the experiment has no beam\.spectrum"),
         (["sampling.osc"], "sampling.osc does not apply"),
         (["beam.source_weights"], 'weights do not enter the image with physics "reference"'),
         (["detector.close_distance"], "the experiment has no detector.close_distance"),

@@ -36,7 +36,7 @@ SHOWN = {
     "rotation": ("deg", degrees(1.0)), "missets": ("deg", degrees(1.0)), "angles": ("deg", degrees(1.0)),
     "lengths": ("A", 1.0), "matrix": ("1/A", 1.0), "mosaic_spread": ("deg", degrees(1.0)), "wavelength": ("A", 1e10),
     "fluence": ("/m^2", 1.0), "distance": ("mm", 1e3), "close_distance": ("mm", 1e3), "twotheta": ("deg", degrees(1.0)),
-    "origin": ("mm", 1e3), "source_weights": ("", 1.0),
+    "origin": ("mm", 1e3), "source_weights": ("", 1.0), "spectrum": ("m", 1.0),
     "rotations": ("deg", degrees(1.0)), "phi0": ("deg", degrees(1.0)), "osc": ("deg", degrees(1.0)),
     "water": ("um", 1e6), "background": ("photons", 1.0), "amorphous": ("of stated", 1.0),
 }  # fmt: skip

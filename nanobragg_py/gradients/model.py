@@ -191,11 +191,16 @@ class Model:
                 incident = np.einsum("sij,sjk,k->si", turn(vertical, h), turn(polar, v), direction)
                 incident = np.repeat(unit(incident), len(beam.wavelength_steps), axis=0)
         wavelengths = np.array([source[4] for source in beam.sources])
+        if "beam.spectrum" in values:
+            wavelengths = np.tile(values["beam.spectrum"][0], count // len(beam.wavelength_steps))
         if "beam.wavelength" in values:
             wavelengths = wavelengths * (values["beam.wavelength"] / beam.wavelength)
         B = unit_rows(cross(polar, incident))
         E = unit_rows(cross(incident, B))
         weights = np.asarray(values.get("beam.source_weights", np.ones(count)))
+        if "beam.spectrum" in values:
+            shares = values["beam.spectrum"][1] / np.asarray(self.experiment.beam.spectrum[1])
+            weights = weights * np.tile(shares, count // len(beam.wavelength_steps))
         if self.resolved.physics.weights:  # divided by their sum
             weights = weights / (weights * np.asarray(beam.relative_weights or np.ones(count))).mean()
         return np.concatenate([incident, (1.0 / wavelengths)[:, None], E, B, weights[:, None]], axis=1)

@@ -100,6 +100,21 @@ def _weights(experiment: Any) -> str | None:
     return 'weights do not enter the image with physics "reference"'
 
 
+def _wavelength(experiment: Any) -> Any:
+    """Of the beam, or the mean of a spectrum."""
+    beam = experiment.beam
+    return beam.wavelength if beam.spectrum is None else experiment.resolved.beam.wavelength
+
+
+def _spectrum(experiment: Any) -> str | None:
+    spectrum = experiment.beam.spectrum
+    if spectrum is None:
+        return "the experiment has no beam.spectrum"
+    if not all(weight > 0.0 for weight in spectrum[1]):
+        return "it has wavelengths whose weight is 0; leave them out"
+    return None
+
+
 def _cells(experiment: Any) -> str | None:
     given = any(experiment.crystal.sample_size)
     return "crystal.sample_size is given and makes the numbers of cells" if given else None
@@ -119,7 +134,8 @@ ROWS = (
     Parameter("crystal.matrix", _of("crystal", "matrix"), ("cell",), _missing("crystal", "matrix")),
     Parameter("crystal.cells", _resolved("crystal", "cells"), ("shape",), _cells),
     Parameter("crystal.mosaic_spread", _resolved("crystal", "mosaic_spread"), ("turns",), _spread),
-    Parameter("beam.wavelength", _of("beam", "wavelength"), ("sources",)),
+    Parameter("beam.wavelength", _wavelength, ("sources",)),
+    Parameter("beam.spectrum", _of("beam", "spectrum"), ("sources",), _spectrum),
     Parameter("beam.fluence", _resolved("beam", "fluence"), ("factors",), _fluence),
     Parameter("beam.direction", _resolved("beam", "direction"), ("sources", "detector"), _direction),
     Parameter("beam.source_weights", lambda e: np.ones(len(e.resolved.beam.sources)), ("sources",), _weights),

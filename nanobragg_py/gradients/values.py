@@ -29,7 +29,7 @@ def with_values(experiment: Any, values: Mapping[str, Any]) -> Any:
 
 def _with_values(experiment, values):
     """What `with_values` gives, and before it the same without a shift of the detector."""
-    changes, rotation, shift = {}, None, None
+    changes, rotation, shift, weights, wavelength = {}, None, None, None, None
     for name, given in values.items():
         if name in FIXED:
             raise FieldError(
@@ -41,11 +41,19 @@ def _with_values(experiment, values):
         elif name == "detector.origin":
             shift = value - np.asarray(PARAMETERS[name].value(experiment))
         elif name == "beam.source_weights":
-            changes["beam.sources"] = with_weights(experiment, value)
+            weights = value
+        elif name == "beam.wavelength":
+            wavelength = value
+        elif name == "beam.spectrum":
+            changes[name] = tuple(map(tuple, value.tolist()))
         elif name == "structure_factors.F":
             changes["structure_factors"] = with_table(experiment.structure_factors, value)
         else:
             changes[name] = value if value.ndim == 2 else tuple(value.tolist()) if value.ndim else float(value)
+    if weights is not None:
+        changes["beam.sources"] = with_weights(experiment.beam.sources, weights)
+    if wavelength is not None:
+        changes.update(with_wavelength(experiment, float(wavelength), changes))
     moved = experiment.replace(changes)
     if rotation is not None and rotation.any():
         turn = axis_rotation(rotation.tolist(), float(np.linalg.norm(rotation)))
@@ -53,9 +61,22 @@ def _with_values(experiment, values):
     return moved, moved if shift is None or not shift.any() else shifted(moved, shift)
 
 
-def with_weights(experiment: Any, shares: Any) -> list[Any]:
+def with_wavelength(experiment: Any, wavelength: float, changes: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of a beam all of whose wavelengths are another in proportion; changes: fields that are another."""
+    beam = experiment.beam
+    factor = wavelength / PARAMETERS["beam.wavelength"].value(experiment)
+    made: dict[str, Any] = {}
+    if beam.spectrum is not None:
+        lengths, weights = changes.get("beam.spectrum", beam.spectrum)
+        return {"beam.spectrum": (tuple(factor * length for length in lengths), weights)}
+    if beam.sources is not None:
+        rows = changes.get("beam.sources", beam.sources)
+        made["beam.sources"] = [(*row[:4], None if row[4] is None else factor * row[4]) for row in rows]
+    return {**made, "beam.wavelength": wavelength}
+
+
+def with_weights(rows: Any, shares: Any) -> list[Any]:
     """The rows of an experiment's sources with other weights, those they have times shares."""
-    rows = experiment.beam.sources
     if rows is None:
         raise FieldError(
             "beam.source_weights can be changed of a list of sources only; state beam.sources",
