@@ -4,7 +4,7 @@ import os
 from time import perf_counter
 
 from ..errors import DEBUG, NanoBraggError, UsageError
-from ..process import INTERRUPTED, catch_signals, ignore_signals, insist, open_descriptors, status_of
+from ..process import INTERRUPTED, catch_signals, ignore_signals, insist, open_descriptors, status_of, stopped_by
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,31 +27,34 @@ def guard(run: "Any", table: "Any", argv: "Any") -> "Any":
         status = run(argv[1:])
         ignore_signals()
         return status
-    except UsageError as error:
+    except (Exception, KeyboardInterrupt) as caught:
+        return end(stopped_by(caught), table)
+
+
+def end(error: "Any", table: "Any") -> "Any":
+    """Say what went wrong, in a sentence; returns the exit status that goes with it."""
+    if isinstance(error, KeyboardInterrupt):
+        complain(INTERRUPTED)
+        return status_of(error)
+    if isinstance(error, UsageError):
         from ..flags.usage import usage_text
 
         say(usage_text(table, columns()).splitlines())
+    if isinstance(error, NanoBraggError):
         complain(f"ERROR: {error}")
         return error.status
-    except NanoBraggError as error:
-        complain(f"ERROR: {error}")
-        return error.status
-    except MemoryError as error:
+    if isinstance(error, MemoryError):
         complain(
             f"ERROR: there is not enough memory{f' ({error})' if str(error) else ''}; render fewer pixels or steps"
         )
         return NanoBraggError.status
-    except KeyboardInterrupt as interrupt:
-        complain(INTERRUPTED)
-        return status_of(interrupt)
-    except Exception as error:
-        if os.environ.get(DEBUG):
-            raise
-        complain(
-            f"ERROR: this command line ended in {type(error).__name__} ({error}), which is a defect of the program; "
-            f"please report it with what {DEBUG}=1 in the environment shows"
-        )
-        return NanoBraggError.status
+    if os.environ.get(DEBUG):
+        raise error
+    complain(
+        f"ERROR: this command line ended in {type(error).__name__} ({error}), which is a defect of the program; "
+        f"please report it with what {DEBUG}=1 in the environment shows"
+    )
+    return NanoBraggError.status
 
 
 def answer(options: "Any", table: "Any") -> bool:

@@ -18,7 +18,7 @@ from typing import Any
 from .. import __version__
 from ..errors import DEBUG, NanoBraggError, NanoBraggWarning, sentence_of
 from ..flags.nanobragg import matching_rules
-from ..process import catch_signals, ignore_signals, open_descriptors, status_of
+from ..process import catch_signals, ignore_signals, open_descriptors, status_of, stopped_by
 
 #: name: (module in cli/tools, one line of help)
 TOOLS = {
@@ -89,7 +89,7 @@ def main(argv: Any = None) -> Any:
             import traceback
 
             traceback.print_exception(error)
-        return end(name, error, argv)
+        return end(name, stopped_by(error), argv)
     return status
 
 

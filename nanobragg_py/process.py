@@ -8,6 +8,7 @@ stays behind. The library itself touches neither; only programs call these funct
 import _signal
 import _thread
 import os
+import sys
 import time
 
 TYPE_CHECKING = False
@@ -24,6 +25,9 @@ _MAIN = _thread.get_ident()
 _held = [0]
 _pending = []
 _watching = []
+#: the signal that was raised as `Stopped`, and seconds after which it is raised again where it was swallowed
+_raised = []
+_AGAIN = 0.01
 
 
 class Stopped(KeyboardInterrupt):
@@ -57,6 +61,22 @@ def catch_signals() -> None:
     for number in _ENDING:
         if _signal.getsignal(number) in (_signal.SIG_DFL, _signal.default_int_handler):
             _signal.signal(number, _stop)
+    sys.unraisablehook = _swallowed
+
+
+def stopped_by(error: "Any") -> "Any":
+    """What ended a program: the signal where one was raised, since libraries make errors of their own of it."""
+    return Stopped(_raised[0]) if _raised and not isinstance(error, KeyboardInterrupt) else error
+
+
+def _swallowed(unraisable):
+    """What Python calls for an exception where none can be raised, as in the callbacks of weak references."""
+    if isinstance(unraisable.exc_value, Stopped):
+        # not from here, where it would be swallowed again
+        _signal.signal(_signal.SIGALRM, lambda *_: _stop(_raised[0], None))
+        _signal.setitimer(_signal.ITIMER_REAL, _AGAIN)
+    else:
+        sys.__unraisablehook__(unraisable)
 
 
 def insist() -> None:
@@ -96,7 +116,12 @@ def _stop(number, frame):
     if _held[0]:
         _pending.append(number)
     else:
-        raise Stopped(number)
+        _raise(number)
+
+
+def _raise(number):
+    _raised.append(number)
+    raise Stopped(number)
 
 
 def hold() -> None:
@@ -111,4 +136,4 @@ def release() -> None:
         return
     _held[0] -= 1
     if _pending and not _held[0]:
-        raise Stopped(_pending.pop())
+        _raise(_pending.pop())

@@ -6,7 +6,6 @@ written later), or that is not in it, is imported as ever, and so are all where 
 """
 
 import _imp
-import _signal
 import gc
 import marshal
 import sys
@@ -134,9 +133,6 @@ def begin() -> None:
     """What a program does before it imports anything else of the package."""
     # nothing makes reference cycles for the collector to find
     gc.disable()
-    # Ctrl-C ends the program without a word until it has something to undo
-    if _signal.getsignal(_signal.SIGINT) is _signal.default_int_handler:
-        _signal.signal(_signal.SIGINT, _signal.SIG_DFL)
     folder = __file__[: -len("startup.py")]
     path = f"{folder}startup.bin"
     try:

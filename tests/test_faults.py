@@ -57,6 +57,35 @@ def whole(tmp_path):
 # ---- signals -------------------------------------------------------------------------------------------------------
 
 
+SWALLOWED = {
+    "a weak reference's callback": """
+class Thing: pass
+thing = Thing()
+reference = weakref.ref(thing, lambda _: os.kill(os.getpid(), signal.SIGTERM))
+def run_tool(*_):
+    global thing
+    thing = None
+    time.sleep(30)
+""",
+    "a library that makes another error of it": """
+def run_tool(*_):
+    try:
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(30)
+    except BaseException:
+        raise ImportError("a part of a package cannot be imported")
+""",
+}
+
+
+@pytest.mark.parametrize("who", SWALLOWED)
+def test_a_signal_that_is_swallowed(who, tmp_path):
+    program = "import os, signal, sys, time, weakref\nfrom nanobragg_py.cli import main\n" + SWALLOWED[who]
+    program += "main.run_tool = run_tool\nsys.argv = ['nanobragg-py', 'info', 'a.img']\nsys.exit(main.main())\n"
+    done = run([sys.executable, "-c", program], tmp_path)
+    assert (done.returncode, done.stderr) == (143, "nanobragg-py info: interrupted\n")
+
+
 #: sends a program Ctrl-C at an import: that of number n, from the first that may take time
 STOPPED_AT_IMPORT = """
 import os, signal, sys
