@@ -395,3 +395,52 @@ def test_kernel_table_of_somebody_else_s_array():
         assert isinstance(table, Buffer)
         assert_kernel_layout(table, foreign, table_of(factors))
     assert kernel_table(factors.replace(bounds=None, values=None)) is None
+
+
+# ---- indices that come more than once ------------------------------------------------------------------------------
+
+
+def repeated(rows, default_F):
+    """(number of rows that change an amplitude, the first of them) by their definition."""
+    amplitudes, count, first = {}, 0, None
+    for *index, F in rows:
+        before = amplitudes.get(tuple(index), default_F)
+        if before not in (default_F, F):
+            count, first = count + 1, first or tuple(index)
+        amplitudes[tuple(index)] = F
+    return count, first, amplitudes
+
+
+@pytest.mark.parametrize("default_F", [0.0, 7.0])
+@pytest.mark.parametrize("width", [3, 40])  # a table that is full, and one that is next to empty
+def test_rows_that_replace_others(hkl, width, default_F):
+    numbers = random.Random(width)
+    for _ in range(20):
+        rows = [(*(numbers.randrange(width) for _ in range(3)), float(numbers.randrange(9))) for _ in range(40)]
+        factors, report = hkl("".join(f"{h} {k} {l} {F:g}\n" for h, k, l, F in rows), default_F)
+        count, first, amplitudes = repeated(rows, default_F)
+        assert (report.replaced, report.first_replaced) == (count, first)
+        bounds = factors.bounds
+        for (h, k, l), F in amplitudes.items():
+            assert table_of(factors)[h - bounds[0], k - bounds[2], l - bounds[4]] == F
+        assert np.count_nonzero(table_of(factors) != default_F) == sum(F != default_F for F in amplitudes.values())
+
+
+def test_rows_that_replace_others_behind_one_that_is_read_twice(hkl):
+    _, report = hkl("1 2 3 10\n0x1 2 3 20\n1 2 3 30\n")  # %d reads 0 and stops
+    assert (report.used, report.replaced) == (1, 0)
+    _, report = hkl("1 2 3 10\n0000000001 2 3 5\n1 2 3 30\n")
+    assert (report.used, report.replaced, report.first_replaced) == (3, 2, (1, 2, 3))
+
+
+def test_the_program_says_that_rows_repeat(tmp_path):
+    (tmp_path / "a.hkl").write_text("1 2 3 100\n0 0 1 5\n1 2 3 110\n0 0 1 5\n")
+    words = "-hkl a.hkl -cell 50 60 70 90 90 90 -N 3 -detpixels 8 -pixel 1 -nointerpolate"
+    done = subprocess.run(
+        [Path(sys.executable).parent / "nanoBragg", *words.split()], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert done.returncode == 0
+    assert done.stderr.splitlines() == [
+        "WARNING: a.hkl: 1 row with another amplitude for an index that an earlier row has, the first of them 1 2 3; "
+        "the last one counts, as in the C program; for their mean: nanobragg-py hkl a.hkl --out FIXED.hkl"
+    ]

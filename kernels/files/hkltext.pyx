@@ -26,14 +26,14 @@ cdef extern from *:
                                       1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
 
     /* strtod reads the decimal point of the locale, which a host program may have set; files always have a full stop */
-    static const char *nb_decimal_point(void) { return localeconv()->decimal_point; }
-    """
+    static const char *nb_decimal_point(void) { return localeconv()->decimal_point; }    """
     const double* nb_pow10
     const char* nb_decimal_point() noexcept nogil
 
 cdef enum:
     SHORT_ITEM = 512
     LARGEST_INDEX = 1000000000
+    DENSE = 8
 
 cdef struct Row:
     double F
@@ -252,7 +252,8 @@ cdef class HklRows:
     Attributes: count, rows in the first reading. bounds: (hmin, hmax, kmin, kmax, lmin, lmax), which are 10^9 and -10^9
     for an axis without a number. non_integer: list of (axis, value, row) of indices that are no integers, rows counted
     from 0. out_of_range: the first such entry whose index is beyond 10^9 and cannot be one, or None. end: where in the
-    text the first reading stopped, at the start of what is no row.
+    text the first reading stopped, at the start of what is no row. replaced: rows that `fill` entered over another
+    amplitude, and first_replaced: (h, k, l) of the first of them, or None.
 
     Raises MemoryError.
     """
@@ -268,6 +269,8 @@ cdef class HklRows:
     cdef readonly list non_integer
     cdef readonly tuple out_of_range
     cdef readonly Py_ssize_t end
+    cdef readonly Py_ssize_t replaced
+    cdef readonly tuple first_replaced
 
     def __cinit__(self, Buffer text not None, Py_ssize_t length):
         cdef int axis
@@ -285,7 +288,8 @@ cdef class HklRows:
             self.lowest[axis] = LARGEST_INDEX
             self.highest[axis] = -LARGEST_INDEX
         self.non_integer = []
-        self.out_of_range = None
+        self.out_of_range = self.first_replaced = None
+        self.replaced = 0
         with nogil:
             self.read_plain_rows()
         self.read_other_rows()
@@ -365,8 +369,10 @@ cdef class HklRows:
     def bounds(self):
         return (self.lowest[0], self.highest[0], self.lowest[1], self.highest[1], self.lowest[2], self.highest[2])
 
-    def fill(self, Buffer table not None):
+    def fill(self, Buffer table not None, double empty=0.0):
         """Enter the rows of the second reading into `table`, of the shape that `bounds` ask for; later rows win.
+
+        empty: what all of the table holds before.
 
         Returns their number, which is smaller than `count` where the second reading stopped early.
 
@@ -377,17 +383,19 @@ cdef class HklRows:
         cdef const char* s = self.rest
         cdef int h_min = self.lowest[0], k_min = self.lowest[1], l_min = self.lowest[2]
         cdef Py_ssize_t h_stride, k_stride, entered = self.plain
-        cdef Row* row = self.rows
         cdef long long h, k, l
         cdef double F
+        cdef double* place
+        cdef Py_ssize_t first = -1
         if table.ndim != 3 or table.shape != self.table_shape() or table.format != "d":
             raise ValueError(f"the table needs the shape {self.table_shape()} and format d")
         k_stride = table.extent[2]
         h_stride = table.extent[1] * k_stride
-        with nogil:
-            for _ in range(self.plain):
-                box[(row.h - h_min) * h_stride + (row.k - k_min) * k_stride + (row.l - l_min)] = row.F
-                row += 1
+        # to look at a table afterwards, in its order, costs next to nothing; to look at each place before it is written
+        # to, a tenth of the whole reading
+        if self.plain < table.extent[0] * h_stride // DENSE or not self.enter_each_once(table, empty):
+            first = self.enter_counting(table, empty)
+        self.first_replaced = None if first < 0 else (self.rows[first].h, self.rows[first].k, self.rows[first].l)
         while True:
             s = any_integer(s, &h)
             if s != NULL:
@@ -400,8 +408,52 @@ cdef class HklRows:
                 return entered
             if not (h_min <= h <= self.highest[0] and k_min <= k <= self.highest[1] and l_min <= l <= self.highest[2]):
                 raise IndexError((h, k, l))
-            box[(h - h_min) * h_stride + (k - k_min) * k_stride + (l - l_min)] = F
+            place = box + (h - h_min) * h_stride + (k - k_min) * k_stride + (l - l_min)
+            if place[0] != empty and place[0] != F:
+                self.first_replaced = self.first_replaced or (h, k, l)
+                self.replaced += 1
+            place[0] = F
             entered += 1
+
+    cdef bint enter_each_once(self, Buffer table, double empty) noexcept:
+        """Enter the plain rows; True if no two of them have the same place, and otherwise the table is as before."""
+        cdef double* box = <double*>table.data
+        cdef double* line
+        cdef Py_ssize_t k_stride = table.extent[2], h_stride = table.extent[1] * table.extent[2]
+        cdef Py_ssize_t i, h, k, l, filled = 0
+        cdef int h_min = self.lowest[0], k_min = self.lowest[1], l_min = self.lowest[2]
+        cdef Row* row = self.rows
+        with nogil:
+            for i in range(self.plain):
+                box[(row.h - h_min) * h_stride + (row.k - k_min) * k_stride + (row.l - l_min)] = row.F
+                filled -= row.F != empty
+                row += 1
+            for h in range(table.extent[0] - 1):
+                for k in range(table.extent[1] - 1):
+                    line = box + h * h_stride + k * k_stride
+                    for l in range(k_stride - 1):
+                        filled += line[l] != empty
+        if filled != 0:
+            fill_inside(table, empty)
+        return filled == 0
+
+    cdef Py_ssize_t enter_counting(self, Buffer table, double empty) noexcept:
+        """Enter the plain rows and count those that replace another amplitude: the number of the first one, or -1."""
+        cdef double* box = <double*>table.data
+        cdef double* place
+        cdef Py_ssize_t k_stride = table.extent[2], h_stride = table.extent[1] * table.extent[2]
+        cdef Py_ssize_t i, first = -1
+        cdef int h_min = self.lowest[0], k_min = self.lowest[1], l_min = self.lowest[2]
+        cdef Row* row = self.rows
+        with nogil:
+            for i in range(self.plain):
+                place = box + (row.h - h_min) * h_stride + (row.k - k_min) * k_stride + (row.l - l_min)
+                if place[0] != empty and place[0] != row.F:
+                    first = i if self.replaced == 0 else first
+                    self.replaced += 1
+                place[0] = row.F
+                row += 1
+        return first
 
     def table_shape(self):
         """The shape of the table: each range, and one layer more."""

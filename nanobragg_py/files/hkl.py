@@ -44,12 +44,14 @@ class HklReport:
     entered the table. It is smaller than the count of rows when the reading as integers stopped before the end, which
     the reference does not say: an index written as 1.5, and just so as 1.0, ends it. rows: all that were read. columns:
     of the first line. stopped: (line, its text) where the reading of rows ended before the text did, or None.
-    scattered: the size in bytes of a table that is out of all proportion to its rows, or 0.
+    scattered: the size in bytes of a table that is out of all proportion to its rows, or 0. replaced: rows that gave an
+    index another amplitude than an earlier row; first_replaced: (h, k, l) of the first of them, or None.
     """
 
     def __init__(self) -> None:
         self.non_integer: list[Any] = []
-        self.used = self.rows = 0
+        self.used = self.rows = self.replaced = 0
+        self.first_replaced: Any = None
         self.columns: Any = 4
         self.stopped: Any = None
         self.scattered: Any = 0
@@ -63,11 +65,19 @@ class HklReport:
             reasons.append(f"an index of row {self.used + 1} is not written as a whole number, which ends the reading")
         if self.stopped is not None:
             reasons.append(f"line {self.stopped[0]}, {self.stopped[1]!r}, ends the reading")
+        repeated = []
+        if self.replaced:
+            index = " ".join(map(str, self.first_replaced))
+            repeated.append(
+                f"{name}: {self.replaced} row{'' if self.replaced == 1 else 's'} with another amplitude for an index that "
+                f"an earlier row has, the first of them {index}; the last one counts, as in the C program; for their "
+                f"mean: nanobragg-py hkl {name} --out FIXED.hkl"
+            )
         if not reasons:
-            return []
+            return repeated
         factors = f"{self.used} structure factor{'' if self.used == 1 else 's'}"
         rows = f"{self.rows} row{'' if self.rows == 1 else 's'}"
-        return [f"{name}: {rows}, {factors}; {'; '.join(reasons)}; {_mending(name)}"]
+        return [f"{name}: {rows}, {factors}; {'; '.join(reasons)}; {_mending(name)}", *repeated]
 
 
 def _mending(name):
@@ -191,7 +201,7 @@ def read_hkl(path: "Any", default_F: float = 0.0, report: "Any" = None) -> "HklT
     if default_F != 0.0:
         fill_inside(table, default_F)
     try:
-        used = rows.fill(table)
+        used = rows.fill(table, default_F)
     except IndexError as error:
         shifted = " ".join(map(str, error.args[0]))
         raise NanoBraggError(
@@ -199,7 +209,7 @@ def read_hkl(path: "Any", default_F: float = 0.0, report: "Any" = None) -> "HklT
             "outside the table; write the indices as integers"
         ) from None
     if report is not None:
-        report.used = used
+        report.used, report.replaced, report.first_replaced = used, rows.replaced, rows.first_replaced
     return HklTable(bounds=bounds, values=table, count=rows.count, default_F=default_F)
 
 
