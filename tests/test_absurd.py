@@ -117,3 +117,54 @@ def test_a_shape_that_is_none():
     experiment = load_args(f"{CRYSTAL} -default_F 1".split()).experiment
     with pytest.raises(NanoBraggError, match="'cube' is no crystal shape; give one of square, round, gauss, tophat"):
         Job(experiment.replace(crystal=experiment.crystal.replace(shape="cube")))
+
+
+BACKGROUND = """
+import sys
+from array import array
+import numpy as np
+from nanobragg_py.experiment.load_background import load
+from nanobragg_py.flags.nonbragg import TABLE, NonBraggOptions
+from nanobragg_py.kernels.loops import walk
+from nanobragg_py.render import background as rendering
+
+options = NonBraggOptions()
+TABLE.parse(sys.argv[1:], options, [])
+whole = load(options, None, [], lambda lines: None, lambda sentence: None).background
+pixels = array("H", range(whole.detector.fpixels * whole.detector.spixels))
+rendered = 0
+for number in (float("nan"), float("inf"), -float("inf"), 1e160, 1e308, -1e300, 1e-320):
+    for part, name in (("detector", "close_distance"), ("detector", "pixel_size"), ("detector", "origin"),
+                       ("detector", "fast"), ("beam", "sources"), ("beam", "direction")):
+        record = getattr(whole, part)
+        old = getattr(record, name)
+        if name == "sources":
+            new = tuple((*source[:4], number) for source in old)
+        else:
+            new = (number, *old[1:]) if isinstance(old, tuple) else number
+        background = whole.replace(**{part: record.replace(**{name: new})})
+        done = rendering.render_background(background, threads=1)
+        rendered += np.asarray(done.image).size > 0
+        walk.render(walk.Walk(background, done.job), done.image)
+        for follow in (False, True):  # as for curves that ascend, and for those that do not
+            walk.structure_factors(walk.Walk(background, done.job), pixels, set(), 0.0, 1.0, follow, follow)
+print(rendered)
+"""
+
+
+def test_a_background(tmp_path):
+    (tmp_path / "c.stol").write_text("".join(f"{0.02 * i} 5\n" for i in range(9)))
+    words = "-stol c.stol -lambda 1 -distance 100 -detpixels 12 -pixel 2 -dispersion 1 -dispsteps 2"
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", BACKGROUND, *words.split()], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert done.returncode == 0, f"exit status {done.returncode}: {done.stderr[-900:]}"
+    assert int(done.stdout) > 30
+
+
+def test_a_wavelength_next_to_nothing(tmp_path):
+    (tmp_path / "c.stol").write_text("".join(f"{0.02 * i} 5\n" for i in range(9)))
+    program = Path(sys.executable).parent / "nonBragg"
+    words = "-stol c.stol -detpixels 8 -pixel 2 -lambda 1e-308"
+    done = subprocess.run([program, *words.split()], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 9 and "-lambda" in done.stderr and not (tmp_path / "floatimage.bin").exists()

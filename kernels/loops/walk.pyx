@@ -38,7 +38,7 @@ cdef class Walk:
     cdef const double *x
     cdef const double *heights
     cdef const double *sources
-    cdef int last
+    cdef int last, end
 
     def __init__(self, background, BackgroundJob job):
         self.job = job
@@ -50,6 +50,7 @@ cdef class Walk:
         self.heights = <const double *>job.curve.F.data
         self.sources = <const double *>job.sources.data
         self.last = len(background.beam.sources) - 1
+        self.end = job.curve.rows + 2
 
     @property
     def position(self):
@@ -82,12 +83,12 @@ cdef class Walk:
             for i in range(3):
                 q[i] = (d[i] - from_[i]) / from_[3]
             self.stol = 0.5 * sqrt(nb_dot(q, q))
-            while self.stol > self.x[self.interval]:
+            while self.stol > self.x[self.interval] and self.interval < self.end:
                 self.interval += 1
             while self.stol < self.x[self.interval] and self.interval >= 2:
                 self.interval -= 1
             # before the first sub-pixel of all the walk stands on a point that has none before it
-            i = max(self.interval, 1)
+            i = min(max(self.interval, 1), self.end - 1)
             self.F = nb_lagrange(self.x + i - 1, self.heights + i - 1, self.stol)
             self.polar = 1.0
             if p.polarized:

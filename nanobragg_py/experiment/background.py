@@ -13,7 +13,7 @@ from ..records import REQUIRED, Record
 from ..vectors import unit
 from .resolve.checks import FINITE, check_memory, check_numbers, remark_on_signs
 from .resolve.detector import Frame, check_directions, detector_size, normal_of, swing_detector
-from .resolve.finite import FLUENCES, MOST_STEPS, check_reach
+from .resolve.finite import FARTHEST, FLUENCES, MOST_STEPS, check_reach
 from .resolve.setup import beam_of, resolve_fluence, resolve_grid, resolve_phi, seeds_of
 from .resolve.sources import file_sources, grid_sources
 
@@ -70,6 +70,8 @@ class BackgroundSetup(Record):
     }
 
 
+#: m; sin(theta)/lambda lies within the curve, which ends at 1e98 for whatever is beyond its rows
+SHORTEST = 1e-90
 #: nonBragg's options that must be finite numbers, besides those that are nanoBragg's
 FINITE_HERE = (
     "density",
@@ -192,8 +194,8 @@ def with_sources(setup: "Any", rows: "Any" = None, distance: float = 10.0) -> "A
         beam = grid_sources(setup.grid, setup.beam, distance, 1.0)
     else:
         beam = file_sources(rows, setup.beam, distance)
-    if any(source[4] == 0.0 or not isfinite(source[4]) for source in beam.sources):
-        raise OptionError("{wavelength} and {dispersion} make a wavelength that is 0 or infinite; give others")
+    if any(not SHORTEST < abs(source[4]) < FARTHEST for source in beam.sources):
+        raise OptionError("{wavelength} and {dispersion} make a wavelength of nearly 0 or infinity; give others")
     if any(direction == (0.0, 0.0, 0.0) for direction in beam.source_directions):
         raise OptionError("{source_distance} does not take 0, where the sample is; give a distance in mm")
     return beam

@@ -69,9 +69,9 @@ class HklReport:
         if self.replaced:
             index = " ".join(map(str, self.first_replaced))
             repeated.append(
-                f"{name}: {self.replaced} row{'' if self.replaced == 1 else 's'} with another amplitude for an index that "
-                f"an earlier row has, the first of them {index}; the last one counts, as in the C program; for their "
-                f"mean: nanobragg-py hkl {name} --out FIXED.hkl"
+                f"{name}: {self.replaced} row{'' if self.replaced == 1 else 's'} with another amplitude for an index "
+                f"that an earlier row has, the first of them {index}; the last one counts, as in the C program; for "
+                f"their mean: nanobragg-py hkl {name} --out FIXED.hkl"
             )
         if not reasons:
             return repeated
