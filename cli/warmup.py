@@ -17,7 +17,7 @@ def import_loops(threads: int, loops: "Any", *others: "Any") -> None:
 
     threads: how many the user wants; 0: as many as there should be. loops, others: names of modules by level.
     """
-    from ..render.backends import level_module, thread_count, threads_remark
+    from ..render.backends import level_module, team_size, threads_remark
 
     if threads == 0 and (remark := threads_remark()) is not None:
         warn(remark)
@@ -29,4 +29,4 @@ def import_loops(threads: int, loops: "Any", *others: "Any") -> None:
     for name in others:
         level_module(name)
     # some of them: on a large machine all would take longer than a small image
-    module.start_threads(min(thread_count(threads), EARLY_THREADS))
+    module.start_threads(min(team_size(threads), EARLY_THREADS))

@@ -119,9 +119,15 @@ def split_UB(A: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
     import numpy as np
 
     A = np.asarray(A, dtype=float)
-    if A.shape != (3, 3) or not np.linalg.det(A) > 0.0:
-        raise FieldError("A must be a 3 x 3 matrix whose columns are right-handed; its determinant is not above 0")
-    B = np.linalg.cholesky(A.T @ A).T
+    with np.errstate(all="ignore"):
+        if A.shape != (3, 3) or not np.linalg.det(A) > 0.0:
+            raise FieldError("A must be a 3 x 3 matrix whose columns are right-handed; its determinant is not above 0")
+        try:
+            B = np.linalg.cholesky(A.T @ A).T
+        except np.linalg.LinAlgError:
+            B = None
+    if B is None or not np.isfinite(B).all():
+        raise FieldError("A has columns that are next to parallel, or numbers too large for a cell")
     return A @ np.linalg.inv(B), B
 
 

@@ -71,18 +71,21 @@ def test_two_threads_render_different_experiments():
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
-def test_forked_process_does_not_wait_for_ever():
+@pytest.mark.parametrize("first", ["one.render(threads=2)", "simulate(one.resolved, None, threads=2)[0]"])
+def test_forked_process_does_not_wait_for_ever(first):
+    """Whoever has used several threads before: the library, or a program's or a tool's part of it."""
     code = """if True:
         import os
+        from nanobragg_py.render.simulate import simulate
         from nanobragg_py import Crystal, Detector, Experiment, StructureFactors
         detector = Detector.flat(64, 1e-3, 0.1)
         one = Experiment(Crystal.from_cell(100), detector=detector, structure_factors=StructureFactors(default_F=1))
-        image = one.render(threads=2)
+        image = FIRST
         child = os.fork()
         if not child:
             os._exit(not (one.render(threads=2) == image).all())
         raise SystemExit(os.waitpid(child, 0)[1])
-    """
+    """.replace("FIRST", first)
     # its own session, so that a hanging child can be ended with it
     running = subprocess.Popen([sys.executable, "-W", "ignore", "-c", code], start_new_session=True)
     try:

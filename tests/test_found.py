@@ -143,3 +143,29 @@ def test_job_files_say_it_too(tmp_path):
     (tmp_path / "j.json").write_text(json.dumps(value))
     done = run("nanobragg-py", "batch j.json --dry-run", tmp_path)
     assert done.returncode == 2 and "beam.fluence" in done.stderr and "--debug" not in done.stderr
+
+
+def test_pictures_are_not_larger_than_somebody_can_look_at(tmp_path):
+    (tmp_path / "a.bin").write_bytes(bytes(16))
+    for size in (16385, 2**31, 2**64):
+        done = run("nanobragg-py", f"view a.bin --shape 2x2 --out o.png --size {size}", tmp_path)
+        assert done.returncode == 2 and "at most 16384 pixels" in done.stderr
+
+
+@pytest.mark.parametrize("value", ["nan", "inf", "1e400"])
+def test_a_header_with_numbers_that_are_none(value, tmp_path):
+    assert run("nanoBragg", f"{FLAGS} -detpixels 4", tmp_path).returncode == 0
+    data = (tmp_path / "intimage.img").read_bytes()
+    old = next(line for line in data[:512].split(b"\n") if line.startswith(b"TWOTHETA="))
+    new = f"TWOTHETA={value};".encode().ljust(len(old))
+    (tmp_path / "a.img").write_bytes(data.replace(old, new)[: len(data)])
+    for words in ("info a.img", "convert a.img --out a.cbf"):
+        done = run("nanobragg-py", words, tmp_path)
+        assert "--debug" not in done.stderr and "math domain" not in done.stderr
+
+
+def test_a_matrix_of_numbers_that_are_too_large():
+    from nanobragg_py import FieldError, split_UB
+
+    with pytest.raises(FieldError, match="too large"):
+        split_UB([[1e160, 0, 0], [0, 1e160, 0], [1e160, 0, 1e-10]])

@@ -21,8 +21,8 @@ examples:
   nanobragg-py view noiseimage.img --rings 4 3 2.5 --show
   nanobragg-py view floatimage.bin --spots --out spots.png -- -cell 71 84 97 -N 20 -default_F 1 -distance 100
 """
-#: pixels that a picture has at least
-SMALLEST = 16
+#: pixels that a picture has at least along its longer side, and at most
+SMALLEST, LARGEST = 16, 16384
 PROTOCOLS = ("kitty", "iterm", "sixel")
 
 
@@ -96,6 +96,8 @@ def picture_of(args: Any) -> Any:
 
     if args.size < SMALLEST:
         raise NanoBraggError(f"--size does not take {args.size}; give at least {SMALLEST} pixels")
+    if args.size > LARGEST:
+        raise NanoBraggError(f"--size does not take {args.size}; a picture has at most {LARGEST} pixels a side")
     if args.spots and not args.flags:
         raise NanoBraggError("--spots needs to know the crystal; give nanoBragg's flags after --")
     experiment = geometry = None

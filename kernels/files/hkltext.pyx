@@ -420,11 +420,11 @@ cdef class HklRows:
         cdef double* box = <double*>table.data
         cdef double* line
         cdef Py_ssize_t k_stride = table.extent[2], h_stride = table.extent[1] * table.extent[2]
-        cdef Py_ssize_t i, h, k, l, filled = 0
+        cdef Py_ssize_t h, k, l, filled = 0
         cdef int h_min = self.lowest[0], k_min = self.lowest[1], l_min = self.lowest[2]
         cdef Row* row = self.rows
         with nogil:
-            for i in range(self.plain):
+            for _ in range(self.plain):
                 box[(row.h - h_min) * h_stride + (row.k - k_min) * k_stride + (row.l - l_min)] = row.F
                 filled -= row.F != empty
                 row += 1

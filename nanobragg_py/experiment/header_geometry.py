@@ -71,6 +71,8 @@ def _nanobragg_geometry(image, fields):
         orgx, orgy = float(fields["XDS_ORGX"]), float(fields["XDS_ORGY"])
         twotheta, phi, osc = (float(fields.get(key, 0.0)) for key in ("TWOTHETA", "PHI", "OSC_RANGE"))
         expected = np.array([float(value) for value in fields["DIALS_ORIGIN"].split(",")])
+        if not np.isfinite([pixel, close, wavelength, orgx, orgy, twotheta, phi, osc, *expected]).all():
+            raise ValueError("not finite")
     except (KeyError, ValueError):
         raise NanoBraggError(
             f"the header of {image.name} lacks numbers, or has words in their place; give nanoBragg's flags after --"

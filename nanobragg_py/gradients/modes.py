@@ -12,8 +12,8 @@ import numpy as np
 
 from ..errors import FieldError, NanoBraggError
 from ..kernels.loops.job import Job
-from ..render.backends import Compute
-from ..render.images import kernel_table, new_image, render_precise, team_size
+from ..render.backends import Compute, team_size
+from ..render.images import kernel_table, new_image, render_precise
 from .changes import Change, Differentiated, loops
 from .parameters import Parameter, parameters_of
 

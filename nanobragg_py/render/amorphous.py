@@ -134,7 +134,8 @@ class Background(Record):
         It is for the experiment's own beam, detector and sources; sensor thickness and mask do not enter. out: a
         writable C-contiguous float32 array of that shape to render into. threads: 0: as of `Experiment.render`.
         """
-        from .images import caller_image, new_image, team_size
+        from .backends import team_size
+        from .images import caller_image, new_image
 
         if threads < 0:
             raise FieldError(f"threads is {threads}; it cannot be below 0")

@@ -23,6 +23,8 @@ GPU_START = 2.0
 #: OpenMP ends the process where the system gives it no more
 MOST_THREADS = 1024
 
+#: the process that has first used several threads
+_team_process = None
 #: the words that a Compute takes
 ALLOWED = {"backend": ("cpu", "gpu", "auto"), "compat": ("spec", "c"), "precision": ("double", "single")}
 
@@ -214,6 +216,18 @@ def thread_count(wanted: "Any" = 0) -> "Any":
         return len(os.sched_getaffinity(0))
     except AttributeError:
         return os.cpu_count() or 1
+
+
+def team_size(wanted: "Any" = 0) -> "Any":
+    """How many threads a loop is to use, as `thread_count`; 1 in a process forked by one that has used several.
+
+    GNU's OpenMP would wait for ever there, for threads that a fork does not copy.
+    """
+    global _team_process
+    threads = thread_count(wanted)
+    if threads > 1 and _team_process is None:
+        _team_process = os.getpid()
+    return threads if _team_process in (None, os.getpid()) else 1
 
 
 def environment_threads() -> int:

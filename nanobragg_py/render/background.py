@@ -4,7 +4,7 @@ from math import sqrt
 
 from ..kernels.loops.amorphous import BackgroundJob
 from ..records import REQUIRED, Record
-from .backends import level_module, pixels_of, thread_count
+from .backends import level_module, pixels_of, team_size, thread_count
 from .simulate import Statistics, new_image
 
 TYPE_CHECKING = False
@@ -33,7 +33,7 @@ def render_background(background: "Any", out: "Any" = None, threads: int = 0, pr
     if out is None:
         out = new_image(job.shape)
     if background.curve.ascending:
-        sums = level_module("loops.background")[0].render(job, out, thread_count(threads), progress)
+        sums = level_module("loops.background")[0].render(job, out, team_size(threads), progress)
     else:
         from ..kernels.loops import walk
 

@@ -8,7 +8,7 @@ from math import isfinite
 from ..errors import NanoBraggError
 from ..kernels.memory.buffers import Buffer
 from ..records import REQUIRED, Record
-from .backends import level_module, thread_count
+from .backends import level_module, team_size
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def spread_photons(
 
         lost = spread_by_fourier(image, out, *kernels.kernel(psf == "fiber", width, size))
     else:
-        lost = kernels.spread(image, out, psf == "fiber", width, radius, size, thread_count(threads))
+        lost = kernels.spread(image, out, psf == "fiber", width, radius, size, team_size(threads))
     return Spread(image=out, automatic=automatic, maximum=maximum, radius=reach, lost=lost)
 
 

@@ -12,7 +12,7 @@ from ..errors import FieldError, NanoBraggError, OptionError
 from ..experiment.fields import in_fields
 from ..files import hkl
 from ..kernels.noise.random import Ran1
-from .backends import thread_count
+from .backends import team_size
 from .noise import noise_maker
 from .simulate import simulate
 
@@ -26,21 +26,6 @@ SATURATION = {"uint16": 65535, "uint32": 2**31 - 1}
 
 #: the GPU renderers keep the sums of their last image
 _GPU_LOCK = threading.Lock()
-#: the process that has first used several threads
-_team_process = None
-
-
-def team_size(wanted: Any) -> Any:
-    """How many threads to use, as `thread_count`; 1 in a process forked by one that has used several.
-
-    GNU's OpenMP would wait for ever there, for threads that a fork does not copy.
-    """
-    global _team_process
-    threads = thread_count(wanted)
-    if threads > 1 and _team_process is None:
-        _team_process = os.getpid()
-    return threads if _team_process in (None, os.getpid()) else 1
-
 
 def render(experiment: Any, compute: Any, out: Any = None, progress: Any = None, on_device: bool = False) -> Any:
     """(image, Statistics) of an `Experiment`; see its `render` and `simulate`. compute: a `Compute`."""

@@ -48,11 +48,11 @@ class _Philox:
     """Noise from the counter-based stream: a pixel's count depends on its mean, its index and the seed alone."""
 
     def __init__(self, seed, threads):
-        from .backends import level_module, thread_count
+        from .backends import level_module, team_size
 
         self._draw_rows = level_module("noise.philox")[0].draw_rows
         self.seed = abs(seed) & 0xFFFFFFFFFFFFFFFF
-        self._threads = thread_count(threads)
+        self._threads = team_size(threads)
         self.photons = 0.0
         self.overloads = 0
 

@@ -4,7 +4,7 @@ from math import sqrt
 
 from ..errors import NanoBraggError, OptionError
 from ..kernels.loops.job import Job
-from .backends import Compute, needs_cpu, thread_count
+from .backends import Compute, needs_cpu, team_size
 from .simulate import Statistics, statistics
 
 TYPE_CHECKING = False
@@ -29,7 +29,7 @@ def simulate_panels(
     compute, _ = (Compute() if compute is None else compute).chosen(experiment)
     if compute.compat == "c" or needs_cpu(experiment, compute.compat):
         raise OptionError("{compat} c is the reference's, which knows no panels; leave it out, or render one panel")
-    renderer, threads = compute.renderer, thread_count(compute.threads)
+    renderer, threads = compute.renderer, team_size(compute.threads)
     single = compute.precision == "single"
     job, done, found = None, 0, []
     for number, (each, image) in enumerate(zip(experiment.single_panels, images, strict=True)):

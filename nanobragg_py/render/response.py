@@ -91,7 +91,8 @@ class Response(Record):
         Values below 0 and nan become 0, values that are too large the largest. A stack or list of such images is one of
         panels, each with the seed of the one before plus 1; a stack or list is returned.
         """
-        from .images import is_panels, team_size
+        from .backends import team_size
+        from .images import is_panels
 
         if is_panels(image):
             return self._apply_panels(image, seed, return_photons)

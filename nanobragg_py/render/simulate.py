@@ -7,7 +7,7 @@ from ..experiment.physics import NO_DEFECTS, REFERENCE
 from ..kernels.loops.job import Job
 from ..kernels.memory.buffers import Buffer
 from ..records import REQUIRED, Record
-from .backends import Compute, needs_cpu, thread_count
+from .backends import Compute, needs_cpu, team_size
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ def simulate(
     job = Job(experiment, table, defects=compute.compat == "c", single=compute.precision == "single")
     if out is None and not on_device:
         out = new_image(job.shape)
-    threads = thread_count(compute.threads)
+    threads = team_size(compute.threads)
     if sequential:
         from ..kernels.loops.sequential import Sequential, render_sequential
 

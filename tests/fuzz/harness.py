@@ -25,6 +25,8 @@ VERDICTS = ("ok", "long", "sentence", "caught", *FAILURES)
 ESCAPED = 77
 #: and of one that a sanitizer stopped (tests/sanitize.sh), which counts as a signal
 SANITIZER = 66
+#: seconds that the programs announce; of the library's, the user knows
+ANNOUNCED = 60.0
 #: bytes of memory that a child may take, seconds that it may run, and bytes that it may write
 MEMORY = 4 * 2**30
 SECONDS = 10.0
@@ -186,10 +188,13 @@ def call(given):
 def library(words):
     """What a user's own Python does: an experiment of flags (or of a file that is named alone), and all it can do."""
     from nanobragg_py import Experiment, NanoBraggError
+    from nanobragg_py.render.backends import expected_seconds
 
     try:
         single = len(words) == 1 and not words[0].startswith("-")
         experiment = Experiment.read(words[0]) if single else Experiment.from_args(words)
+        if expected_seconds(experiment.resolved, 1) > ANNOUNCED:
+            print("these are expected to take minutes", file=sys.stderr)
         image = experiment.render(threads=1)
         experiment.add_noise(image)
         experiment.to_args(".")
