@@ -1,5 +1,6 @@
 """The resolved experiment as a list of quantities: what is shown, in which words and units. resolve says where from."""
 
+import functools
 from typing import Any
 
 from ..constants import BRIGHTEST
@@ -176,20 +177,23 @@ def _quantity(section, row, origin, origins, set_by):
     return Quantity(section, row.name, value, unit, source, options, origin.note)
 
 
+@functools.cache
 def _own_rows(section):
     """Rows of what flags of our own set and `SECTIONS` does not list: fields, and, with the output, the others."""
     part = section.replace(" ", "_")
+    found = []
     if section == "output":
         listed = {row.quantity for rows in SECTIONS.values() for row in rows}
         listed |= {f"options.{option}" for field in FIELDS for option in field.options}
         for rule in RULES:
             for option in dict.fromkeys((*rule.dests, *dict(rule.sets))):
                 if rule.group == OWN and f"options.{option}" not in listed:
-                    yield Row(f"options.{option}", option.replace("_", " "))
+                    found.append(Row(f"options.{option}", option.replace("_", " ")))
     for field in FIELDS:
         rule = rule_of(RULES, field.options) if field.part == part else None
         if rule is not None and rule.group == OWN:
-            yield Row(f"options.{field.options[0]}", field.name.replace("_", " "), field.unit)
+            found.append(Row(f"options.{field.options[0]}", field.name.replace("_", " "), field.unit))
+    return tuple(found)
 
 
 def note_outputs(origins: Any) -> None:

@@ -7,6 +7,7 @@
 // the next, so that a barrier that is missing shows. A barrier that some threads of a block never reach is an error.
 #pragma once
 #include <cmath>
+#include <csetjmp>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -14,7 +15,7 @@
 #include <ucontext.h>
 #include <utility>
 #ifdef __SSE__
-#include <immintrin.h>
+#include <xmmintrin.h>
 #endif
 #if defined(__SANITIZE_ADDRESS__)
 #include <sanitizer/common_interface_defs.h>
@@ -47,14 +48,17 @@ namespace emulated {
 const int MOST_THREADS = 1024;
 const size_t STACK = 256 * 1024;
 
+// A fibre lasts for all blocks. Only its first step needs a context of its own: to switch with swapcontext takes two
+// system calls, with _longjmp none.
 struct Fibre {
-    ucontext_t context;
+    ucontext_t beginning;
+    jmp_buf place;
     char *stack;
-    bool waiting, done;
+    bool begun, waiting, done;
 };
 
 static Fibre fibres[MOST_THREADS];
-static ucontext_t scheduler;
+static jmp_buf scheduler;
 static const void *scheduler_stack;
 static size_t scheduler_size;
 static int current, pending_or, settled_or;
@@ -70,42 +74,59 @@ static void arrive(void *fake)
 #endif
 }
 
-static void leave(bool for_good)
+static void leave(bool at_the_end)
 {
     Fibre &fibre = fibres[current];
-    (fibre.done = for_good) || (fibre.waiting = true);
+    (at_the_end ? fibre.done : fibre.waiting) = true;
 #if defined(__SANITIZE_ADDRESS__)
     void *fake = nullptr;
-    __sanitizer_start_switch_fiber(for_good ? nullptr : &fake, scheduler_stack, scheduler_size);
-    swapcontext(&fibre.context, &scheduler);
+    __sanitizer_start_switch_fiber(&fake, scheduler_stack, scheduler_size);
+    if (!_setjmp(fibre.place)) _longjmp(scheduler, 1);
     arrive(fake);
 #else
-    swapcontext(&fibre.context, &scheduler);
+    if (!_setjmp(fibre.place)) _longjmp(scheduler, 1);
 #endif
 }
 
 static void run_fibre()
 {
     arrive(nullptr);
-    body(body_arguments);
-    leave(true);
+    for (;;) {
+        body(body_arguments);
+        leave(true);
+    }
 }
 
 static void resume(int thread)
 {
+    Fibre &fibre = fibres[thread];
     current = thread;
     threadIdx.x = thread % blockDim.x;
     threadIdx.y = thread / blockDim.x % blockDim.y;
     threadIdx.z = thread / blockDim.x / blockDim.y;
-    fibres[thread].waiting = false;
+    fibre.waiting = false;
 #if defined(__SANITIZE_ADDRESS__)
     void *fake = nullptr;
-    __sanitizer_start_switch_fiber(&fake, fibres[thread].stack, STACK);
-    swapcontext(&scheduler, &fibres[thread].context);
-    __sanitizer_finish_switch_fiber(fake, nullptr, nullptr);
-#else
-    swapcontext(&scheduler, &fibres[thread].context);
+    __sanitizer_start_switch_fiber(&fake, fibre.stack, STACK);
 #endif
+    if (!_setjmp(scheduler)) {
+        if (fibre.begun) _longjmp(fibre.place, 1);
+        fibre.begun = true;
+        setcontext(&fibre.beginning);
+    }
+#if defined(__SANITIZE_ADDRESS__)
+    __sanitizer_finish_switch_fiber(fake, nullptr, nullptr);
+#endif
+}
+
+static void begin(Fibre &fibre)
+{
+    if (!fibre.stack) fibre.stack = (char *)std::malloc(STACK);
+    getcontext(&fibre.beginning);
+    fibre.beginning.uc_stack.ss_sp = fibre.stack;
+    fibre.beginning.uc_stack.ss_size = STACK;
+    fibre.beginning.uc_link = nullptr;
+    makecontext(&fibre.beginning, run_fibre, 0);
 }
 
 // 0: fine; 1: a barrier was not reached by every thread of the block
@@ -115,13 +136,10 @@ static int run_block()
     bool backwards = false;
     for (int i = 0; i < threads; ++i) {
         Fibre &fibre = fibres[i];
-        if (!fibre.stack) fibre.stack = (char *)std::malloc(STACK);
-        getcontext(&fibre.context);
-        fibre.context.uc_stack.ss_sp = fibre.stack;
-        fibre.context.uc_stack.ss_size = STACK;
-        fibre.context.uc_link = nullptr;
+        // one that was left before a barrier begins anew
+        if (fibre.begun && !fibre.done) fibre.begun = false;
+        if (!fibre.begun) begin(fibre);
         fibre.waiting = fibre.done = false;
-        makecontext(&fibre.context, run_fibre, 0);
     }
     for (;;) {
         int waiting = 0, done = 0;

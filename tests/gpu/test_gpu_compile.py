@@ -29,6 +29,7 @@ def compiler(major):
     return cuda_tools.Nvrtc(major)
 
 
+@cache  # tests share what they compile
 def compile_variant(name, major, architecture):
     return compiler(major).compile(source("intensity"), options(VARIANTS[name].macros), architecture)
 
