@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib import colors, pyplot
 
-from nanobragg_py import Experiment
+from nanobragg_py import Crystal, Detector, Experiment, StructureFactors
 
 HERE = Path(__file__).resolve().parent
 INPUTS = HERE.parent / "golden" / "inputs"
@@ -36,5 +36,25 @@ def draw_gauss():
     figure.savefig(IMAGES / "exact_gauss.png", dpi=80, metadata={"Software": None})
 
 
+def draw_crystals():
+    """One crystal, a split one, and one with anisotropic mosaicity."""
+    one = Crystal.from_cell(40, 50, 60, cells=(14, 14, 14), shape="gauss", missets=(0.1, 0.25, 0.3))
+    one = one.replace(mosaic_spread=0.01, mosaic_domains=200, mosaic_model="gauss")
+    split = one.replace(missets=(0.16, 0.25, 0.3), scale=0.4)
+    aniso = one.replace(mosaic_spread=None, mosaic_model="cap", mosaic_spreads=(0.002, 0.002, 0.03))
+    detector = Detector.flat(120, 2.5e-4, 0.1)
+    cases = {"one crystal": [one], "split": [one, split], "mosaic_spreads": [aniso]}
+    figure, panels = pyplot.subplots(1, 3, figsize=(8.4, 3.0), layout="constrained")
+    for axes, (name, crystals) in zip(panels, cases.items(), strict=True):
+        image = Experiment(crystals, detector=detector, structure_factors=StructureFactors(default_F=100)).render()
+        top = np.sort(image, axis=None)[-25]
+        axes.imshow(image, cmap="gray_r", vmin=0, vmax=top, interpolation="antialiased")
+        axes.set_title(name, fontsize="medium")
+        axes.set_xticks([])
+        axes.set_yticks([])
+    figure.savefig(IMAGES / "crystals.png", dpi=80, metadata={"Software": None})
+
+
 if __name__ == "__main__":
     draw_gauss()
+    draw_crystals()

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 #: what an experiment is made of, by name
 CONTENTS = {**PARTS, "structure_factors": StructureFactors}
+#: its other fields
+BESIDE = ("physics", "more_crystals")
 #: seconds that a notebook's picture may take, about
 QUICK = 2.0
 #: fields that leave nearly all of what follows as it was; see `nanobragg_py.experiment.resolve.turned`
@@ -48,6 +50,8 @@ class Experiment:
     outcome: a `nanobragg_py.experiment.resolved.Experiment` in SI units, with reciprocal vectors, the detector's place,
     numbers of steps and the like. `warnings` are the sentences the command line would print about it.
 
+    crystal: a Crystal, or a list of several in one image (split crystals, twins), whose photons are added, each
+    counted `Crystal.scale` times; the first is then `crystal`, the others are `more_crystals`.
     physics: "exact", or "reference" for what the reference program makes of the same (docs/differences.md).
 
     Raises FieldError (a NanoBraggError and a ValueError) that names the field for what makes no image.
@@ -59,17 +63,31 @@ class Experiment:
     sampling: Sampling = dataclasses.field(default_factory=Sampling)
     structure_factors: StructureFactors = dataclasses.field(default_factory=StructureFactors)
     physics: str = "exact"
+    more_crystals: tuple[Crystal, ...] = ()
     resolved: ResolvedExperiment = dataclasses.field(init=False, repr=False, compare=False)
     warnings: tuple[str, ...] = dataclasses.field(init=False, repr=False, compare=False)
     _followed: Followed = dataclasses.field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
+        if isinstance(self.crystal, (list, tuple)):
+            several = (*self.crystal, *self.more_crystals)
+            if not several:
+                raise FieldError("crystal is an empty list; give one or more nanobragg_py.Crystal")
+            self.__dict__.update(crystal=several[0], more_crystals=several[1:])
+        self.__dict__["more_crystals"] = tuple(self.more_crystals)
+        for other in self.more_crystals:
+            if not isinstance(other, Crystal):
+                raise FieldError(f"more_crystals has {other!r}; each must be a nanobragg_py.Crystal")
         for name, cls in CONTENTS.items():
             if not isinstance(getattr(self, name), cls):
                 raise FieldError(f"{name} is {getattr(self, name)!r}; it must be a nanobragg_py.{cls.__name__}")
         PHYSICS("physics", self.physics)
         factors = self.structure_factors
-        self._know(follow(self.beam, self.detector, self.crystal, self.sampling, factors, self.physics))
+        self._know(
+            follow(
+                self.beam, self.detector, self.crystal, self.sampling, factors, self.physics, self.more_crystals
+            )
+        )
 
     def _know(self, followed: Followed) -> None:
         """Keep what follows from the fields, with the sentences to tell of."""
@@ -139,8 +157,8 @@ class Experiment:
         fields: dict[str, dict[str, Any]] = {}
         for name, value in {**(changes or {}), **more}.items():
             part, _, field = name.replace("__", ".", 1).partition(".")
-            if part not in CONTENTS and name != "physics":
-                hint = meant(part, (*CONTENTS, "physics"), "its fields are", elsewhere())
+            if part not in CONTENTS and name not in BESIDE:
+                hint = meant(part, (*CONTENTS, *BESIDE), "its fields are", elsewhere())
                 raise FieldError(f"an experiment has no field {part!r}; {hint}")
             if field:
                 fields.setdefault(part, {})[field] = value
@@ -305,16 +323,22 @@ class Experiment:
 
         return plot(self.resolved, self.render() if image is None else np.asarray(image), ax, **how)
 
-    def trace(self, slow: int, fast: int, compat: str = "spec") -> Trace:
+    def trace(self, slow: int, fast: int, compat: str = "spec", crystal: int | None = None) -> Trace:
         """Every quantity on the way to one pixel: what ``nanobragg-py trace`` prints, as a `Trace`.
 
-        slow, fast: the pixel, counted from 0. compat: as of `render`. Raises NanoBraggError for a pixel that is not
-        rendered, or has too many steps to be read.
+        slow, fast: the pixel, counted from 0. compat: as of `render`. crystal: of an image that is the sum of several,
+        the number of one in `resolved.crystals`. Raises NanoBraggError for a pixel that is not rendered, or has too
+        many steps to be read.
         """
         from .inspect.trace import trace_pixel
         from .render.images import kernel_table
 
-        return trace_pixel(self.resolved, kernel_table(self.structure_factors), slow, fast, compat)
+        resolved = self.resolved
+        if crystal is not None:
+            if not 0 <= crystal < len(resolved.single_crystals):
+                raise FieldError(f"crystal is {crystal}; the image has {len(resolved.single_crystals)}, counted from 0")
+            resolved = resolved.single_crystals[crystal]
+        return trace_pixel(resolved, kernel_table(self.structure_factors), slow, fast, compat)
 
     def explain(self, physics: bool = False) -> Explanation:
         """What the experiment means, an `Explanation`: ``print(experiment.explain())``, or its ``as_dict()``.

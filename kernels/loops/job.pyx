@@ -190,9 +190,10 @@ cdef class Job:
             )
         p.orientations = p.phisteps * p.domains
         p.background = experiment.water_background
-        p.diffuse = experiment.diffuse * p.orientations
+        # a share is of the crystal's photons, not of what is diffuse
+        p.diffuse = experiment.diffuse * p.orientations / <double>crystal.share
         p.default_F = factors.default_F
-        p.scale = R_E_SQR * beam.fluence / sampling.steps
+        p.scale = R_E_SQR * beam.fluence * crystal.share / sampling.steps
         shape = set_lattice(p, crystal, defects)
         if table is None:
             p.structure_kind = NB_CONSTANT

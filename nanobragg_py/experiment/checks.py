@@ -9,6 +9,7 @@ from numbers import Integral, Real
 from typing import Any
 
 from ..errors import FieldError
+from .domains import is_rotation
 
 LARGEST = 2**31 - 1
 
@@ -124,6 +125,60 @@ def matrix(name: str, value: Any) -> Any:
     if len(rows) != 3 or any(len(row) != 3 for row in rows):
         raise FieldError(f"{name} must be a 3 x 3 matrix")
     return tuple(numbers(3)(name, row) for row in rows)
+
+
+def rotations(name: str, value: Any) -> Any:
+    """One or more rotation matrices, an array of shape (n, 3, 3) or one of those, as tuples of rows."""
+    found = []
+    try:
+        given = [[tuple(row) for row in one] for one in value]
+    except TypeError:
+        given = []
+    for number, one in enumerate(given):
+        rows = matrix(f"{name}[{number}]", one)
+        if not is_rotation((*rows[0], *rows[1], *rows[2])):
+            raise FieldError(f"{name}[{number}] is no rotation: its rows must be at right angles, of length 1")
+        found.append(rows)
+    if not found:
+        raise FieldError(f"{name} must be one or more 3 x 3 rotation matrices, of shape (n, 3, 3)")
+    return tuple(found)
+
+
+def weight_list(name: str, value: Any) -> Any:
+    """One or more numbers of 0 or more, which are not all 0."""
+    try:
+        values = tuple(value)
+    except TypeError:
+        values = ()
+    found = tuple(nonnegative(f"{name}[{number}]", x) for number, x in enumerate(values))
+    if not found or not max(found) > 0.0:
+        raise FieldError(f"{name} must be one or more numbers that are not all 0")
+    return found
+
+
+def cell_counts(name: str, value: Any) -> Any:
+    """Three numbers of unit cells, 1 or more each; whole ones are integers."""
+    found = []
+    for number in _sequence(name, value, 3):
+        x = _number(name, number)
+        if x < 1.0:
+            raise FieldError(f"{name} has {x:g}; it must be at least 1")
+        if x > LARGEST:
+            raise FieldError(f"{name} has {x:g}; it cannot be beyond {LARGEST}")
+        found.append(int(x) if x == int(x) else x)
+    return tuple(found)
+
+
+def size_list(name: str, value: Any) -> Any:
+    """One or more sizes of blocks: three numbers of unit cells, or one for all three axes."""
+    try:
+        given = list(value)
+    except TypeError:
+        given = []
+    if not given:
+        raise FieldError(f"{name} must be one or more sizes, each of three numbers of unit cells")
+    sizes = ((one, one, one) if isinstance(one, Real) else one for one in given)
+    return tuple(cell_counts(f"{name}[{number}]", one) for number, one in enumerate(sizes))
 
 
 def region(name: str, value: Any) -> Any:

@@ -10,8 +10,23 @@ from typing import TYPE_CHECKING, Any
 from ..errors import FieldError
 from ..kernels.loops.job import SHAPES
 from ..orientation import b_matrix, missets_to_rotation, rotation_to_missets
-from .checks import choice, count, finite, matrix, nonnegative, numbers, positive, seed, vector
-from .fields import CELLS, EDGES, NEGATED, NEGATIVE, NOT_POSITIVE, field
+from .checks import (
+    cell_counts,
+    choice,
+    count,
+    finite,
+    flag,
+    matrix,
+    nonnegative,
+    numbers,
+    positive,
+    rotations,
+    seed,
+    size_list,
+    vector,
+    weight_list,
+)
+from .fields import CELLS, EDGES, NEGATED, NEGATIVE, NONE, NOT_POSITIVE, field, rows_of
 from .part import Part, Vector
 from .units import DEGREES, MICRONS, SMALL_DEGREES
 
@@ -43,7 +58,13 @@ class Crystal(Part):
         usual=DEGREES,
     )
     misset_seed: int | None = field("misset_seed", seed, "", 'of missets = "random"', way=None)
-    cells: tuple[int, int, int] = field("Na Nb Nc", numbers(3, count), "", "unit cells along a, b and c", way=CELLS)
+    cells: Vector = field(
+        "Na Nb Nc",
+        cell_counts,
+        "",
+        "unit cells along a, b and c; for square crystals, and in the reference's physics, whole ones, cut if need be",
+        way=CELLS,
+    )
     sample_size: Vector = field(
         "sample_x sample_y sample_z",
         numbers(3, nonnegative),
@@ -74,6 +95,56 @@ class Crystal(Part):
         "cap: rotations up to the spread, as in the reference; gauss: normal, the spread being the standard deviation "
         "about each axis",
     )
+    mosaic_spreads: Vector | None = field(
+        "mosaic_spreads",
+        numbers(3, nonnegative),
+        "rad",
+        "instead of mosaic_spread: normal rotations with three standard deviations, about a*, the axis at right angles "
+        "to it towards b*, and the axis at right angles to both, which is c*'s in orthogonal cells",
+        unset=NONE,
+        usual=SMALL_DEGREES,
+    )
+    domains: ArrayLike | None = field(
+        "domain_file",
+        rotations,
+        "",
+        "rotations of mosaic domains of your own, (n, 3, 3), of the crystal at phi = 0 in the laboratory's frame; "
+        "instead of mosaic_spread and mosaic_domains",
+        way=None,
+    )
+    domain_weights: Sequence[float] | None = field(
+        "", weight_list, "", "how much each of domains counts; None: all alike", way=None
+    )
+    block_sizes: ArrayLike | None = field(
+        "",
+        size_list,
+        "",
+        "sizes of mosaic blocks, (n, 3) or (n,) numbers of unit cells; cells says how many the whole has, whose "
+        "photons stay the same",
+        way=None,
+    )
+    block_weights: Sequence[float] | None = field(
+        "", weight_list, "", "how many blocks there are of each of block_sizes; None: as many of each", way=None
+    )
+    block_sigma: float = field(
+        "",
+        nonnegative,
+        "",
+        "instead of block_sizes: lognormal sizes with the median cells; the standard deviation of their logarithm",
+        way=None,
+        default=0.0,
+    )
+    block_drawn: bool = field(
+        "",
+        flag,
+        "",
+        "each mosaic domain has one size, drawn with mosaic_seed, rather than all of them: it costs less",
+        way=None,
+        default=False,
+    )
+    scale: float = field(
+        "", positive, "", "how often the crystal's photons count, beside others in one image", way=None, default=1.0
+    )
 
     def _complete(self):
         if self.lengths is None and self.matrix is None:
@@ -82,8 +153,37 @@ class Crystal(Part):
             object.__setattr__(self, "angles", (pi / 2, pi / 2, pi / 2))
         if self.lengths is None and self.angles is not None:
             raise FieldError("crystal.angles needs crystal.lengths beside it")
+        self._complete_mosaic()
         if self.missets == "random" and self.misset_seed is None:
             raise FieldError('crystal.misset_seed is needed with crystal.missets = "random"')
+
+    def _complete_mosaic(self):
+        """What domains and blocks do not go together with."""
+        if self.mosaic_spreads is not None and self.mosaic_spread is not None:
+            raise FieldError("crystal.mosaic_spreads stand in for crystal.mosaic_spread; give one of them")
+        if self.domains is not None:
+            for name in ("mosaic_spread", "mosaic_domains", "mosaic_spreads"):
+                if getattr(self, name) is not None:
+                    raise FieldError(f"crystal.domains says how domains are turned; leave crystal.{name} out")
+        if self.domain_weights is not None and len(self.domain_weights) != len(self.domains or ()):
+            raise FieldError(
+                f"crystal.domain_weights has {len(self.domain_weights)} numbers; give one for each of "
+                f"{len(self.domains or ())} crystal.domains"
+            )
+        if self.block_sizes is not None and self.block_sigma > 0.0:
+            raise FieldError("crystal.block_sigma stands in for crystal.block_sizes; give one of them")
+        if self.block_weights is not None and len(self.block_weights) != len(self.block_sizes or ()):
+            raise FieldError(
+                f"crystal.block_weights has {len(self.block_weights)} numbers; give one for each of "
+                f"{len(self.block_sizes or ())} crystal.block_sizes"
+            )
+
+    @property
+    def beyond_flags(self) -> tuple[str, ...]:
+        """Names of fields that no flag states, where they are not at their defaults."""
+        names = ("domain_weights", "block_sizes", "block_weights", "block_sigma", "block_drawn", "scale")
+        rows = {row.name: row.default for row in rows_of(type(self))}
+        return tuple(name for name in names if getattr(self, name) != rows[name])
 
     @classmethod
     def from_cell(

@@ -31,6 +31,7 @@ class Unset:
         self.test: Callable[[Any], bool] = test
 
 
+NONE = Unset(None, lambda x: x is None)
 NEGATIVE = Unset(-1, lambda x: x < 0)
 NOT_POSITIVE = Unset(-1, lambda x: x <= 0)
 ZERO = Unset(0, lambda x: x == 0)
@@ -50,7 +51,7 @@ AS_IT_IS = Way(lambda x: x, lambda x: x)
 NEGATED = Way(lambda x: -x, lambda x: -x)
 INVERTED = Way(lambda x: not x, lambda x: not x)
 SWITCHED = Way(int, bool)
-CELLS = Way(float, lambda n: max(1, int(n)))
+CELLS = Way(float, lambda n: max(1, int(n) if n == int(n) else n))
 EDGES = Way(lambda x: x, lambda x: max(0.0, x))
 AT_LEAST_ONE = Way(lambda x: x, lambda x: x or 1)
 

@@ -7,7 +7,9 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from ..errors import FieldError
+from .domains import domains_of
 from .fields import naming_fields
+from .mixture import blocks_of, mixed
 from .options_map import to_options
 
 if TYPE_CHECKING:
@@ -21,17 +23,22 @@ if TYPE_CHECKING:
 
 @dataclasses.dataclass(frozen=True)
 class Followed:
-    """The kernels' experiment, with the options, the matrix (of a file) and the Setup that it was made from."""
+    """The kernels' experiment, with the options, the matrix (of a file) and the Setup that it was made from.
+
+    others: what follows for more crystals in the same image, each as if it were alone.
+    """
 
     options: Any
     matrix: Any
     setup: Any
     resolved: ResolvedExperiment
+    others: tuple[Followed, ...] = ()
 
     @property
     def said(self) -> tuple[Any, ...]:
         """Sentences to tell of, which name options."""
-        return (*[warning[1] for warning in self.setup.warnings], *self.setup.remarks)
+        own = (*[warning[1] for warning in self.setup.warnings], *self.setup.remarks)
+        return tuple(dict.fromkeys((*own, *(text for other in self.others for text in other.said))))
 
 
 def follow(
@@ -41,12 +48,36 @@ def follow(
     sampling: Sampling,
     factors: StructureFactors,
     physics: str,
+    more_crystals: tuple[Crystal, ...] = (),
     recorder: Callable[[Any], Any] | None = None,
 ) -> Followed:
     """What follows from the parts. Raises FieldError for what makes no image.
 
-    recorder: makes an `Origins`, which notes what values come from, of the options.
+    recorder: makes an `Origins`, which notes what values come from, of the options; of the first of several crystals.
     """
+    found = _follow(beam, detector, crystal, sampling, factors, physics, recorder)
+    if not more_crystals:
+        return found
+    if physics != "exact":
+        raise FieldError('several crystals need physics = "exact"; the reference program has one')
+    others = []
+    for number, other in enumerate(more_crystals, 2):
+        try:
+            others.append(_follow(beam, detector, other, sampling, factors, physics))
+        except FieldError as error:
+            raise FieldError(f"crystal number {number}: {error}", fields=error.fields) from None
+    finest = max(each.resolved.sampling.oversample for each in (found, *others))
+    if finest > found.resolved.sampling.oversample:
+        # as many sub-pixels as the largest of them asks for
+        finer = sampling.replace(oversample=finest)
+        return follow(beam, detector, crystal, finer, factors, physics, more_crystals, recorder)
+    resolved = found.resolved
+    parts = [part for each in (found, *others) for part in each.resolved.crystals or (each.resolved.crystal,)]
+    return dataclasses.replace(found, resolved=resolved.replace(crystals=tuple(parts)), others=tuple(others))
+
+
+def _follow(beam, detector, crystal, sampling, factors, physics, recorder=None):
+    """`follow` for one crystal."""
     from ..kernels.noise.random import Ran1
     from .resolve import resolve_experiment, resolve_setup
     from .resolved import UNASKED
@@ -60,6 +91,12 @@ def follow(
         matrix = file_matrix(matrix, beam.wavelength)
     if beam.sources is not None:
         sources = [tuple(float("nan") if x is None else x for x in row) for row in beam.sources]
+    if physics != "exact" and crystal.beyond_flags:
+        name = f"crystal.{crystal.beyond_flags[0]}"
+        raise FieldError(f'{name} needs physics = "exact"; the reference program has nothing like it', fields=(name,))
+    domains = None
+    if crystal.domains is not None:
+        domains = domains_of([[x for row in one for x in row] for one in crystal.domains], crystal.domain_weights)
     random = Ran1()
     origins = UNASKED if recorder is None else recorder(options)
     with naming_fields():
@@ -72,11 +109,19 @@ def follow(
             panels=detector.panels,
             spectrum=beam.spectrum,
             origins=origins,
+            domains=domains,
         )
         shape = (setup.detector.spixels, setup.detector.fpixels)
         if mask is not None and mask.shape != shape:
             raise FieldError(f"detector.mask has the shape {mask.shape}; the detector has {shape}")
         resolved = resolve_experiment(setup, random, factors, source_rows=sources, origins=origins)
+    blocks = blocks_of(crystal, resolved.crystal)
+    if blocks is not None:
+        resolved = mixed(resolved, None if domains is None else domains.weights, blocks)
+    if crystal.scale != 1.0:
+        parts = (part.replace(share=part.share * crystal.scale) for part in resolved.crystals)
+        own = resolved.crystal.replace(share=crystal.scale)
+        resolved = resolved.replace(crystal=own, crystals=tuple(parts))
     return Followed(options, matrix, setup, resolved)
 
 
@@ -85,6 +130,8 @@ def turn(followed: Followed, missets: Vector | str | None, fluence: float) -> Fo
     from .resolve.turned import resolve_turned
 
     options, matrix = followed.options, followed.matrix
+    if followed.resolved.crystals or options.mosaic_spreads is not None:
+        return None
     with naming_fields():
         found = resolve_turned(options, matrix, followed.setup, followed.resolved, missets, fluence)
     return None if found is None else Followed(options, matrix, *found)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..errors import warn_caller
-from .load import load_args, read_matrix, read_panels, read_sources, read_spectrum
+from .load import load_args, read_domains, read_matrix, read_panels, read_sources, read_spectrum
 from .options_map import from_options
 
 
@@ -31,6 +31,7 @@ def from_args(cls: Any, args: str | Sequence[str], folder: str | os.PathLike[str
         missets=resolved.crystal.missets,
         panels=read_panels(options, said.append),
         spectrum=read_spectrum(options),
+        domains=read_domains(options),
     )
     made = cls(crystal, beam, detector, sampling, resolved.structure_factors, options.physics)
     # remarks are among the experiment's own, in the library's words

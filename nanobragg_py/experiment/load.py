@@ -20,7 +20,10 @@ if TYPE_CHECKING:
 
 #: options that name images whose headers are read before anything else, and other files that are read
 HEADERS = ("mask_file", "img_file")
-INPUTS = ("matrix_file", "hkl_file", "stol_file", "source_file", "dump_file", "geometry_file", "spectrum_file")
+INPUTS = (
+    *("matrix_file", "hkl_file", "stol_file", "source_file", "dump_file", "geometry_file", "spectrum_file"),
+    "domain_file",
+)
 
 
 class Loaded(Record):
@@ -80,6 +83,7 @@ def load(
         dump_available=dump_available,
         panels=panels,
         spectrum=read_spectrum(options),
+        domains=read_domains(options),
         origins=origins,
     )
     for sentence in setup.remarks:
@@ -180,6 +184,15 @@ def read_panels(options: "Any", complain: "Any") -> "Any":
     from .load_panels import read_panels
 
     return read_panels(options, complain)
+
+
+def read_domains(options: "Any") -> "Any":
+    """The Domains of the -domain_file, or None."""
+    if options.domain_file is None:
+        return None
+    from .domains import read_domains
+
+    return read_domains(options.domain_file)
 
 
 def read_sources(options: "Any") -> "Any":

@@ -58,6 +58,8 @@ def to_options(
     if crystal.lengths is not None:
         options.user_cell = True
         options.cell_lengths, options.cell_angles = crystal.lengths, crystal.angles
+    if crystal.domains is not None:
+        options.domain_file = "crystal.domains"
     if crystal.missets == "random":
         options.misset_mode = "random"
         options.misset_seed = -crystal.misset_seed
@@ -76,13 +78,14 @@ def from_options(
     missets: Any = None,
     panels: Any = None,
     spectrum: Any = None,
+    domains: Any = None,
 ) -> Any:
     """The parts that an Options states: (Beam, Detector, Crystal, Sampling).
 
     matrix: nine floats as of an orientation matrix file, or None. sources: the rows of a source file, or None. mask:
     the pixels of the mask image, or None. roi: what the options' region came to. missets: the angles that a random
     misset came to, used where it has no seed of its own. panels: Panels, or None. spectrum: wavelengths and weights of
-    a spectrum file, or None. Raises FieldError for values that the records do not take.
+    a spectrum file, or None. domains: `Domains`, or None. Raises FieldError for values that the records do not take.
     """
     values = {}
     for cls in (Beam, Detector, Crystal, Sampling):
@@ -105,6 +108,13 @@ def from_options(
         from .resolve.crystal import cell_constants
 
         crystal["lengths"], crystal["angles"] = cell_constants(options)
+    if options.physics != "exact":
+        crystal["cells"] = tuple(int(n) for n in crystal["cells"])
+    if domains is not None:
+        rows = memoryview(domains.rotations).tolist()
+        threes = [tuple(rows[i : i + 3]) for i in range(0, 9 * domains.count, 3)]
+        crystal["domains"] = tuple(tuple(threes[i : i + 3]) for i in range(0, 3 * domains.count, 3))
+        crystal["domain_weights"] = domains.weights
     if matrix is not None:
         factor = 1e-10 / options.wavelength
         crystal["matrix"] = tuple(tuple(x * factor for x in matrix[i : i + 3]) for i in (0, 3, 6))

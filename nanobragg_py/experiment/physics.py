@@ -28,7 +28,13 @@ NAMES = ("reference", "exact")
 #: what is said to those who want the exact physics and the reference's defects as well
 NO_DEFECTS = "{compat} c is for the reference's defects, and {physics} exact for an image without any; give one of them"
 #: options that only the exact physics has, with what they are when not given
-EXACT_ONLY = {"spot_width": "exact", "mosaic_model": "cap", "spectrum_file": None}
+EXACT_ONLY = {
+    "spot_width": "exact",
+    "mosaic_model": "cap",
+    "mosaic_spreads": None,
+    "domain_file": None,
+    "spectrum_file": None,
+}
 
 
 class Physics(Record):

@@ -135,13 +135,14 @@ class ResolvedCrystal(Record):
 
     a, b, c: real-space cell vectors, m. a_star, b_star, c_star: reciprocal ones, 1/Angstrom, dual to them.
     lengths, angles, reciprocal_lengths, reciprocal_angles: Angstrom, radians, 1/Angstrom, radians. volume: Angstrom^3.
-    cells: (Na, Nb, Nc) floats with integer values. shape: one of SHAPES (kernels/loops/job.pyx).
-    fudge: the shape parameter.
+    cells: (Na, Nb, Nc) floats, whole but in the exact physics of shapes that are no parallelepiped. shape: one of
+    SHAPES (kernels/loops/job.pyx). fudge: the shape parameter.
     mosaic_spread: radians. mosaic_domains: number. mosaic_rotations: buffer of mosaic_domains*9 float64, row-major
     matrices; the first is the identity. missets: radians, or None; random_misset: True when they were drawn.
     spot_axes, spot_scale: the squared distance h, k, l from a lattice point is spot_scale |h axes[0] + k axes[1] +
     l axes[2]|^2 for shapes whose spots have one profile in all directions; gauss_width, tophat_cutoff: of those.
-    domains_turn: the domains' rotations are of the crystal, which phi then turns; else they follow phi.
+    share: how often its photons count. domains_turn: the domains' rotations are of the crystal, which phi then turns;
+    else they follow phi.
     molecular_weight: g/mol, the estimate that is printed. size: edges in m.
     """
 
@@ -167,6 +168,7 @@ class ResolvedCrystal(Record):
         "mosaic_spread": 0.0,
         "mosaic_domains": 1,
         "mosaic_rotations": None,
+        "share": 1.0,
         "domains_turn": False,
         "missets": None,
         "random_misset": False,
@@ -321,7 +323,9 @@ class ResolvedExperiment(Record):
 
     panels: a Detector for each panel of one that has several, of which `detector` is the first; else ().
     panel_names: what messages call them. panel_corners: (slow, fast) of the first pixel of each in one image that holds
-    all of them; stored_shape: (slow, fast) of that. physics: the `Physics` that they came from.
+    all of them; stored_shape: (slow, fast) of that. crystals: of an image that is the sum of several, a ResolvedCrystal
+    each (of domains or blocks that do not count alike, too), with its share; `crystal` says then what is printed; else
+    (). physics: the `Physics` that they came from.
     """
 
     _fields = {
@@ -334,8 +338,23 @@ class ResolvedExperiment(Record):
         "panel_names": (),
         "panel_corners": (),
         "stored_shape": None,
+        "crystals": (),
         "physics": REFERENCE,
     }
+
+    @property
+    def single_crystals(self) -> "Any":
+        """An experiment for each crystal of an image that is a sum; itself where there is one.
+
+        What is diffuse belongs to the first.
+        """
+        found, sampling = [], self.sampling
+        each = sampling.steps // self.crystal.mosaic_domains
+        for crystal in self.crystals:
+            steps = each * crystal.mosaic_domains
+            found.append(self.replace(crystal=crystal, crystals=(), sampling=sampling.replace(steps=steps)))
+            sampling = sampling.replace(water=0.0)
+        return tuple(found) or (self,)
 
     @property
     def single_panels(self) -> "Any":

@@ -47,21 +47,13 @@ def to_dict(experiment: Any, tables: str = "embed", beside: Any = None) -> dict[
         allowed = TABLES if beside is not None else TABLES[1:]
         raise FieldError(f"tables is {tables!r}; it must be one of {', '.join(allowed)}")
     made: dict[str, Any] = {} if experiment.physics == "exact" else {"physics": experiment.physics}
-    for name, cls in PARTS.items():
-        part = getattr(experiment, name)
-        values = {}
-        for field in dataclasses.fields(cls):
-            value = getattr(part, field.name)
-            if field.name == "mask":
-                if value is not None and tables != "omit":
-                    values["mask"] = _array_to_plain("mask", value, tables, beside)
-            elif field.name == "panels":
-                if value is not None:
-                    values["panels"] = [_panel_to_plain(panel, tables, beside) for panel in value]
-            elif value != field.default:
-                values[field.name] = _plain(value)
+    for name in PARTS:
+        values = _part_to_plain(getattr(experiment, name), tables, beside)
         if values:
             made[name] = values
+    if experiment.more_crystals:
+        others = [_part_to_plain(crystal, tables, beside) for crystal in experiment.more_crystals]
+        made["crystal"] = [made["crystal"], *others]
     factors = experiment.structure_factors
     values = {"default_F": factors.default_F} if factors.default_F else {}
     if factors.bounds is not None and tables != "omit":
@@ -71,6 +63,22 @@ def to_dict(experiment: Any, tables: str = "embed", beside: Any = None) -> dict[
     if values:
         made["structure_factors"] = values
     return made
+
+
+def _part_to_plain(part, tables, beside):
+    """A part as a dict of what is not at its default."""
+    values = {}
+    for field in dataclasses.fields(part):
+        value = getattr(part, field.name)
+        if field.name == "mask":
+            if value is not None and tables != "omit":
+                values["mask"] = _array_to_plain("mask", value, tables, beside)
+        elif field.name == "panels":
+            if value is not None:
+                values["panels"] = [_panel_to_plain(panel, tables, beside) for panel in value]
+        elif value != field.default:
+            values[field.name] = _plain(value)
+    return values
 
 
 def _panel_to_plain(panel, tables, beside):
@@ -143,27 +151,38 @@ def from_dict(cls: Any, values: dict[str, Any], folder: Any = None) -> Any:
         if name not in PARTS and name != "structure_factors":
             hint = meant(name, (*PARTS, "structure_factors", "physics"), "the parts are")
             raise FieldError(f"{name} is no part of an experiment; {hint}")
-        if not isinstance(values[name], dict):
-            raise FieldError(f"{name} is {values[name]!r}; it must be a table of fields")
-    parts = {}
-    for name, part in PARTS.items():
-        given = dict(values.get(name, {}))
-        names = list(vars(part)["__dataclass_fields__"])  # beam.energy among them
-        for field in given:
-            if field not in names:
-                hint = meant(field, names, f"those of {name} are", {row.name: row.full_name for row in FIELDS})
-                raise FieldError(f"{name}.{field} is no field; {hint}")
-        mask, panels = given.pop("mask", None), given.pop("panels", None)
-        given = {field: field_value(name, field, value) for field, value in given.items()}
-        if isinstance(given.get("spectrum"), str):
-            given["spectrum"] = _located(given["spectrum"], folder)
-        if mask is not None:
-            given["mask"] = _mask_from_plain(mask, folder)
-        if panels is not None:
-            given["panels"] = _panels_from_plain(panels, folder)
-        parts[name] = part(**given)
+        several = name == "crystal" and isinstance(values[name], list) and values[name]
+        for table in values[name] if several else (values[name],):
+            if not isinstance(table, dict):
+                raise FieldError(f"{name} is {table!r}; it must be a table of fields")
+    parts: dict[str, Any] = {}
+    for name in PARTS:
+        given = values.get(name, {})
+        if isinstance(given, list):
+            parts[name] = [_part_from_plain(name, each, folder) for each in given]
+        else:
+            parts[name] = _part_from_plain(name, given, folder)
     factors = factors_from_dict(values.get("structure_factors", {}), folder)
     return cls(**parts, structure_factors=factors, physics=physics)
+
+
+def _part_from_plain(name, values, folder):
+    """The part of a name with the fields of a dict."""
+    given, part = dict(values), PARTS[name]
+    names = list(vars(part)["__dataclass_fields__"])  # beam.energy among them
+    for field in given:
+        if field not in names:
+            hint = meant(field, names, f"those of {name} are", {row.name: row.full_name for row in FIELDS})
+            raise FieldError(f"{name}.{field} is no field; {hint}")
+    mask, panels = given.pop("mask", None), given.pop("panels", None)
+    given = {field: field_value(name, field, value) for field, value in given.items()}
+    if isinstance(given.get("spectrum"), str):
+        given["spectrum"] = _located(given["spectrum"], folder)
+    if mask is not None:
+        given["mask"] = _mask_from_plain(mask, folder)
+    if panels is not None:
+        given["panels"] = _panels_from_plain(panels, folder)
+    return part(**given)
 
 
 def _mask_from_plain(value, folder):
@@ -264,11 +283,17 @@ def read_table(path: str) -> dict[str, Any]:
 
 def to_toml(values: dict[str, Any]) -> str:
     """TOML of a dict of words and of tables whose values are words, numbers, lists, or tables of them on one line."""
-    lines = [f"{name} = {_toml_value(value)}" for name, value in values.items() if not isinstance(value, dict)]
-    for name, table in values.items():
-        if not isinstance(table, dict):
-            continue
-        lines.append(f"[{name}]")
+    lines = []
+    tables = []
+    for name, value in values.items():
+        if isinstance(value, dict):
+            tables.append((f"[{name}]", value))
+        elif isinstance(value, list) and value and isinstance(value[0], dict):
+            tables += [(f"[[{name}]]", table) for table in value]
+        else:
+            lines.append(f"{name} = {_toml_value(value)}")
+    for title, table in tables:
+        lines.append(title)
         lines += [f"{key} = {_toml_value(value)}" for key, value in table.items()]
         lines.append("")
     return "\n".join(lines)

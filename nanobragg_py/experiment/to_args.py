@@ -22,7 +22,7 @@ from .parts import VECTOR_OPTIONS
 #: options that need more than their rule of the table
 _SPECIAL = {
     *("convention", "pivot", "twotheta", "cell_lengths", "cell_angles", "user_cell"),
-    *("misset", "misset_mode", "misset_seed", "detector_mu", "spectrum_file"),
+    *("misset", "misset_mode", "misset_seed", "detector_mu", "spectrum_file", "domain_file"),
     *VECTOR_OPTIONS,
 }
 _NAMED = {"MOSFLM": "-mosflm", "XDS": "-xds", "ADXV": "-adxv", "DENZO": "-denzo", "DIALS": "-dials"}
@@ -73,6 +73,11 @@ def token(rule: Any, value: Any) -> Any:
 def to_args(experiment: Any, folder: Any = None) -> Any:
     """The tokens; see `Experiment.to_args`."""
     crystal = experiment.crystal
+    if experiment.more_crystals:
+        raise FieldError("a command line states one crystal; write each of several to its own, and add the images")
+    beyond = [name for name in crystal.beyond_flags if name != "domain_weights"]
+    if beyond:
+        raise FieldError(f"no flag states crystal.{beyond[0]}; keep the experiment as TOML or JSON")
     options = to_options(
         experiment.beam,
         experiment.detector,
@@ -165,6 +170,11 @@ def _files(experiment, folder):
         rows = file_matrix(crystal.matrix, beam.wavelength)
         lines = [" ".join(repr(x) for x in rows[i : i + 3]) + "\n" for i in (0, 3, 6)]
         put("-mat", "matrix.mat", "crystal.matrix", "".join(lines).encode())
+    if crystal.domains is not None:
+        weights = crystal.domain_weights or [1.0] * len(crystal.domains)
+        pairs = zip(crystal.domains, weights, strict=True)
+        lines = [" ".join(repr(x) for x in (*a, *b, *c, weight)) + "\n" for (a, b, c), weight in pairs]
+        put("-domain_file", "domains.txt", "crystal.domains", "".join(lines).encode())
     if factors.bounds is None:
         # without a table the program would take whatever Fdump.bin it finds
         args += ["-dump", "no_such_Fdump.bin"]

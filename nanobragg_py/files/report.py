@@ -162,9 +162,10 @@ def summary_lines(experiment: "Any", noise_seed: "Any" = None) -> "list[str]":
     """The list of what is about to be rendered. noise_seed: None without a noise image."""
     beam, detector = experiment.beam, experiment.detector
     crystal, sampling, factors = experiment.crystal, experiment.sampling, experiment.structure_factors
+    number = "%.0f" if all(n == int(n) for n in crystal.cells) else "%g"
     lines = [
         c_format("  %d initialized hkls (all others =%g)", factors.count, factors.default_F),
-        "  " + SHAPES[crystal.shape] + c_format(" xtal: %.0fx%.0fx%.0f cells", *crystal.cells),
+        "  " + SHAPES[crystal.shape] + c_format(f" xtal: {number}x{number}x{number} cells", *crystal.cells),
         c_format("  wave=%g meters +/- %g", beam.wavelength, beam.dispersion * 100)
         + f"% in {beam.dispersion_steps} steps",
     ]

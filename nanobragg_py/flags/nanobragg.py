@@ -318,6 +318,8 @@ RULES = (
     own("-spot_width", "choice", "spot_width", "of Gaussian and top-hat spots (default exact)", "exact|simtbx"),
     own("-mosaic_model", "choice", "mosaic_model", "how domains are spread (default cap)", "cap|gauss"),
     own("-spectrum", "word", "spectrum_file", "of the beam: lines of a wavelength (A) and its weight", "FILE"),
+    own("-aniso_mosaic", "deg", "mosaic_spreads", "normal mosaic spreads about a*, towards b*, and c*", "A B C"),
+    own("-domain_file", "word", "domain_file", "rotations of the mosaic domains: rows of 9 numbers, a weight", "FILE"),
     own("-compat", "choice", "compat", "c: reproduce the defects of the reference as well (default spec)", "c|spec"),
     own("-threads", "count", "threads", "threads (0: OMP_NUM_THREADS, or else every core; the default)"),
     own("-backend", "choice", "backend", "where to compute (default cpu)", "cpu|gpu|auto"),

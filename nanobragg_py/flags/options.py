@@ -128,6 +128,8 @@ DEFAULTS = {
     "physics": "reference",  # reference, exact
     "spot_width": "exact",  # exact, simtbx
     "mosaic_model": "cap",  # cap, gauss
+    "mosaic_spreads": None,  # about three axes
+    "domain_file": None,
     "compat": "spec",  # spec, c
     "threads": 0,  # 0: OMP_NUM_THREADS, else every core this process may use
     "backend": "cpu",  # cpu, gpu, auto

@@ -66,6 +66,12 @@ cdef int atoi(const char *text) noexcept:
     return <int> strtoll(text, NULL, 10)
 
 
+cdef double counted(const char *text) noexcept:
+    """What atoi makes of a number, with what stands behind its point, which the exact physics takes."""
+    cdef double whole = atoi(text), number = atof(text)
+    return number if -2147483648.0 < number < 2147483647.0 and <double> (<int> number) == whole else whole
+
+
 cdef int negated(int number) noexcept:
     # the most negative number is its own negative, as in the reference
     return <int> (0 - <unsigned int> number)
@@ -114,7 +120,7 @@ cdef converted(rule, token, word, bytes text):
     if convert == "int":
         return atoi(text)
     if convert == "cells":
-        return <double> atoi(text)
+        return counted(text)
     if convert == "seed":
         return negated(atoi(text))
     if convert == "um_float32":

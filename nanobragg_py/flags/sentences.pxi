@@ -11,18 +11,23 @@ cdef bint is_number(bytes token):
     return end != text and end[0] == 0
 
 
-cdef misread(rule, bytes text):
-    """What a value was read as, where that is less than what is written there; None where all is well."""
+cdef misread(rule, bytes text, bint real):
+    """What a value was read as, where that is less than what is written there; None where all is well.
+
+    real: numbers of cells need not be whole.
+    """
     cdef const char *start = text
     cdef char *end = NULL
     cdef double value
     if rule.convert in (None, "word") or rule.match == "own" or (rule.action == "detector_abs" and b"inf" in text):
         return None
-    if rule.convert in WHOLE:
+    if rule.convert in WHOLE and not (real and rule.convert == "cells"):
         strtoll(start, &end, 10)
         value = atoi(start)
     else:
         value = nb_strtod(start, &end)
+        if rule.convert == "cells" and counted(start) != value:  # -N 1e3
+            return counted(start)
     return None if end != start and end[0] == 0 else value
 
 
@@ -72,10 +77,11 @@ cdef list unknown_positions(argv, events):
     return [i for i in range(len(raw)) if raw[i][:1] == b"-" and i not in known and not is_number(raw[i])]
 
 
-cdef list event_sentences(event, bint alone, dict settled):
+cdef list event_sentences(event, bint alone, dict settled, bint real):
     """What deserves a warning about a rule that fired.
 
-    alone: no other rule fired for the same token. settled: where each option was set for the last time.
+    alone: no other rule fired for the same token. settled: where each option was set for the last time. real: as of
+    `misread`.
     """
     position, token, rule, words, changes = event
     if rule.action == "retired":
@@ -87,7 +93,7 @@ cdef list event_sentences(event, bint alone, dict settled):
         return []
     who = token if meant else f"{token} fires {rule.name} too, which"
     kind = "a whole number" if rule.convert in WHOLE else "a number"
-    read = [(word, misread(rule, encoded([word])[0])) for word in words]
+    read = [(word, misread(rule, encoded([word])[0], real)) for word in words]
     read = [f"{word!r} as {value:g}" for word, value in read if value is not None]
     return [f"{who} takes {kind} and reads {' and '.join(read)}"] if read else []
 
@@ -102,16 +108,19 @@ cdef list sentences(Table table, list tokens, list events):
     cdef list said = []
     cdef int position, covered = 0
     cdef bint claimed = False  # whether a flag that did nothing may have meant the words that follow as its values
-    fired, short, settled = {}, {}, {}
+    cdef bint real
+    fired, short, settled, values = {}, {}, {}, {}
     for event in events:
         (short if event[4] is None else fired).setdefault(event[0], []).append(event)
         settled.update([(name, event[0]) for name, _ in event[4] or ()])
+        values.update(event[4] or ())
+    real = values.get("physics") == "exact" and values.get("shape", "square") != "square"
     unknown = set(unknown_positions(tokens, events))
     for position, token in enumerate(tokens):
         if position in fired:
             claimed = False
             for event in fired[position]:
-                said.extend(event_sentences(event, len(fired[position]) == 1, settled))
+                said.extend(event_sentences(event, len(fired[position]) == 1, settled, real))
                 # -curved_det 1 is how users of the reference made sure that it counts
                 spare = 1 if event[2].action == "curved_det" else 0
                 covered = max(covered, position + 1 + max(len(event[3]), spare))

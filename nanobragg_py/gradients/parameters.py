@@ -75,6 +75,8 @@ def _distance(experiment: Any) -> str | None:
 
 def _spread(experiment: Any) -> str | None:
     crystal = experiment.resolved.crystal
+    if experiment.crystal.domains is not None:
+        return "crystal.domains says how the domains are turned"
     return None if crystal.mosaic_spread > 0.0 else "the crystal has no mosaic spread"
 
 
@@ -182,6 +184,13 @@ def parameters_of(experiment: Any, names: Iterable[str]) -> list[Parameter]:
         found.append(row)
     if not found:
         raise FieldError(f"no parameters are given; there are {', '.join(PARAMETERS)}")
+    if experiment.resolved.crystals:
+        raise FieldError("images of several crystals, or of blocks of several sizes, have no derivatives yet; take one")
+    if experiment.crystal.mosaic_spreads is not None:
+        raise FieldError(
+            "crystal.mosaic_spreads has no derivatives yet, for its axes turn with the crystal; take mosaic_spread",
+            fields=("crystal.mosaic_spreads",),
+        )
     if experiment.resolved.crystal.shape == "tophat":
         raise FieldError(
             'crystal.shape "tophat" has no derivatives: its spots end in a step; take gauss, round or square'

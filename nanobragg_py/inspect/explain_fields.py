@@ -52,7 +52,7 @@ def _explain_fields(experiment):
         return recorders[0]
 
     parts = (experiment.beam, experiment.detector, experiment.crystal, experiment.sampling)
-    followed = follow(*parts, factors, experiment.physics, recorder)
+    followed = follow(*parts, factors, experiment.physics, experiment.more_crystals, recorder)
     (origins,), options = recorders, followed.options
     if factors.bounds is not None:
         low, high = factors.bounds[::2], factors.bounds[1::2]

@@ -9,7 +9,7 @@ from typing import Any
 
 from ..errors import NanoBraggError
 from ..experiment.load import kernel_table, read_matrix, read_panels, read_sources
-from ..experiment.physics import CHOICES, EXACT, REFERENCE, physics_of
+from ..experiment.physics import CHOICES, EXACT, EXACT_ONLY, REFERENCE, physics_of
 from ..experiment.resolve import resolve_experiment, resolve_setup
 from ..experiment.resolved import StructureFactors
 from ..flags.options import DEFAULTS, Options
@@ -89,7 +89,7 @@ class Trial:
     def __init__(self, options: Any, loaded: Any) -> None:
         values = {name: getattr(options, name) for name in DEFAULTS}
         if physics_of(options) != REFERENCE:
-            values |= {name: DEFAULTS[name] for name in ("spot_width", "mosaic_model")}
+            values |= {name: DEFAULTS[name] for name in EXACT_ONLY}
         if values["misset_seed"] is None:
             values["misset_seed"] = SEED
         self.values = values

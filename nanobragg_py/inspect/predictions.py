@@ -39,8 +39,13 @@ def predict(experiment: Any, dmin: float = 0.0) -> tuple[Any, Any, Any]:
     close to it as the crystal's size, mosaic spread, divergence and dispersion reach. dmin: Angstrom; finer spacings
     are left out. Returns (hkl, fast, slow): int array (n, 3) and positions in pixels, 0 at the first pixel's corner.
 
+    Of several crystals in one image the spots of each follow one another, once for each orientation.
     Raises NanoBraggError for a curved detector and where there are more reflections than can be looked at.
     """
+    if experiment.crystals:
+        lattices = {(one.crystal.a, one.crystal.b, one.crystal.c): one for one in experiment.single_crystals}
+        hkl, fast, slow = zip(*(predict(one, dmin) for one in lattices.values()), strict=True)
+        return np.concatenate(hkl), np.concatenate(fast), np.concatenate(slow)
     geometry = experiment_geometry(experiment)
     if geometry.curved:
         raise NanoBraggError("spots cannot be predicted on a curved detector")

@@ -315,6 +315,11 @@ def trace_pixel(
 
 def check_traceable(experiment: "Any", slow: int, fast: int) -> None:
     """Raise NanoBraggError for a pixel that the experiment does not render, or that has too many steps to be read."""
+    if experiment.crystals:
+        raise NanoBraggError(
+            f"this image is the sum of {len(experiment.crystals)} crystals, each with its own steps; trace one, with "
+            "Experiment.trace(slow, fast, crystal=0)"
+        )
     detector = experiment.detector
     if not (0 <= slow < detector.spixels and 0 <= fast < detector.fpixels):
         raise NanoBraggError(
@@ -357,7 +362,7 @@ def check_value(trace: "Any", experiment: "Any") -> None:
         return
     top = crystal.cells[0] * crystal.cells[1] * crystal.cells[2]
     ceiling = sum(step.get("F_cell", 0.0) ** 2 for step in trace.steps()) * top * top
-    ceiling *= R_E_SQR * experiment.beam.fluence / experiment.sampling.steps
+    ceiling *= R_E_SQR * experiment.beam.fluence * crystal.share / experiment.sampling.steps
     ceiling *= pixel["capture_fraction"] * pixel["polar"] * pixel["omega_pixel"]
     if not abs(traced - rendered) <= max(RELATIVE * abs(traced), OF_CEILING * ceiling):
         raise NanoBraggError(

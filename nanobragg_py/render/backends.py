@@ -191,6 +191,8 @@ def steps_of(experiment: "Any") -> "Any":
     """Contributions to all pixels of an image together."""
     if experiment.panels:
         return sum(steps_of(panel) for panel in experiment.single_panels)
+    if experiment.crystals:
+        return sum(steps_of(crystal) for crystal in experiment.single_crystals)
     return pixels_of(experiment.detector) * experiment.sampling.steps * experiment.detector.thicksteps
 
 

@@ -31,6 +31,8 @@ def simulate_panels(
         raise OptionError("{compat} c is the reference's, which knows no panels; leave it out, or render one panel")
     renderer, threads = compute.renderer, team_size(compute.threads)
     single = compute.precision == "single"
+    if experiment.crystals:
+        return _sums(experiment, table, images, compute, progress)
     job, done, found = None, 0, []
     for number, (each, image) in enumerate(zip(experiment.single_panels, images, strict=True)):
         job = Job(each, table, single=single) if job is None else job.with_detector(each.detector)
@@ -38,6 +40,20 @@ def simulate_panels(
         given = {} if precise is None else {"precise": precise[number]}
         sums = renderer.render(job, image, threads, tell, None, **given)
         found.append(statistics(each, renderer, job, image, sums))
+        done += found[-1].pixels
+    return found
+
+
+def _sums(experiment, table, images, compute, progress):
+    """As `simulate_panels`, of an experiment of several crystals."""
+    from .sums import jobs_of, render_sum
+
+    first, done, found = None, 0, []
+    for each, image in zip(experiment.single_panels, images, strict=True):
+        first = first or jobs_of(each, table, compute.precision == "single")
+        jobs = [job.with_detector(each.detector) for job in first]
+        tell = None if progress is None else _further(progress, done)
+        found.append(render_sum(each, jobs, compute, image, tell))
         done += found[-1].pixels
     return found
 

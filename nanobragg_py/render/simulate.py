@@ -77,6 +77,10 @@ def simulate(
             f"a GPU counts no more than {GPU_OVERSAMPLE} sub-pixels a side ({{oversample}}); "
             "use fewer, or {backend} cpu"
         )
+    if experiment.crystals:
+        from .sums import simulate_sum
+
+        return simulate_sum(experiment, table, out, compute, progress, on_device, precise)
     renderer = compute.renderer
     job = Job(experiment, table, defects=compute.compat == "c", single=compute.precision == "single")
     if out is None and not on_device:

@@ -20,6 +20,8 @@ SENSOR = "-detector_thick 300 -detector_abs 400 -thicksteps 3"
         "-water 20 -nopolar -mosaic 1 -mosaic_domains 70 -phi 5 -osc 2 -phisteps 3 -oversample 1",
         "-mosaic 2 -mosaic_domains 9 -mosaic_model gauss -phi 40 -osc 1 -phisteps 2 -oversample 1",
         "-curved_det -water 20 -oversample 2",
+        "-gauss_xtal -N 4.6 -aniso_mosaic 1 2 3 -mosaic_domains 5 -oversample 1",
+        "-gauss_xtal -domain_file domains.txt -water 20 -oversample 1",
         "-sourcefile weights.txt -oversample 1 -water 10",
         f"-sourcefile weights.txt -oversample 2 {SENSOR}",
     ],
@@ -27,4 +29,5 @@ SENSOR = "-detector_thick 300 -detector_abs 400 -thicksteps 3"
 def test_exact_physics(emulated, tmp_path, monkeypatch, words):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "weights.txt").write_text("-10 0 0 3 1e-10\n-10 0.1 0 1 1.02e-10\n-10 0 0.2 0 1e-10\n")
+    (tmp_path / "domains.txt").write_text("1 0 0 0 1 0 0 0 1 2\n0 -1 0 1 0 0 0 0 1 1\n")
     assert_same(f"{SMALL} {words}")

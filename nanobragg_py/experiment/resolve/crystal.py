@@ -1,6 +1,6 @@
 """The crystal: from cell constants, orientation matrix and misset angles to the two dual lattices, and its size."""
 
-from math import atan2, ceil, cos, isfinite, pi, sin, sqrt
+from math import atan2, ceil, cos, floor, isfinite, pi, sin, sqrt
 
 from ...constants import AVOGADRO
 from ...errors import OptionError
@@ -238,8 +238,11 @@ def _resolve_lattice(options, physics, matrix, missets, warn, origins):
     return fields, direct
 
 
-def _resolve_size(edges, options, samples, origins):
-    """Numbers of cells along a, b and c: from the sample's size where it was given, at least 1."""
+def _resolve_size(edges, options, samples, whole, origins):
+    """Numbers of cells along a, b and c: from the sample's size where it was given, at least 1.
+
+    whole: cut them to whole numbers.
+    """
     cells = []
     for axis, edge, sample, of_sample, of_count in zip(range(3), edges, samples, SAMPLES, COUNTS, strict=True):
         count = getattr(options, of_count)
@@ -255,16 +258,38 @@ def _resolve_size(edges, options, samples, origins):
                 )
             count = float(ceil(sample / edge))
         else:
+            count = floor(count) if whole else count
             origins.taken(f"crystal.cells.{axis}", of_count)
         origins.follows(f"crystal.size.{axis}", of_sample, f"crystal.cells.{axis}", "crystal.lattice")
         cells.append(float(count) if count > 1.0 else 1.0)
     return tuple(cells)
 
 
-def resolve_mosaic(options: "Any", warn: "Any", origins: "Any" = UNASKED) -> "tuple[Any, Any]":
-    """The mosaic spread, radians, and the number of domains: (spread, domains)."""
+def resolve_mosaic(options: "Any", warn: "Any", origins: "Any" = UNASKED, own: "Any" = None) -> "tuple[Any, Any]":
+    """The mosaic spread, radians, and the number of domains: (spread, domains).
+
+    own: the `Domains` of somebody's own, or None.
+    """
     spread, domains = options.mosaic_spread, options.mosaic_domains
-    origins.steps("crystal", mosaic_spread="mosaic_spread", mosaic_domains="mosaic_domains")
+    if own is not None:
+        if max(spread, domains) > 0 or options.mosaic_spreads is not None:
+            raise OptionError(
+                "{domain_file} says how domains are turned; leave {mosaic_spread}, {mosaic_domains} and "
+                "{mosaic_spreads} out"
+            )
+        origins.follows("crystal.mosaic_spread", "domain_file", note="the largest angle")
+        origins.follows("crystal.mosaic_domains", "domain_file")
+        origins.void("domains-of-file", "{domain_file} has the domains", "mosaic_spread", "mosaic_domains")
+        return own.largest_angle, own.count
+    if options.mosaic_spreads is not None:
+        if spread >= 0.0:
+            raise OptionError("{mosaic_spreads} stand in for {mosaic_spread}; give one of them")
+        spread = max(options.mosaic_spreads)
+        origins.follows("crystal.mosaic_spread", "mosaic_spreads", "mosaic_spread", note="the largest of three")
+        origins.follows("crystal.mosaic_domains", "mosaic_domains", "mosaic_spreads")
+        origins.void("three-spreads", "{mosaic_spreads} are normal", "mosaic_model")
+    else:
+        origins.steps("crystal", mosaic_spread="mosaic_spread", mosaic_domains="mosaic_domains")
     if spread > LARGEST_FLOAT:
         raise OptionError("{mosaic_spread} does not take a number this large; give a spread in {mosaic_spread.unit}")
     if domains <= 0:
@@ -283,8 +308,16 @@ def resolve_mosaic(options: "Any", warn: "Any", origins: "Any" = UNASKED) -> "tu
     return spread, domains
 
 
-def domain_axes(options: "Any", mosaic: "Any") -> "Any":
-    """The axes about which domains are rotated normally, as long as the standard deviations; None for another model."""
+def domain_axes(options: "Any", mosaic: "Any", crystal: "Any") -> "Any":
+    """The axes about which domains are rotated normally, as long as the standard deviations; None for another model.
+
+    Three spreads are about a*, about the axis at right angles to it towards b*, and about the one at right angles to
+    both, so that three that are equal are isotropic whatever the cell.
+    """
+    if options.mosaic_spreads is not None:
+        from .exact import frame_of
+
+        return tuple(scale(v, x) for v, x in zip(frame_of(crystal), options.mosaic_spreads, strict=True))
     if options.mosaic_model != "gauss":
         return None
     spread = mosaic[0]
@@ -349,7 +382,7 @@ def resolve_crystal(
         ) from None
     origins.follows("crystal.volume", "crystal.lattice")
     edges = [length(lattice[name]) for name in "abc"]
-    cells = _resolve_size(edges, options, samples, origins)
+    cells = _resolve_size(edges, options, samples, not physics.spots or options.shape == "square", origins)
     size = tuple(edge * count for edge, count in zip(edges, cells, strict=True))
     spread, domains = mosaic
     if domains == 1:

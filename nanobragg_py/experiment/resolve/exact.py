@@ -55,6 +55,13 @@ def placed(stars: "Any", matrix_stars: "Any") -> "Any":
     )
 
 
+def frame_of(crystal: "Any") -> "tuple[Any, Any, Any]":
+    """Unit vectors of a `ResolvedCrystal`: along a*, at right angles to it towards b*, and at right angles to both."""
+    first = unit(crystal.a_star)
+    third = unit(cross(crystal.a_star, crystal.b_star))
+    return first, cross(third, first), third
+
+
 def uniform_rotation(deviates: "Any") -> "tuple[Any, ...]":
     """A rotation matrix, row-major, from three uniform deviates: uniform over all orientations.
 

@@ -26,7 +26,8 @@ class Setup(Record):
     panels: a Detector for each panel of one that has several, of which `detector` is the first; else ().
     panel_places: names, corners and stored shape, as the Experiment has them.
     physics: the `Physics`. domain_axes: of normal rotations of mosaic domains, as long as their standard deviations,
-    radians; None for the reference's rotations. cell_vectors: a, b, c in Angstrom, for printing; the Crystal has m.
+    radians; None for the reference's rotations. domains: a `Domains` in their place, or None. cell_vectors: a, b, c in
+    Angstrom, for printing; the Crystal has m.
     auto_interpolation: whether the report says what was decided about interpolation. matrix_file: its name if it was
     read, else None. mosaic_seed,
     noise_seed: negated, as the generator wants them.
@@ -46,6 +47,7 @@ class Setup(Record):
         "panel_places": ((), (), None),
         "physics": REFERENCE,
         "domain_axes": None,
+        "domains": None,
         "auto_interpolation": False,
         "matrix_file": None,
         "mosaic_seed": -12345678,
@@ -218,6 +220,7 @@ def resolve_setup(
     origins: "Any" = UNASKED,
     panels: "Any" = None,
     spectrum: "Any" = None,
+    domains: "Any" = None,
 ) -> "Setup":
     """Beam, detector, crystal and sampling as far as the options alone decide: a `Setup`.
 
@@ -226,8 +229,8 @@ def resolve_setup(
     of the -mask image's uint16 pixels, or None. dump_available: whether a structure-factor dump file can be opened,
     which matters without -hkl. now: seconds since 1970, which seeds what has no seed; default the clock. origins: an
     `Origins`, which notes what values come from. panels: those of a detector that has several, in place of what the
-    options say of it, or None. spectrum: wavelengths, m, and weights (`nanobragg_py.files.spectrum`),
-    or None.
+    options say of it, or None. spectrum: wavelengths, m, and weights (`nanobragg_py.files.spectrum`), or None. domains:
+    a `Domains` with rotations of the mosaic domains, or None to draw them.
 
     Raises UsageError when there are neither structure factors nor a cell, NanoBraggError for options without sense.
     """
@@ -252,7 +255,7 @@ def resolve_setup(
     grid = resolve_grid(options, origins, spectrum)
     beam = beam_of(options, frame, grid, fluence, flux)
     thickness = _resolve_thickness(options, physics, warn, origins)
-    mosaic = resolve_mosaic(options, lambda text: warn("steps", text), origins)
+    mosaic = resolve_mosaic(options, lambda text: warn("steps", text), origins, domains)
     check_memory(grid.points, phisteps, mosaic[1], thickness[0])
     if panels is None:
         detector = in_depth(physics, place_detector(options, frame, thickness, mask, remarks.append, origins))
@@ -273,7 +276,7 @@ def resolve_setup(
     origins.taken("sampling.interpolate", "interpolate")
     if interpolate > 1:
         # judged before sample sizes are turned into numbers of cells
-        interpolate = not physics.factors and min(options.Na, options.Nb, options.Nc) <= 2
+        interpolate = not physics.factors and int(min(options.Na, options.Nb, options.Nc)) <= 2
         origins.follows("sampling.interpolate", "interpolate", "Na", "Nb", "Nc")
     noise_seed, misset_seed = seeds_of(now, options.seed, options.misset_seed)
     origins.taken("setup.noise_seed", "seed", note=None if options.seed is not None else CLOCK)
@@ -315,7 +318,8 @@ def resolve_setup(
         panels=detectors,
         panel_places=places,
         physics=physics,
-        domain_axes=domain_axes(options, mosaic),
+        domain_axes=domain_axes(options, mosaic, crystal),
+        domains=domains,
         auto_interpolation=options.interpolate > 1,
         matrix_file=options.matrix_file if matrix is not None else None,
         mosaic_seed=options.mosaic_seed,

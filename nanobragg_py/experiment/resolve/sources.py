@@ -220,7 +220,10 @@ def resolve_experiment(
     _note_origins(setup, structure_factors, source_rows is None, origins)
     beam = grid_sources(setup.grid, setup.beam) if source_rows is None else file_sources(source_rows, setup.beam)
     crystal = setup.crystal
-    if setup.domain_axes is None:
+    if setup.domains is not None:
+        rotations = setup.domains.rotations
+        origins.void("domains-of-file", "{domain_file} has the domains", "mosaic_seed")
+    elif setup.domain_axes is None:
         rotations = random.mosaic_rotations(crystal.mosaic_spread, crystal.mosaic_domains, setup.mosaic_seed)
     else:
         rotations = random.normal_rotations(setup.domain_axes, crystal.mosaic_domains, setup.mosaic_seed)
@@ -243,4 +246,8 @@ def resolve_experiment(
     )
     for single in experiment.single_panels if setup.panels else (experiment,):
         check_finite(single)
+    if setup.domains is not None and setup.domains.weights is not None:
+        from ..mixture import mixed
+
+        return mixed(experiment, weights=setup.domains.weights)
     return experiment

@@ -60,7 +60,9 @@ def resolve_turned(
     )
     experiment = experiment.replace(
         beam=experiment.beam.replace(fluence=fluence, flux=flux),
-        crystal=crystal.replace(mosaic_rotations=experiment.crystal.mosaic_rotations),
+        crystal=crystal.replace(
+            mosaic_rotations=experiment.crystal.mosaic_rotations, share=experiment.crystal.share
+        ),
     )
     check_finite(experiment)
     return setup, experiment

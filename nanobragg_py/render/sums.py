@@ -1,0 +1,94 @@
+"""Images that are sums over crystals: each is rendered as one, and they are added before anything is rounded."""
+
+from __future__ import annotations
+
+from math import sqrt
+from typing import Any
+
+import numpy as np
+
+from ..kernels.loops.job import Job
+from .backends import thread_count
+from .simulate import Statistics
+
+
+def is_sum(experiment: Any) -> bool:
+    """Whether the image of a resolved experiment is a sum."""
+    return bool(experiment.crystals)
+
+
+def jobs_of(experiment: Any, table: Any, single: bool) -> list[Any]:
+    """A `Job` for each crystal, on the experiment's detector."""
+    return [Job(each, table, single=single) for each in experiment.single_crystals]
+
+
+def render_sum(
+    experiment: Any, jobs: list[Any], compute: Any, image: Any, progress: Any = None, precise: Any = None
+) -> Statistics:
+    """Render a sum into a float32 buffer (slow, fast), and the pixels before they are rounded into precise, if given.
+
+    jobs: of the experiment's crystals, on its detector. compute: a `Compute` that has chosen.
+    """
+    renderer, threads = compute.renderer, thread_count(compute.threads)
+    shape = jobs[0].shape
+    total = np.zeros(shape)
+    sums = []
+    exact = np.zeros(shape) if compute.backend == "cpu" else None
+    for number, job in enumerate(jobs):
+        one = np.zeros(shape, np.float32)
+        tell = None if progress is None else _portion(progress, number, len(jobs))
+        if exact is None:
+            sums.append(renderer.render(job, one, threads, tell, None))
+            total += one
+        else:
+            sums.append(renderer.render(job, one, threads, tell, None, precise=exact))
+            total += exact
+    out = np.asarray(image)
+    out[...] = total
+    if precise is not None:
+        np.asarray(precise)[...] = total
+    return statistics_of(experiment, out, sums)
+
+
+def _portion(progress, number, count):
+    """Of pixels that are done in all of so many images."""
+    return lambda pixels: progress(pixels // count if number < count - 1 else pixels)
+
+
+def statistics_of(experiment: Any, image: Any, sums: list[Any]) -> Statistics:
+    """Statistics of a float32 image. sums: what renderers returned of its parts, alike in pixels and solid angles."""
+    detector = experiment.detector
+    fast_min, fast_max, slow_min, slow_max = detector.roi
+    region = image[max(slow_min, 0) : slow_max + 1, max(fast_min, 0) : fast_max + 1].astype(np.float64)
+    count = int(sums[0][2])
+    mean = float(region.sum()) / max(count, 1)
+    top = float(region.max(initial=0.0))
+    where, at = None, (0.0, 0.0)
+    if top > 0.0:
+        slow, fast = np.unravel_index(int(np.argmax(region)), region.shape)
+        where = (int(slow) + max(slow_min, 0), int(fast) + max(fast_min, 0))
+        oversample = experiment.sampling.oversample
+        subpixel = detector.pixel_size / oversample
+        at = tuple(subpixel * (pixel * oversample + oversample - 1) + subpixel / 2.0 for pixel in (where[1], where[0]))
+    return Statistics(
+        pixels=count,
+        mean=mean,
+        rms=sqrt(float((region * region).sum()) / (max(count, 2) - 1)),
+        rmsd=sqrt(float(((region - mean) ** 2).sum()) / (max(region.size, 2) - 1)),
+        maximum=top,
+        maximum_pixel=where,
+        maximum_at=at,
+        solid_angle=sums[0][5],
+        not_interpolated=sum(each[6] for each in sums),
+        seconds=sum(each[7] for each in sums),
+    )
+
+
+def simulate_sum(
+    experiment: Any, table: Any, out: Any, compute: Any, progress: Any, on_device: bool, precise: Any
+) -> tuple[Any, Statistics]:
+    """As `simulate`, of an experiment of several crystals."""
+    jobs = jobs_of(experiment, table, compute.precision == "single")
+    image = np.zeros(jobs[0].shape, np.float32) if out is None else out
+    found = render_sum(experiment, jobs, compute, image, progress, precise)
+    return compute.renderer.cupy.asarray(image) if on_device else image, found
