@@ -105,7 +105,9 @@ def energy(text):
 
 
 def cells(text):
-    return float(atoi(text))
+    """With the fraction, which the exact physics takes; the reference's cuts it."""
+    whole, number = float(atoi(text)), atof(text)
+    return number if abs(number) < 2**31 and math.trunc(number) == whole else whole
 
 
 def seed(text):

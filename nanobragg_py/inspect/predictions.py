@@ -44,8 +44,9 @@ def predict(experiment: Any, dmin: float = 0.0) -> tuple[Any, Any, Any]:
     """
     if experiment.crystals:
         lattices = {(one.crystal.a, one.crystal.b, one.crystal.c): one for one in experiment.single_crystals}
-        hkl, fast, slow = zip(*(predict(one, dmin) for one in lattices.values()), strict=True)
-        return np.concatenate(hkl), np.concatenate(fast), np.concatenate(slow)
+        several = zip(*(predict(one, dmin) for one in lattices.values()), strict=True)
+        together = [np.concatenate(values) for values in several]
+        return together[0], together[1], together[2]
     geometry = experiment_geometry(experiment)
     if geometry.curved:
         raise NanoBraggError("spots cannot be predicted on a curved detector")
