@@ -344,7 +344,7 @@ TURN = [[0, -1, 0], [1, 0, 0], [0, 0, 1]]
     ({"scale": -1}, r"crystal\.scale is -1"),
     ({"scale": float("nan")}, r"crystal\.scale is nan"),
     ({"block_sizes": []}, r"crystal\.block_sizes must be one or more"),
-    ({"block_sizes": [0.5]}, r"crystal\.block_sizes\[0\] has 0\.5; it must be at least 1"),
+    ({"block_sizes": [0.5]}, r"crystal\.block_sizes\[0\] is 0\.5; it must be at least 1"),
     ({"block_sizes": [(3, 4)]}, r"crystal\.block_sizes\[0\]"),
     ({"block_sizes": [(3, 4, float("inf"))]}, r"crystal\.block_sizes\[0\]"),
     ({"block_sizes": [4], "block_weights": [1, 2]}, r"crystal\.block_weights has 2 numbers"),
@@ -353,7 +353,7 @@ TURN = [[0, -1, 0], [1, 0, 0], [0, 0, 1]]
     ({"mosaic_spreads": (0.01, 0.02)}, r"crystal\.mosaic_spreads"),
     ({"mosaic_spreads": (0.01, 0.02, -0.01)}, r"crystal\.mosaic_spreads is -0\.01"),
     ({"mosaic_spreads": (0.01, 0.02, 0.03), "mosaic_spread": 0.01}, r"crystal\.mosaic_spreads stand in"),
-    ({"cells": (0.5, 1, 1)}, r"crystal\.cells has 0\.5; it must be at least 1"),
+    ({"cells": (0.5, 1, 1)}, r"crystal\.cells is 0\.5; it must be at least 1"),
 ])  # fmt: skip
 def test_fields_without_sense(fields, said):
     with pytest.raises(FieldError, match=said):

@@ -162,9 +162,9 @@ def cell_counts(name: str, value: Any) -> Any:
     for number in _sequence(name, value, 3):
         x = _number(name, number)
         if x < 1.0:
-            raise FieldError(f"{name} has {x:g}; it must be at least 1")
+            raise FieldError(f"{name} is {x:g}; it must be at least 1")
         if x > LARGEST:
-            raise FieldError(f"{name} has {x:g}; it cannot be beyond {LARGEST}")
+            raise FieldError(f"{name} is {x:g}; it cannot be beyond {LARGEST}")
         found.append(int(x) if x == int(x) else x)
     return tuple(found)
 
