@@ -53,7 +53,7 @@ def _sums(experiment, table, images, compute, progress):
         first = first or jobs_of(each, table, compute.precision == "single")
         jobs = [job.with_detector(each.detector) for job in first]
         tell = None if progress is None else _further(progress, done)
-        found.append(render_sum(each, jobs, compute, image, tell))
+        found.append(Statistics(**render_sum(each, jobs, compute, image, tell)))
         done += found[-1].pixels
     return found
 

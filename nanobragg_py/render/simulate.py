@@ -80,7 +80,8 @@ def simulate(
     if experiment.crystals:
         from .sums import simulate_sum
 
-        return simulate_sum(experiment, table, out, compute, progress, on_device, precise)
+        summed, values = simulate_sum(experiment, table, out, compute, progress, on_device, precise)
+        return summed, Statistics(**values)
     renderer = compute.renderer
     job = Job(experiment, table, defects=compute.compat == "c", single=compute.precision == "single")
     if out is None and not on_device:

@@ -9,12 +9,6 @@ import numpy as np
 
 from ..kernels.loops.job import Job
 from .backends import thread_count
-from .simulate import Statistics
-
-
-def is_sum(experiment: Any) -> bool:
-    """Whether the image of a resolved experiment is a sum."""
-    return bool(experiment.crystals)
 
 
 def jobs_of(experiment: Any, table: Any, single: bool) -> list[Any]:
@@ -24,8 +18,10 @@ def jobs_of(experiment: Any, table: Any, single: bool) -> list[Any]:
 
 def render_sum(
     experiment: Any, jobs: list[Any], compute: Any, image: Any, progress: Any = None, precise: Any = None
-) -> Statistics:
+) -> dict[str, Any]:
     """Render a sum into a float32 buffer (slow, fast), and the pixels before they are rounded into precise, if given.
+
+    Returns the fields of its `Statistics`.
 
     jobs: of the experiment's crystals, on its detector. compute: a `Compute` that has chosen.
     """
@@ -55,8 +51,11 @@ def _portion(progress, number, count):
     return lambda pixels: progress(pixels // count if number < count - 1 else pixels)
 
 
-def statistics_of(experiment: Any, image: Any, sums: list[Any]) -> Statistics:
-    """Statistics of a float32 image. sums: what renderers returned of its parts, alike in pixels and solid angles."""
+def statistics_of(experiment: Any, image: Any, sums: list[Any]) -> dict[str, Any]:
+    """The fields of the `Statistics` of a float32 image.
+
+    sums: what renderers returned of its parts, alike in pixels and solid angles.
+    """
     detector = experiment.detector
     fast_min, fast_max, slow_min, slow_max = detector.roi
     region = image[max(slow_min, 0) : slow_max + 1, max(fast_min, 0) : fast_max + 1].astype(np.float64)
@@ -70,24 +69,24 @@ def statistics_of(experiment: Any, image: Any, sums: list[Any]) -> Statistics:
         oversample = experiment.sampling.oversample
         subpixel = detector.pixel_size / oversample
         at = tuple(subpixel * (pixel * oversample + oversample - 1) + subpixel / 2.0 for pixel in (where[1], where[0]))
-    return Statistics(
-        pixels=count,
-        mean=mean,
-        rms=sqrt(float((region * region).sum()) / (max(count, 2) - 1)),
-        rmsd=sqrt(float(((region - mean) ** 2).sum()) / (max(region.size, 2) - 1)),
-        maximum=top,
-        maximum_pixel=where,
-        maximum_at=at,
-        solid_angle=sums[0][5],
-        not_interpolated=sum(each[6] for each in sums),
-        seconds=sum(each[7] for each in sums),
-    )
+    return {
+        "pixels": count,
+        "mean": mean,
+        "rms": sqrt(float((region * region).sum()) / (max(count, 2) - 1)),
+        "rmsd": sqrt(float(((region - mean) ** 2).sum()) / (max(region.size, 2) - 1)),
+        "maximum": top,
+        "maximum_pixel": where,
+        "maximum_at": at,
+        "solid_angle": sums[0][5],
+        "not_interpolated": sum(each[6] for each in sums),
+        "seconds": sum(each[7] for each in sums),
+    }
 
 
 def simulate_sum(
     experiment: Any, table: Any, out: Any, compute: Any, progress: Any, on_device: bool, precise: Any
-) -> tuple[Any, Statistics]:
-    """As `simulate`, of an experiment of several crystals."""
+) -> tuple[Any, dict[str, Any]]:
+    """As `simulate`, of an experiment of several crystals: the image, and the fields of its `Statistics`."""
     jobs = jobs_of(experiment, table, compute.precision == "single")
     image = np.zeros(jobs[0].shape, np.float32) if out is None else out
     found = render_sum(experiment, jobs, compute, image, progress, precise)
