@@ -198,8 +198,9 @@ def write_results(folder: Path, fit: Any, found: Any, photons: Any) -> None:
     experiment.write(folder / "experiment.toml")
     resolved = experiment.resolved
     A = np.array([resolved.crystal.a_star, resolved.crystal.b_star, resolved.crystal.c_star]).T
-    crystal = OrientedCrystal(A=A, geometry=experiment_geometry(resolved))
-    request = Request(wavelength=resolved.beam.wavelength, convention=experiment.detector.convention)
+    geometry = experiment_geometry(resolved)
+    crystal = OrientedCrystal(A=A, geometry=geometry)
+    request = Request(wavelength=resolved.beam.wavelength, frame=geometry)
     for name, kind in (("crystal.mat", "mat"), ("crystal.expt", "dials")):
         write_file(str(folder / name), orientation_formats()[kind].text(crystal, request).encode())
     words = experiment.to_args(folder)

@@ -77,7 +77,7 @@ def labels_of(index: int, experiment: ResolvedExperiment) -> dict[str, Any]:
         "A": A,
         "quaternion": quaternion_of(zip(first, cross(across, first), across, strict=True)),
         "cell": np.array([*sides, *angles]),
-        "wavelength": np.float64(experiment.resolved.beam.wavelength),
+        "wavelength": np.float64(experiment.beam.wavelength),
         "fluence": np.float64(experiment.beam.fluence),
     }
 

@@ -186,11 +186,17 @@ def call(given):
 
 
 def library(words):
-    """What a user's own Python does: an experiment of flags (or of a file that is named alone), and all it can do."""
-    from nanobragg_py import Experiment, NanoBraggError
+    """What a user's own Python does: an experiment of flags (or of a file that is named alone, or with a
+    detector's file), and all it can do."""
+    from nanobragg_py import Beam, Crystal, Detector, Experiment, NanoBraggError, Sampling, StructureFactors
     from nanobragg_py.render.backends import expected_seconds
 
     try:
+        if words[0] == "detector":
+            crystal, beam = Crystal.from_cell(40, 50, 60), Beam(wavelength=1e-10)
+            detector = Detector.read(words[1])
+            Experiment(crystal, beam, detector, Sampling(oversample=1), StructureFactors(default_F=1)).render(threads=1)
+            return 0
         single = len(words) == 1 and not words[0].startswith("-")
         experiment = Experiment.read(words[0]) if single else Experiment.from_args(words)
         if expected_seconds(experiment.resolved, 1) > ANNOUNCED:

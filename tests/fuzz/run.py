@@ -20,7 +20,7 @@ import harness
 import warm
 
 #: kinds whose program starts workers or itself: so many times fewer of them
-SLOW = {"folder": 100, "golden": 100}
+SLOW = {"folder": 100, "golden": 100, "sweep": 20}
 
 
 def inputs(name, args, numbers):

@@ -21,14 +21,23 @@ def read_panels(path: "Any", distance: "Any" = None) -> "PanelGeometry":
             start = file.read(4096)
     except OSError as error:
         raise cannot_read(path, error, "give a DIALS .expt, CrystFEL .geom or NXmx file") from None
-    if start.startswith(nexus.MAGIC):
-        found = nexus.read(path)
-    elif start.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"{"):
-        found = dials.read(path)
-    else:
-        found = crystfel.read(path, distance)
+    try:
+        if start.startswith(nexus.MAGIC):
+            found = nexus.read(path)
+        elif start.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"{"):
+            found = dials.read(path)
+        else:
+            found = crystfel.read(path, distance)
+    except MemoryError:
+        raise _too_large(path) from None
     try:
         check_panels(found.panels)
     except NanoBraggError as error:
         raise NanoBraggError(f"{path}: {error}") from None
+    except MemoryError:
+        raise _too_large(path) from None
     return found.in_frame()
+
+
+def _too_large(path):
+    return NanoBraggError(f"{path} states more pixels than this machine has memory for; correct the panels' sizes")
