@@ -27,7 +27,6 @@ from nanobragg_py.flags.nanobragg import nearest_flag, parse, unknown_flags, war
         ("-polarization", "-polar"),
         ("-detector_thickness", "-detector_thick"),
         ("-foo", None),
-        ("-h", None),
         ("-hdivs", "-hdivstep"),
         ("-" + "x" * 100, None),
         ("-", None),

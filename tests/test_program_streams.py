@@ -41,7 +41,7 @@ def test_unknown_level(level, runner):
     assert_one_sentence(done, "NANOBRAGG_ISA", level)
 
 
-@pytest.mark.parametrize("flag", ["-help", "--help"])
+@pytest.mark.parametrize("flag", ["-help", "--help", "-h"])
 def test_help(flag, runner):
     done = runner(flag)
     assert (done.returncode, done.stderr) == (0, "")

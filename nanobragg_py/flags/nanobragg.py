@@ -330,7 +330,7 @@ RULES = (
     own("-geometry", "word", "geometry_file", "panels of a DIALS .expt, CrystFEL .geom or NXmx file", "FILE"),
     own("-timing", None, "timing", "print how long each stage took"),
     own("-version", None, "show_version", "print the version and stop"),
-    own("-help", None, "show_help", "print this text and stop"),
+    own("-help -h", None, "show_help", "print this text and stop"),
     _retired("-detsize_x", "MM", "use -detsize_f"),
     _retired("-detsize_y", "MM", "use -detsize_s"),
     _retired("-xdet_vector", "X Y Z", "use -fdet_vector"),

@@ -151,7 +151,7 @@ RULES = (
     own("-psf_method", "choice", "psf_method", "fft: point spread by Fourier transform (default exact)", "exact|fft"),
     own("-timing", None, "timing", "print how long each stage took"),
     own("-version", None, "show_version", "print the version and stop"),
-    own("-help", None, "show_help", "print this text and stop"),
+    own("-help -h", None, "show_help", "print this text and stop"),
 )
 
 TABLE = Table("noisify", RULES, NoisifyOptions, GROUPS)

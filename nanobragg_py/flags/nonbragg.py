@@ -182,7 +182,7 @@ RULES = (
     own("-noise_rng", "choice", "noise_rng", "random numbers of the noise (default ran1)", "ran1|philox"),
     own("-timing", None, "timing", "print how long each stage took"),
     own("-version", None, "show_version", "print the version and stop"),
-    own("-help", None, "show_help", "print this text and stop"),
+    own("-help -h", None, "show_help", "print this text and stop"),
 )
 
 #: defaults of options of its own, and of those that have another than nanoBragg's (nanobragg_py/flags/options.py)

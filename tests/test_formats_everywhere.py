@@ -1,0 +1,122 @@
+"""Whatever writes images, whatever reads them: every format through every tool, one image and many, and panels."""
+
+import numpy as np
+import pytest
+from images import FLAGS, render, sweep, tool
+
+from nanobragg_py.files.image import read_image
+from nanobragg_py.files.registry import image_formats, written_formats
+
+#: those of detectors' pixels that say what they are
+COUNTS = [name for name, found in image_formats().items() if not found.picture and found.magic is not None]
+SMALL = "-cell 40 50 60 90 90 90 -default_F 100 -N 5 -detpixels 24 -pixel 1.5 -distance 80 -fluence 1e28"
+JOB = f"""
+seed = 3
+sweep = {{ images = 3, start = "10 deg", step = "0.5 deg" }}
+experiment.flags = "{SMALL}"
+"""
+
+
+def by_convert(folder, name, ending):
+    """One image."""
+    image = render(folder)
+    assert tool("convert", image, "--to", name, "--out", folder / f"one_1{ending}")[0] == 0
+    return [f"{folder}/one_1{ending}"], [read_image(image).pixels], FLAGS
+
+
+def by_convert_of_many(folder, name, ending):
+    """A series, in one file where the format has room."""
+    images = sweep(folder)
+    assert tool("convert", *images, "--to", name, "--out", folder / f"s{ending}")[0] == 0
+    if (folder / f"s{ending}").exists():
+        names = [f"{folder}/s{ending}#{number}" for number in range(3)]
+    else:
+        names = [f"{folder}/s_0000{number + 1}{ending}" for number in range(3)]
+    return names, [read_image(image).pixels for image in images], FLAGS
+
+
+def by_batch(folder, name, ending):
+    from nanobragg_py.batch import iter_images
+
+    (folder / "job.toml").write_text(JOB)
+    assert tool("batch", folder / "job.toml", "--out", folder / "out", "--format", name, "--workers", 1)[0] == 0
+    (together,) = [*folder.glob(f"out/images{ending}"), None][:1]
+    names = [
+        f"{together}#{number}" if together else f"{folder}/out/sweep_00001_{number + 1:05d}{ending}"
+        for number in range(3)
+    ]
+    return names, list(iter_images(str(folder / "job.toml"))), SMALL.split()
+
+
+def by_batch_of_nexus(folder, name, ending):
+    """A master file that shows the images of several others."""
+    from nanobragg_py.batch import iter_images
+
+    (folder / "job.toml").write_text(JOB)
+    words = ["--format", "nexus", "--per-file", 2, "--workers", 1]
+    assert tool("batch", folder / "job.toml", "--out", folder / "out", *words)[0] == 0
+    names = [f"{folder}/out/images.h5#{number}" for number in range(3)]
+    return names, list(iter_images(str(folder / "job.toml"))), SMALL.split()
+
+
+def by_sweep(folder, name, ending):
+    words = [
+        "--images",
+        3,
+        "--osc",
+        0.5,
+        "--start",
+        10,
+        "--workers",
+        1,
+        "--name",
+        "s",
+        "--out",
+        folder / "out",
+        "--format",
+        name,
+    ]
+    assert tool("sweep", *words, "--", *SMALL.split(), "-seed", 3)[0] == 0
+    together = folder / f"out/images{ending}"
+    names = (
+        [f"{together}#{number}" for number in range(3)]
+        if together.exists()
+        else [f"{folder}/out/s_{number + 1:05d}{ending}" for number in range(3)]
+    )
+    return names, [read_image(one).pixels for one in names], SMALL.split()
+
+
+def by_simulate(folder, name, ending):
+    words = ["--seed", 4, "--", *SMALL.split(), "-phi", "10", "-osc", "1"]
+    assert tool("simulate", "--out", folder / f"a_1{ending}", *words)[0] == 0
+    assert tool("simulate", "--out", folder / "expected.npy", *words)[0] == 0
+    return [f"{folder}/a_1{ending}"], [np.load(folder / "expected.npy")], SMALL.split()
+
+
+WRITERS = [by_convert, by_convert_of_many, by_batch, by_sweep, by_simulate]
+PAIRS = [(name, writer) for name in COUNTS for writer in WRITERS]
+
+
+@pytest.mark.parametrize(("name", "writer"), [*PAIRS, ("hdf5", by_batch_of_nexus)])
+def test_every_tool_reads_it(name, writer, tmp_path):
+    found = image_formats()[name]
+    if name not in written_formats() and writer not in (by_batch, by_sweep):
+        pytest.skip(f"only batch and sweep write {name}")
+    names, expected, flags = writer(tmp_path, name, found.suffixes[0])
+    last, pixels = names[-1], expected[-1]
+    assert np.array_equal(read_image(last).pixels, pixels)
+    status, said, _ = tool("info", last)
+    assert status == 0 and f": {found.title}, {pixels.shape[1]} x {pixels.shape[0]} pixels" in said
+    assert tool("view", last, "--out", tmp_path / "picture.png", "--size", 200)[0] == 0
+    assert tool("convert", last, "--out", tmp_path / "again.npy")[0] == 0
+    assert np.array_equal(np.load(tmp_path / "again.npy"), pixels)
+    for each, known in zip(names, expected, strict=True):
+        np.save(tmp_path / "known.npy", known)
+        assert tool("compare", "--images", each, tmp_path / "known.npy", "--exact")[0] == 0
+    if len(names) > 1:
+        status, said, _ = tool("compare", "--images", names[0], names[1], "--exact")
+        assert status == 1
+    words = ["--parameters", "fluence", "--evaluations", 1, "--no-picture", "--outdir", tmp_path / "fit"]
+    # 1: it has not come to an end
+    assert tool("refine", last, *words, "--", *flags, "-phi", "11", "-osc", "0.5")[0] in (0, 1)
+    assert (tmp_path / "fit" / "refined.json").exists()
