@@ -1,16 +1,18 @@
 """Throughput of a batch: stills of 256 x 256 pixels with noise into HDF5 files, against the kernels alone.
 
-    python benchmarks/batch.py [--images N] [--workers W] [--memory N]
+    python benchmarks/batch.py [--images N] [--workers W] [--memory N] [--data]
 
 The same images are rendered and given noise in one process with one thread, experiments made beforehand and nothing
 written: what the kernels alone take. Then `nanobragg-py batch` is run twice, for few images and for many, so that its
 start can be told from the time of an image. Times of an image are of the processor, which other users of the machine
 disturb little; images in a second are by the clock. --memory N: a worker renders N images and says how much memory it
-has as it goes on.
+has as it goes on. --data: instead of the program, `nanobragg_py.data.Images` with labels, in turns with the kernels
+alone, in one process and in as many as there are processors at a time.
 """
 
 import argparse
 import json
+import multiprocessing
 import os
 import resource
 import shutil
@@ -24,6 +26,7 @@ import numpy as np
 
 from nanobragg_py.batch import Job, Maker, Output
 from nanobragg_py.batch.output import COMPRESSIONS, write_unit
+from nanobragg_py.data import Images
 
 ROOT = Path(__file__).resolve().parent.parent
 FLAGS = (
@@ -71,6 +74,77 @@ def batch_seconds(folder, given, workers, compression):
     return np.array([seconds, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime])
 
 
+def kernels_alone(maker, numbers):
+    """A function that renders images and gives them noise, their experiments made beforehand."""
+    experiments = [maker.experiment(index) for index in numbers]
+
+    def run():
+        for experiment, _, noise in experiments:
+            experiment.add_noise(experiment.render(threads=1), threads=1, **noise)
+
+    return run
+
+
+def everything(images, numbers):
+    """A function that takes images with their labels from the data set."""
+
+    def run():
+        for index in numbers:
+            images[index]
+
+    return run
+
+
+def at_a_time(folder, oversample, workers, rounds):
+    """Seconds of an image, (rounds, 2): of the kernels alone and of `Images`, in so many processes at a time.
+
+    One process: of the processor. Several: by the clock, all of them starting a round together.
+    """
+    pipes, count = [], CALIBRATION // 2
+    for worker in range(workers):
+        ours, theirs = multiprocessing.Pipe()
+        pipes.append(ours)
+        if os.fork() == 0:
+            images = Images(Job(values(count * workers, oversample), folder))
+            numbers = range(worker * count, (worker + 1) * count)
+            runs = kernels_alone(images.maker, numbers), everything(images, numbers)
+            for run in runs:
+                run()
+            theirs.send(None)
+            for which in iter(theirs.recv, None):
+                begin = process_time()
+                runs[which]()
+                theirs.send(process_time() - begin)
+            os._exit(0)
+    for pipe in pipes:
+        pipe.recv()
+    told = np.empty((rounds, 2))
+    for turn in range(rounds):
+        for which in (0, 1):
+            begin = perf_counter()
+            for pipe in pipes:
+                pipe.send(which)
+            spent = [pipe.recv() for pipe in pipes]
+            told[turn, which] = (spent[0] if workers == 1 else perf_counter() - begin) / (count * workers)
+    for pipe in pipes:
+        pipe.send(None)
+        os.wait()
+    return told
+
+
+def data(folder, rounds=5):
+    """What of the kernels' throughput the data set has."""
+    print("oversample  processes  kernels alone     Images  part   (least, most)  in a second")
+    for oversample in (1, 3, 0):
+        for workers in (1, len(os.sched_getaffinity(0))):
+            told = at_a_time(folder, oversample, workers, rounds)
+            parts, (kernels, images) = np.sort(told[:, 0] / told[:, 1]), np.median(told, axis=0)
+            print(
+                f"{oversample or 'automatic':<10}  {workers:<9}  {kernels * 1e3:10.2f} ms  {images * 1e3:6.2f} ms  "
+                f"{np.median(parts):4.0%}   {parts[0]:4.0%}, {parts[-1]:4.0%}  {1 / images:5.0f} images"
+            )
+
+
 def resident():
     """The process's resident memory, MiB."""
     return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
@@ -92,12 +166,16 @@ def main():
     parser.add_argument("--images", type=int, default=1000)
     parser.add_argument("--workers", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("--memory", type=int, default=0, metavar="N")
+    parser.add_argument("--data", action="store_true")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         shutil.copy(ROOT / "golden/inputs/cro_1orc_2A.hkl", folder)
         if args.memory:
             memory(folder, args.memory)
+            return
+        if args.data:
+            data(folder)
             return
         print(f"{args.workers} workers of one thread; load before: {os.getloadavg()[0]:.1f}")
         print("oversample  compression  kernels alone        batch  part   in a second  start")
