@@ -3,10 +3,12 @@
 import json
 import os
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -18,6 +20,7 @@ from nanobragg_py.render.backends import CPU_STEPS, SEQUENTIAL_STEP, expected_se
 from nanobragg_py.render.simulate import simulate
 
 BIN = os.path.dirname(sys.executable)
+INPUTS = Path(__file__).parent.parent / "golden" / "inputs"
 FLAGS = "-cell 30 40 50 90 90 90 -default_F 10 -N 3 -detpixels 4 -pixel 5 -oversample 1"
 
 
@@ -169,3 +172,41 @@ def test_a_matrix_of_numbers_that_are_too_large():
 
     with pytest.raises(FieldError, match="too large"):
         split_UB([[1e160, 0, 0], [0, 1e160, 0], [1e160, 0, 1e-10]])
+
+
+@pytest.mark.parametrize("name", ["j.toml", "j.json", "t.csv", "t.jsonl"])
+def test_byte_order_marks_in_jobs(name, tmp_path):
+    files = {
+        "j.toml": '[experiment]\nflags = "-default_F 10 -cell 40 50 60 -detpixels 8 -N 3 -oversample 1"\n',
+        "j.json": '{"experiment": {"flags": "-default_F 10 -cell 40 50 60 -detpixels 8 -N 3 -oversample 1"}}',
+        "t.csv": '-misset,-lambda\r\n"1 2 3",1.0\r\n"4 5 6",1.1\r\n',
+        "t.jsonl": '{"-misset": [1, 2, 3]}\n{"-misset": [4, 5, 6]}\n',
+    }
+    for each, text in files.items():
+        (tmp_path / each).write_bytes(b"\xef\xbb\xbf" * (each == name) + text.encode())
+    (tmp_path / "t.toml").write_text(files["j.toml"] + f'[[vary]]\ntable = "{name}"\n')
+    job = name if name.startswith("j") else "t.toml"
+    done = run("nanobragg-py", f"batch {job} --dry-run", tmp_path)
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_program_that_takes_long_is_told_of_by_the_tool_that_runs_it(tmp_path):
+    words = f"{FLAGS} -detpixels 12 -oversample 90000"
+    (tmp_path / "cases.json").write_text(json.dumps([{"id": "one", "args": words}]))
+    command = [sys.executable, "-c", "import sys; from nanobragg_py.cli.main import main; sys.exit(main())"]
+    words = [*command, "golden", "make", "cases.json", "refs"]
+    with subprocess.Popen(words, cwd=tmp_path, stderr=subprocess.PIPE, text=True, start_new_session=True) as process:
+        line = process.stderr.readline()
+        os.killpg(process.pid, signal.SIGINT)
+        process.stderr.read()
+    assert "are expected to take" in line and process.returncode == 130
+
+
+def test_no_step_is_missed_where_a_gaussian_crystal_scatters_nothing(tmp_path):
+    """The reference's amplitude is 0 far from a Gaussian spot, and then it looks for no structure factor."""
+    shutil.copy(INPUTS / "holes6.hkl", tmp_path)
+    words = "-pixel 2.039 -detpixels_x 2 -detpixels_y 11 -phisteps 5 -osc 1 -samplesize 0.0002 -distance 74.61 -N 1 "
+    words += "-hkl holes6.hkl -interpolate -nopgm -cell 35.329 -twotheta 5.4 -twotheta_axis 0 1 0 -oversample 2 -seed 9"
+    for shape, missed in (("-gauss_xtal", False), ("-square_xtal", True)):
+        done = run("nanoBragg", f"{words} {shape}", tmp_path)
+        assert done.returncode == 0 and ("outside the range" in done.stdout) == missed

@@ -123,7 +123,7 @@ def read_table(path: str) -> dict[str, list]:
     columns: dict[str, list] = {}
     count = 0
     try:
-        with open(path, encoding="utf-8", newline="") as file:
+        with open(path, encoding="utf-8-sig", newline="") as file:
             for values in read(path, file):
                 for name in values:
                     if name not in columns:

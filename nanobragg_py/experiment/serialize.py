@@ -269,7 +269,7 @@ def read_table(path: str) -> dict[str, Any]:
 
     try:
         with open(path, "rb") as file:
-            text = file.read().decode()
+            text = file.read().decode("utf-8-sig")
         values = json.loads(text) if path.endswith(".json") else tomllib.loads(text)
     except OSError as error:
         raise cannot_read(path, error) from None

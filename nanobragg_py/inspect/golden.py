@@ -11,6 +11,7 @@ import re
 import shlex
 import shutil
 import subprocess
+import sys
 import tempfile
 from pathlib import Path
 from time import perf_counter
@@ -29,6 +30,10 @@ OF_MAXIMUM = 1e-9
 IDENTICAL = 0.999
 #: archive members that are not output files
 _PRINTED = ("stdout", "progress", "warnings", "exit_code")
+
+#: seconds after which a program that says that it takes long is not kept to ourselves; what it says
+PATIENCE = 2.0
+LONG = "are expected to take"
 
 _PROGRESS = re.compile(r"\d+% done")
 # What is ours or differs from run to run: the program's name, an address, the wording of complaints.
@@ -87,15 +92,9 @@ def run(program: Any, arguments: Any, folder: Any, environment: Any = None) -> "
     folder = Path(folder)
     before = _contents(folder)
     begin = perf_counter()
-    done = subprocess.run(
-        [*program, *arguments],
-        cwd=folder,
-        capture_output=True,
-        stdin=subprocess.DEVNULL,
-        env={**os.environ, **(environment or {})},
-    )
+    status, printed, errors = _run_telling([*program, *arguments], folder, {**os.environ, **(environment or {})})
     seconds = perf_counter() - begin
-    output = done.stdout.decode(errors="surrogateescape")
+    output = printed.decode(errors="surrogateescape")
     after = _contents(folder)
     printed = printed_lines(output)
     return Result(
@@ -103,11 +102,35 @@ def run(program: Any, arguments: Any, folder: Any, environment: Any = None) -> "
         lines=printed["lines"],
         progress=printed["progress"],
         warnings=printed["warnings"],
-        exit_status=done.returncode,
+        exit_status=status,
         output=output,
-        errors=done.stderr.decode(errors="surrogateescape"),
+        errors=errors.decode(errors="surrogateescape"),
         seconds=seconds,
     )
+
+
+def _run_telling(command, folder, environment):
+    """(exit status, standard output, standard error) of a command; that it will take long is passed on."""
+    with subprocess.Popen(
+        command,
+        cwd=folder,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=environment,
+    ) as process:
+        try:
+            try:
+                output, errors = process.communicate(timeout=PATIENCE)
+            except subprocess.TimeoutExpired as late:
+                for line in (late.stderr or b"").decode(errors="replace").splitlines():
+                    if LONG in line:
+                        print(line, file=sys.stderr, flush=True)
+                output, errors = process.communicate()
+        except BaseException:
+            process.kill()
+            raise
+    return process.returncode, output, errors
 
 
 def _contents(folder):

@@ -31,7 +31,7 @@ def read_cases(name: str, allow_outside: bool = False) -> list[Any]:
     ``id`` and ``args`` are needed; ``mode`` is "default" if missing; ``inputs`` the files that the flags name.
     """
     try:
-        cases = json.loads(Path(name).read_text(encoding="utf-8"))
+        cases = json.loads(Path(name).read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise NanoBraggError(f"cannot read {name}: {error.strerror}") from None
     except (ValueError, RecursionError) as error:
@@ -153,7 +153,7 @@ def read_manifest(folder: Any) -> Any:
     if not path.exists():
         return None
     try:
-        manifest = json.loads(path.read_text(encoding="utf-8"))
+        manifest = json.loads(path.read_text(encoding="utf-8-sig"))
         entries, inputs = manifest["cases"], manifest["inputs"]
         sound = isinstance(inputs, dict) and all(_is_entry(entry) for entry in entries.values())
     except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):

@@ -124,7 +124,7 @@ def worst(pairs: Any) -> Any:
 def read_trace(path: Any) -> "TraceFile":
     """The TraceFile of a text file; raises NanoBraggError when it cannot be read or has no TRACE lines."""
     try:
-        with open(path, encoding="utf-8", errors="replace") as file:
+        with open(path, encoding="utf-8-sig", errors="replace") as file:
             lines = file.read().splitlines()
     except OSError as error:
         raise NanoBraggError(f"cannot read {path}: {error.strerror}") from None

@@ -25,6 +25,8 @@ VERDICTS = ("ok", "long", "sentence", "caught", *FAILURES)
 ESCAPED = 77
 #: and of one that a sanitizer stopped (tests/sanitize.sh), which counts as a signal
 SANITIZER = 66
+#: what a run says that takes long
+LONG = b"are expected to take"
 #: seconds that the programs announce; of the library's, the user knows
 ANNOUNCED = 60.0
 #: bytes of memory that a child may take, seconds that it may run, and bytes that it may write
@@ -70,10 +72,14 @@ class Input:
 
 
 class Outcome:
-    """verdict: one of VERDICTS. status: the exit status, or minus the signal. errors: standard error. seconds."""
+    """verdict: one of VERDICTS. status: the exit status, or minus the signal. errors: standard error. seconds.
 
-    def __init__(self, verdict, status, errors, seconds):
+    output: standard output. files: {name: bytes} of those that `run` was asked for and that were made.
+    """
+
+    def __init__(self, verdict, status, errors, seconds, output="", files=None):
         self.verdict, self.status, self.errors, self.seconds = verdict, status, errors, seconds
+        self.output, self.files = output, files or {}
 
     @property
     def last(self):
@@ -120,8 +126,11 @@ def preload():
             continue
 
 
-def run(given, seconds=SECONDS, memory=MEMORY):
-    """Run an Input in a child process and a folder of its own: an `Outcome`. memory: bytes; 0: no limit."""
+def run(given, seconds=SECONDS, memory=MEMORY, wanted=()):
+    """Run an Input in a child process and a folder of its own: an `Outcome`. memory: bytes; 0: no limit.
+
+    wanted: names of files that are read afterwards.
+    """
     with tempfile.TemporaryDirectory(prefix="fuzz-") as folder:
         given.write(folder)
         with tempfile.TemporaryFile() as errors, tempfile.TemporaryFile() as output:
@@ -129,12 +138,15 @@ def run(given, seconds=SECONDS, memory=MEMORY):
             child = os.fork()
             if child == 0:
                 _child(given, folder, output.fileno(), errors.fileno(), memory)
-            status = _wait(child, begin + seconds)
+            status = _wait(child, begin + seconds, errors.fileno())
             took = time.perf_counter() - begin
             errors.seek(0)
             text = errors.read(200_000).decode(errors="replace")
+            output.seek(0)
+            printed = output.read(200_000).decode(errors="replace")
+        made = {name: Path(folder, name).read_bytes() for name in wanted if Path(folder, name).is_file()}
         left = [path.name for path in Path(folder).rglob("*.part")]
-    return Outcome(verdict_of(status, text, left), status, text, took)
+    return Outcome(verdict_of(status, text, left), status, text, took, printed, made)
 
 
 def _child(given, folder, output, errors, memory):
@@ -211,14 +223,19 @@ def library(words):
     return 0
 
 
-def _wait(child, until):
-    """The child's exit status, minus its signal, or None for one that had to be killed."""
-    pause = 0.0005
+def _wait(child, until, errors=None):
+    """The child's exit status, minus its signal, or None for one that had to be killed.
+
+    errors: descriptor of its standard error: a run that says there that it takes long is not waited for.
+    """
+    pause, patience = 0.0005, time.perf_counter() + 3.0
     while True:
         done, status = os.waitpid(child, os.WNOHANG)
         if done:
             return os.waitstatus_to_exitcode(status)
-        if time.perf_counter() > until:
+        now = time.perf_counter()
+        told = errors is not None and now > patience and LONG in os.pread(errors, 65536, 0)
+        if told or now > until:
             for end in (os.killpg, os.kill):
                 try:
                     end(child, signal.SIGKILL)
@@ -233,7 +250,7 @@ def _wait(child, until):
 def verdict_of(status, errors, left):
     """One of VERDICTS. status: None for what had to be ended. left: temporary files that are still there."""
     if status is None:
-        return "long" if "are expected to take" in errors else "hang"
+        return "long" if LONG.decode() in errors else "hang"
     if status < 0:
         return "signal"
     if status == SANITIZER or "runtime error: " in errors:

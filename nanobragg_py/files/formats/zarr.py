@@ -1,5 +1,6 @@
 """Zarr: the groups that nanobragg-py batch writes, for reading; batch/zarrs.py writes them."""
 
+import logging
 import re
 from typing import Any
 
@@ -11,6 +12,8 @@ from ..registry import Image, ImageFormat
 from ..source import ZARR_GROUP
 
 ZARR = ("zarr", "zarr", "Zarr arrays")
+# zarr logs what it cannot read, with a traceback, and goes on; what matters of that is raised when it is wanted
+logging.getLogger("zarr").addHandler(logging.NullHandler())
 #: what nanobragg-py batch calls the array
 ARRAY = "images"
 
