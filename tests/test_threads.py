@@ -35,6 +35,8 @@ JOBS = {
     "gauss": "-gauss_xtal -detpixels 40 -pixel 1",
     "tophat": "-tophat_spots -fudge 0.1 -detpixels 40 -pixel 1",
     "any_N": "-Na 7 -Nb 20 -Nc 3 -nointerpolate -detpixels 40 -pixel 1",
+    "large": "-detpixels_x 790 -detpixels_y 700 -pixel 0.1",  # enough for the statistics to be threads' work, too
+    "large_roi": "-detpixels_x 1040 -detpixels_y 900 -pixel 0.1 -roi 3 1001 5 600",
     "five": "-N 5 -detpixels 40 -pixel 1",
     "water": "-water 30 -detpixels 40 -pixel 1",
 }

@@ -22,6 +22,10 @@ include "rows.pxi"
 include "sums.pxi"
 include "tile.pxi"
 
+cdef enum:
+    LINE = 16  # pixels of a cache line: what one thread takes of each tile's columns, at least
+    DEVIATIONS_FROM = 1 << 18  # pixels, below which threads take longer to begin than to add up
+
 #: True when this build can use more than one thread
 PARALLEL = bool(NB_PARALLEL)
 
@@ -255,20 +259,38 @@ cdef void add_deviations(int n, nb_inf image, double mean, nb_out sums) noexcept
         sums[i] = sums[i] + d * d
 
 
-def squared_deviations(Job job, const float[:, ::1] image, double mean):
-    """Sum of (pixel - mean)^2 over the region of interest, masked pixels (0) included, and the number of pixels."""
+cdef void deviations_of(const nb_job *p, const float *image, double mean, int lane, int lanes,
+                        double *sums) noexcept nogil:
+    """Sums of (pixel - mean)^2 of `lanes` of the TILE columns of every tile, from column `lane` on."""
+    cdef int slow, fast, n
+    cdef const float *row
+    for slow in range(p.slow_min, p.slow_max + 1):
+        row = image + <Py_ssize_t>slow * p.fpixels
+        fast = p.fast_min + lane
+        while fast <= p.fast_max:
+            n = p.fast_max - fast + 1
+            add_deviations(n if n < lanes else lanes, row + fast, mean, sums + lane)
+            fast += TILE
+
+
+def squared_deviations(Job job, const float[:, ::1] image, double mean, int threads=1):
+    """Sum of (pixel - mean)^2 over the region of interest, masked pixels (0) included, and the number of pixels.
+
+    Threads take columns of the tiles, so that every sum is added up in the same order, however many there are.
+    """
     cdef const nb_job *p = &job.p
-    cdef int slow, fast, i, n, width = p.fast_max - p.fast_min + 1, height = p.slow_max - p.slow_min + 1
+    cdef int i, width = p.fast_max - p.fast_min + 1, height = p.slow_max - p.slow_min + 1
+    cdef const float *data
     cdef double sums[TILE]
     if width <= 0 or height <= 0:
         return 0.0, 0
-    with nogil:
-        for i in range(TILE):
-            sums[i] = 0.0
-        for slow in range(p.slow_min, p.slow_max + 1):
-            fast = p.fast_min
-            while fast <= p.fast_max:
-                n = p.fast_max - fast + 1
-                add_deviations(n if n < TILE else TILE, &image[slow, fast], mean, sums)
-                fast += TILE
+    data = &image[0, 0]
+    for i in range(TILE):
+        sums[i] = 0.0
+    if threads < 2 or <long>width * height < DEVIATIONS_FROM:
+        with nogil:
+            deviations_of(p, data, mean, 0, TILE, sums)
+    else:
+        for i in prange(TILE // LINE, nogil=True, schedule="static", num_threads=min(threads, TILE // LINE)):
+            deviations_of(p, data, mean, i * LINE, LINE, sums)
     return total(sums), <long>width * height

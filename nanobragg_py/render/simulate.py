@@ -100,7 +100,7 @@ def simulate(
         if precise is not None:
             given["precise"] = precise
         sums = renderer.render(job, out, threads, progress, override, **given)
-    found = statistics(experiment, renderer, job, out, sums)
+    found = statistics(experiment, renderer, job, out, sums, threads)
     return renderer.take() if on_device else out, found
 
 
@@ -136,12 +136,14 @@ def first_pixel(job: "Any") -> "tuple[Any, Any]":
     return loop, None
 
 
-def statistics(experiment: "Any", renderer: "Any", job: "Any", image: "Any", sums: "Any") -> "Statistics":
+def statistics(
+    experiment: "Any", renderer: "Any", job: "Any", image: "Any", sums: "Any", threads: int = 1
+) -> "Statistics":
     """Statistics from what a renderer returned."""
     total, squares, pixels, maximum, where, solid_angle, not_interpolated, seconds = sums
     mean = total / max(pixels, 1)
     rms = sqrt(squares / (max(pixels, 2) - 1))
-    deviations, in_region = renderer.squared_deviations(job, image, mean)
+    deviations, in_region = renderer.squared_deviations(job, image, mean, threads)
     at = (0.0, 0.0)
     if where is not None:
         oversample = experiment.sampling.oversample

@@ -247,7 +247,7 @@ class Renderer:
             seconds,
         )
 
-    def squared_deviations(self, job: Any, image: Any, mean: float) -> tuple[Any, Any]:
+    def squared_deviations(self, job: Any, image: Any, mean: float, threads: int = 1) -> tuple[Any, Any]:
         """Sum of (pixel - mean)^2 over the region of interest of the last image, and its number of pixels."""
         total = self._total
         return float(total["deviations"] + total["count"] * (total["mean"] - mean) ** 2), int(total["count"])
