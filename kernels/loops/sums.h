@@ -18,6 +18,7 @@
 
 /* P, Q, R as plain variables, and the index along an axis that they make. */
 #define NB_BLOCK 64 /* orientations whose P, Q, R are worked out together */
+#define NB_TILE 256 /* pixels at a time, at most; TILE in scratch.pxi */
 #define NB_PQR(j) \
     const double hp = pqr[j], hq = pqr[NB_BLOCK + (j)], hr = pqr[2 * NB_BLOCK + (j)], kp = pqr[3 * NB_BLOCK + (j)]; \
     const double kq = pqr[4 * NB_BLOCK + (j)], kr = pqr[5 * NB_BLOCK + (j)], lp = pqr[6 * NB_BLOCK + (j)]; \
@@ -59,13 +60,13 @@ NB_FN void nb_weighted(int kind, const nb_lattice *c, int n, nb_in h, nb_in k, n
 NB_FN void nb_flat_single(int kind, const nb_lattice *c, int n, nb_in place, nb_in inv, int count, nb_in pqr,
                           nb_outf acc)
 {
+    __attribute__((aligned(64))) float h[NB_TILE], k[NB_TILE], l[NB_TILE];
     for (int j = 0; j < count; ++j) {
         NB_PQR(j);
-        const double hs = hr - NB_SINGLE_SHIFT, ks = kr - NB_SINGLE_SHIFT, ls = lr - NB_SINGLE_SHIFT;
-        for (int i = 0; i < n; ++i)
-            acc[i] = acc[i] + nb_single_sqr(kind, c, nb_single_fraction(inv[i] * (hp + hq * place[i]) - hs),
-                                            nb_single_fraction(inv[i] * (kp + kq * place[i]) - ks),
-                                            nb_single_fraction(inv[i] * (lp + lq * place[i]) - ls));
+        nb_single_fractions(n, hp, hq, hr - NB_SINGLE_SHIFT, place, inv, h);
+        nb_single_fractions(n, kp, kq, kr - NB_SINGLE_SHIFT, place, inv, k);
+        nb_single_fractions(n, lp, lq, lr - NB_SINGLE_SHIFT, place, inv, l);
+        for (int i = 0; i < n; ++i) acc[i] = acc[i] + nb_single_sqr(kind, c, h[i], k[i], l[i]);
     }
 }
 
