@@ -116,7 +116,7 @@ def is_jump(name):
 
 
 #: the loops that are shown, and what the table calls them
-SHOWN = {"flat": "", "flat_nearest": ", table", "flat_single": ", single"}
+SHOWN = {"flat": "", "flat_nearest": ", table"}
 WORK = ("arithmetic", "round", "convert", "logic", "shuffle", "divide", "root")
 
 
@@ -130,7 +130,7 @@ def counts(compiler):
         for function, body in listing(compiler, flags, full).items():
             match = re.fullmatch(r"nb_(flat_nearest_single|flat_nearest|flat_single|flat|weighted)_(.*)", function)
             if match and match[1] in SHOWN and body:
-                steps = pixels(body, full, 2 * width if "single" in match[1] else width)
+                steps = pixels(body, full, width)
                 work = sum(kind_of(machine, *words) in WORK for words in body)
                 column[match[2] + SHOWN[match[1]]] = len(body) / steps, work / steps
     return found
