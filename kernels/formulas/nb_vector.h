@@ -38,9 +38,8 @@ NB_FN void nb_inverse_lengths(int n, double along, double step, double off, doub
 #endif
 }
 
-/* nb_single_fraction of inv (p + q place) - r, for i < n, and up to the next multiple of 16, for which arrays have room;
- * they lie at multiples of 64 bytes. To gather the low halves of doubles takes gcc five instructions instead of one or
- * two. */
+/* nb_single_fraction of inv (p + q place) - r, for i < n and up to the next multiple of 16, for which arrays have room;
+ * they lie at multiples of 64 bytes. To gather the low halves of doubles takes gcc five shuffles, not one or two. */
 NB_FN void nb_single_fractions(int n, double p, double q, double r, nb_in place, nb_in inv, nb_outf out)
 {
     int i;
