@@ -64,7 +64,7 @@ def run(argv: "Any") -> int:
     lines.append(report.solid_angle_line(statistics.solid_angle, experiment.sampling.steps))
     say(lines)
     # what still has the image on a GPU
-    device = None if compute.backend == "cpu" or panels or experiment.crystals else compute.renderer
+    device = None if compute.backend == "cpu" or panels or experiment.is_sum else compute.renderer
     write_outputs(experiment, options, image, statistics, loaded.random, loaded.setup.noise_seed, clock, device)
     if options.trace_pixel is not None:
         say(trace_lines(panels or experiment, table, options, image, argv))

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 
 from nanobragg_py import Crystal, Detector, Experiment, Sampling, StructureFactors
-from nanobragg_py.errors import NanoBraggError
+from nanobragg_py.errors import NanoBraggError, NanoBraggWarning
 from nanobragg_py.experiment.load import load_args
 from nanobragg_py.inspect.trace import trace_pixel
 from nanobragg_py.kernels.loops.job import Job
+from nanobragg_py.render.simulate import simulate
 
 LINE = "-cell 50 60 70 80 95 100 -misset 10 20 30 -N 4 -default_F 30 -detpixels 21 -pixel 0.5 -distance 30"
 SOURCES = "-10 0 0 3 1e-10\n-10 0.1 0 1 1.02e-10\n"
@@ -111,3 +112,63 @@ def test_offsets_are_rounded():
     counts = reference.add_noise(image, adc=0.0)
     assert np.array_equal(exact.add_noise(image, adc=9.6), counts + 10)
     assert np.array_equal(reference.add_noise(image, adc=9.6), counts + 9)
+
+
+# ---- the curve of -stol ---------------------------------------------------------------------------------------------
+
+FLAT = "0 2.57\n5 2.57\n"
+
+
+def rendered(words):
+    loaded = load_args(f"{LINE} -physics exact {words}".split())
+    image, statistics = simulate(loaded.experiment, loaded.table)
+    return np.asarray(image).astype(float), statistics
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "-oversample 1",
+        "-oversample 3 -polar 0.7 -nointerpolate",
+        "-detector_thick 300 -detector_abs 400 -thicksteps 3 -oversample 2",
+        "-sourcefile weights.txt -oversample 1 -detector_thick 300 -detector_abs 400",
+        "-curved_det -oversample 1 -mosaic 1 -mosaic_domains 3 -osc 1 -phisteps 2",
+        "-domain_file domains.txt -oversample 1",
+    ],
+)
+def test_a_flat_curve_is_water(tmp_path, monkeypatch, words):
+    """What amorphous material scatters, by two ways that share no loop."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "flat.stol").write_text(FLAT)
+    (tmp_path / "weights.txt").write_text(SOURCES)
+    (tmp_path / "domains.txt").write_text("1 0 0 0 1 0 0 0 1 2\n0 -1 0 1 0 0 0 0 1 1\n")
+    water, said = rendered(f"{words} -water 20")
+    curve, told = rendered(f"{words} -water 20 -stol flat.stol")
+    assert (water - rendered(words)[0]).min() > 0
+    assert curve == pytest.approx(water, rel=1e-6)
+    assert told.pixels == said.pixels and told.mean == pytest.approx(said.mean, rel=1e-6)
+    assert told.rmsd == pytest.approx(said.rmsd, rel=1e-4)
+
+
+def test_how_many_molecules_the_curve_stands_for(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "flat.stol").write_text(FLAT)
+    dry = rendered("-oversample 1")[0]
+    one = rendered("-oversample 1 -stol flat.stol -water 20")[0] - dry
+    heavy = rendered("-oversample 1 -stol flat.stol -water 20 -density 1.5 -MW 36")[0] - dry
+    assert heavy == pytest.approx(0.75 * one, rel=1e-5)
+    edges = rendered("-oversample 1 -4stol flat.stol -beamsize 0.05")[0] - dry  # 0.1 mm x 50 um x 50 um
+    assert edges == pytest.approx(one * (100 * 50 * 50) / 20**3, rel=1e-5)
+    doubled = tmp_path / "more.stol"
+    doubled.write_text("5 5.14\n0 5.14\n")  # sorted, and constant
+    assert rendered("-oversample 1 -stol more.stol -water 20")[0] - dry == pytest.approx(4 * one, rel=1e-5)
+    with pytest.raises(NanoBraggError, match="-MW must be above 0"):
+        rendered("-stol flat.stol -MW 0")
+
+
+def test_a_curve_of_the_reference_has_no_effect(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "flat.stol").write_text(FLAT)
+    assert load_args(f"{LINE} -stol flat.stol".split()).experiment.amorphous is None
+    with pytest.warns(NanoBraggWarning, match=r"does not hold the curve of .*flat\.stol"):
+        Experiment.from_args(f"{LINE} -stol flat.stol -physics exact")

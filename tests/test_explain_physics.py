@@ -19,6 +19,7 @@ SOURCES = "0 0 10 1 1e-10\n0 0.01 10 3 1.1e-10\n"
 def folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "sources.txt").write_text(SOURCES)
+    (tmp_path / "flat.stol").write_text("0 4\n5 2\n")
     (tmp_path / "negative.txt").write_text("0 0 10 1 1e-10\n0 0 10 -3 1e-10\n")
 
 
@@ -38,6 +39,7 @@ def image(line):
     ("E5", BASE + "-detector_thick 300 -detector_abs 200 -detector_thicksteps 3"),
     ("E6", BASE + "-oversample 4"),
     ("E7", BASE + "-water 3 -fluence 1e24"),
+    ("E8", BASE + "-stol flat.stol -water 3"),
     ("E9", BASE + "-misset random"),
     ("E10", BASE + "-mosaic 1 -mosaic_domains 4 -phi 20"),
     ("E11", BASE + "-N 2 -hkl few.hkl"),
@@ -47,7 +49,7 @@ def test_a_choice_that_changes_an_image(tmp_path, number, line):
     (tmp_path / "few.hkl").write_text("\n".join(rows) + "\n")
     plain = f"{line} -oversample 1" if number != "E6" else line
     found = effects(plain)
-    assert set(found) <= {number, "E6", "all"}
+    assert set(found) <= {number, "E6", "E7", "all"}
     assert number in found
     seeded = f"{plain} -misset_seed 1 -misset random" if number == "E9" else plain
     before, after = image(seeded), image(f"{seeded} -physics exact")

@@ -18,10 +18,13 @@ cdef extern from "nb_background.h" nogil:
     ctypedef struct nb_background:
         double fast[3]
         double slow[3]
+        double normal[3]
         double origin[3]
         double beam[3]
         double pixel, subpixel, distance, close_distance
         double kahn, scale
+        double first_depth, thickstep, absorption, deepening
+        int layers, sensor
         int fpixels, spixels, fast_min, fast_max, slow_min, slow_max
         int oversample, curved, point_pixel, polarized, map
         int directions, last_direction

@@ -222,6 +222,15 @@ cdef class BackgroundJob:
         p.slow_max = min(detector.roi[3], p.spixels - 1)
         p.curved = detector.curved
         p.point_pixel = detector.point_pixel
+        p.layers = 1
+        if background.sensor:
+            set_vector(p.normal, detector.normal)
+            p.layers = detector.thicksteps
+            p.sensor = detector.thickness != 0.0
+            p.first_depth = detector.first_depth
+            p.thickstep = detector.thickstep
+            p.absorption = detector.thickstep * detector.mu
+            p.deepening = detector.deepening
         p.polarized = beam.polarized
         p.kahn = beam.polarization
         p.map = background.map

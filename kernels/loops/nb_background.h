@@ -38,9 +38,11 @@ typedef struct {
 } nb_spectrum;
 
 typedef struct {
-    double fast[3], slow[3], origin[3], beam[3];
+    double fast[3], slow[3], normal[3], origin[3], beam[3];
     double pixel, subpixel, distance, close_distance;
     double kahn, scale;  /* pixel = scale * sum */
+    double first_depth, thickstep, absorption, deepening; /* of the layers of a sensor, as in nb_job.h */
+    int layers, sensor;                                   /* sensor: capture fractions count */
     int fpixels, spixels, fast_min, fast_max, slow_min, slow_max;
     int oversample, curved, point_pixel, polarized, map;  /* map: pixels are F of the last step */
     int directions, last_direction;
@@ -61,13 +63,14 @@ typedef struct {
 } nb_tile_work;
 
 /* Unit vectors to the pixels, and their solid angles. */
-static void nb_tile_geometry(const nb_background *p, int n, const double *start, double step, nb_tile_work *w)
+static void nb_tile_geometry(const nb_background *p, int n, const double *start, double step, double depth,
+                             nb_tile_work *w)
 {
     const double *__restrict place = w->place;
     double *__restrict x = w->x, *__restrict y = w->y, *__restrict z = w->z;
     double *__restrict omega = w->omega, *__restrict angle = w->angle;
     double fx = step * p->fast[0], fy = step * p->fast[1], fz = step * p->fast[2], area = p->pixel * p->pixel;
-    double close_distance = p->close_distance;
+    double close_distance = p->close_distance + p->deepening * depth;
     int point = p->point_pixel, i;
     for (i = 0; i < n; i++) {
         x[i] = start[0] + fx * place[i];
@@ -83,6 +86,18 @@ static void nb_tile_geometry(const nb_background *p, int n, const double *start,
         z[i] *= inverse;
         omega[i] = nb_solid_angle(inverse, area, close_distance, point);
         angle[i] += omega[i];
+    }
+}
+
+/* The part of the photons that a layer of the sensor catches, into the solid angles. */
+static void nb_tile_capture(const nb_background *p, int n, int layer, nb_tile_work *w)
+{
+    const double *__restrict x = w->x, *__restrict y = w->y, *__restrict z = w->z;
+    double *__restrict omega = w->omega;
+    int i;
+    for (i = 0; i < n; i++) {
+        double obliquity = p->normal[0] * x[i] + p->normal[1] * y[i] + p->normal[2] * z[i];
+        omega[i] *= nb_capture(layer, p->absorption, obliquity);
     }
 }
 
@@ -230,17 +245,23 @@ static void nb_background_tile(const nb_background *p, int slow, int fast, int n
 {
     double *__restrict acc = w->acc, *__restrict sum = w->sum, *__restrict squares = w->squares;
     float *__restrict top = w->top, *__restrict out = image;
-    double start[3], f, s, scale = p->map ? 1.0 : p->scale;
-    int sub_slow, sub_fast, i;
+    double start[3], f, s, o, scale = p->map ? 1.0 : p->scale;
+    int layer, sub_slow, sub_fast, i;
     for (i = 0; i < n; i++) acc[i] = 0.0;
-    for (sub_slow = 0; sub_slow < p->oversample; sub_slow++)
-        for (sub_fast = 0; sub_fast < p->oversample; sub_fast++) {
-            f = p->subpixel * ((double)fast * p->oversample + sub_fast) + p->subpixel / 2.0;
-            s = p->subpixel * ((double)slow * p->oversample + sub_slow) + p->subpixel / 2.0;
-            for (i = 0; i < 3; i++) start[i] = f * p->fast[i] + s * p->slow[i] + p->origin[i];
-            nb_tile_geometry(p, n, start, p->subpixel * p->oversample, w);
-            if (!p->map) nb_tile_substep(p, n, w);
-        }
+    for (layer = 0; layer < p->layers; layer++) {
+        o = p->first_depth + layer * p->thickstep;
+        for (sub_slow = 0; sub_slow < p->oversample; sub_slow++)
+            for (sub_fast = 0; sub_fast < p->oversample; sub_fast++) {
+                f = p->subpixel * ((double)fast * p->oversample + sub_fast) + p->subpixel / 2.0;
+                s = p->subpixel * ((double)slow * p->oversample + sub_slow) + p->subpixel / 2.0;
+                for (i = 0; i < 3; i++) start[i] = f * p->fast[i] + s * p->slow[i] + p->origin[i];
+                if (o != 0.0)
+                    for (i = 0; i < 3; i++) start[i] += o * p->normal[i];
+                nb_tile_geometry(p, n, start, p->subpixel * p->oversample, o, w);
+                if (p->sensor) nb_tile_capture(p, n, layer, w);
+                if (!p->map) nb_tile_substep(p, n, w);
+            }
+    }
     if (p->map) nb_tile_map(p, n, w);
     for (i = 0; i < n; i++) {
         float value = (float)(acc[i] * scale);

@@ -30,7 +30,8 @@ class ResolvedBackground(Record):
 
     beam, detector: as in a `ResolvedExperiment`, but the sources' weights count. oversample: sub-pixels a side.
     steps: sources * oversample^2. curve: a `nanobragg_py.kernels.loops.amorphous.Curve`. molecules: number in the beam.
-    map: pixels are F rather than photons. phi0, osc: radians, for headers.
+    map: pixels are F rather than photons. sensor: the detector's layers catch their part, else all is
+    caught. phi0, osc: radians, for headers.
     """
 
     _fields = {
@@ -41,6 +42,7 @@ class ResolvedBackground(Record):
         "curve": REQUIRED,
         "molecules": REQUIRED,
         "map": False,
+        "sensor": False,
         "phi0": 0.0,
         "osc": 0.0,
     }
@@ -221,6 +223,47 @@ def complete(setup: "Any", beam: "Any", curve: "Any", map: bool = False) -> "Res
         phi0=setup.phi0,
         osc=setup.osc,
     )
+
+
+def curve_background(experiment: "Any") -> "ResolvedBackground":
+    """What the curve of an experiment scatters, with its sources, sub-pixels and sensor."""
+    curve, molecules = experiment.amorphous
+    beam, oversample = experiment.beam, experiment.sampling.oversample
+    # divided by their number there, and by the sum of their weights here
+    weights = beam.relative_weights or (1.0,) * len(beam.sources)
+    sources = tuple(
+        (*source[:3], weight, source[4]) for source, weight in zip(beam.sources, weights, strict=True)
+    )
+    return ResolvedBackground(
+        beam=beam.replace(sources=sources),
+        detector=experiment.detector,
+        oversample=oversample,
+        steps=len(sources) * oversample**2,
+        curve=curve,
+        molecules=molecules,
+        sensor=True,
+        phi0=experiment.sampling.phi0,
+        osc=experiment.sampling.osc,
+    )
+
+
+def molecules_of(options: "Any") -> float:
+    """How many molecules the curve of -stol stands for: of so much -water, or of the sample as nonBragg counts it.
+
+    They are 1 g/cm^3 of 18 g/mol, unless -density and -MW say otherwise. An edge that is not given has 0.1 mm.
+    """
+    density = 1e6 if options.density is None else options.density
+    weight = 18.0 if options.molecular_weight is None else options.molecular_weight
+    if not density > 0.0 or not weight > 0.0 or not isfinite(density + weight):
+        raise OptionError("{density} and {molecular_weight} must be above 0 for a curve that scatters")
+    if options.water > 0.0:
+        volume = options.water**3
+    else:
+        x, y, z = (edge if edge > 0.0 else 1e-4 for edge in (options.sample_x, options.sample_y, options.sample_z))
+        if options.beamsize >= 0.0:
+            y, z = min(y, options.beamsize), min(z, options.beamsize)
+        volume = x * y * z
+    return float(volume * density * AVOGADRO / weight)
 
 
 def make_curve(x: "Any", F: "Any", name: str, factor: float = 1.0, ordered: bool = True) -> "Any":

@@ -33,6 +33,10 @@ def from_args(cls: Any, args: str | Sequence[str], folder: str | os.PathLike[str
         spectrum=read_spectrum(options),
         domains=read_domains(options),
     )
+    if resolved.amorphous is not None:
+        said.append(
+            f"an Experiment does not hold the curve of {options.stol_file}; add its Experiment.background to the image"
+        )
     made = cls(crystal, beam, detector, sampling, resolved.structure_factors, options.physics)
     # remarks are among the experiment's own, in the library's words
     said = [sentence for sentence in said if sentence not in loaded.setup.remarks]

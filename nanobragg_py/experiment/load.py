@@ -94,6 +94,8 @@ def load(
     prepare(options)
     factors = read_structure_factors(options, dump_available, say, complain, write_dump and uses_dump(options), origins)
     experiment = resolve_experiment(setup, random, factors, source_rows=sources, origins=origins)
+    if options.stol_file is not None and setup.physics.curve:
+        experiment = experiment.replace(amorphous=read_amorphous(options))
     lines = [] if options.stol_file is None else [report.reading_line(options.stol_file)]
     lines += report.sweep_lines(setup) + report.source_lines(experiment)
     lines += report.summary_lines(experiment, setup.noise_seed if options.write_noise else None)
@@ -211,6 +213,14 @@ def read_spectrum(options: "Any") -> "Any":
     from ..files.spectrum import read_spectrum
 
     return read_spectrum(options.spectrum_file)
+
+
+def read_amorphous(options: "Any") -> "tuple[Any, float]":
+    """The curve of -stol, and the number of molecules that scatter it."""
+    from .background import molecules_of
+    from .load_background import read_curve
+
+    return read_curve(options.stol_file, options.stol_mult), molecules_of(options)
 
 
 def check_stol(options: "Any") -> None:

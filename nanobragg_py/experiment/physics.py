@@ -19,6 +19,7 @@ CHOICES = {
     "layers": ("E5", "the layers of the sensor"),
     "corrections": ("E6", "solid angle and polarization of sub-pixels and sources"),
     "water": ("E7", "the scale of the water background"),
+    "curve": ("E8", "what the curve of -stol scatters"),
     "misset": ("E9", "random orientations"),
     "domains": ("E10", "what turns with the spindle"),
     "factors": ("E11", "interpolation and dump files that nobody asked for"),

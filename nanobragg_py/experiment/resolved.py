@@ -325,7 +325,8 @@ class ResolvedExperiment(Record):
     panel_names: what messages call them. panel_corners: (slow, fast) of the first pixel of each in one image that holds
     all of them; stored_shape: (slow, fast) of that. crystals: of an image that is the sum of several, a ResolvedCrystal
     each (of domains or blocks that do not count alike, too), with its share; `crystal` says then what is printed; else
-    (). physics: the `Physics` that they came from.
+    (). amorphous: (curve, molecules) that scatter in water's place, a Curve (kernels/loops/amorphous.pyx) and their
+    number; or None. physics: the `Physics` that they came from.
     """
 
     _fields = {
@@ -339,6 +340,7 @@ class ResolvedExperiment(Record):
         "panel_corners": (),
         "stored_shape": None,
         "crystals": (),
+        "amorphous": None,
         "physics": REFERENCE,
     }
 
@@ -348,13 +350,24 @@ class ResolvedExperiment(Record):
 
         What is diffuse belongs to the first.
         """
-        found, sampling = [], self.sampling
+        found, sampling = [], self.sampling if self.amorphous is None else self.dry
         each = sampling.steps // self.crystal.mosaic_domains
         for crystal in self.crystals:
             steps = each * crystal.mosaic_domains
-            found.append(self.replace(crystal=crystal, crystals=(), sampling=sampling.replace(steps=steps)))
+            steps_of_it = sampling.replace(steps=steps)
+            found.append(self.replace(crystal=crystal, crystals=(), amorphous=None, sampling=steps_of_it))
             sampling = sampling.replace(water=0.0)
-        return tuple(found) or (self,)
+        return tuple(found) or (self if self.amorphous is None else self.replace(amorphous=None, sampling=self.dry),)
+
+    @property
+    def dry(self) -> "Any":
+        """The sampling without water."""
+        return self.sampling.replace(water=0.0)
+
+    @property
+    def is_sum(self) -> bool:
+        """Whether the image is a sum of several."""
+        return len(self.crystals) > 0 or self.amorphous is not None
 
     @property
     def single_panels(self) -> "Any":

@@ -107,7 +107,7 @@ def _convention(options, last, loaded):
 
 def _files(options, last):
     """Files that are read in vain, or written over."""
-    if options.stol_file is not None:
+    if options.stol_file is not None and options.physics != "exact":
         yield (
             "stol-unused",
             f"{options.stol_file} of {flag(last, 'stol_file')} has to exist and is read, and the image does not "

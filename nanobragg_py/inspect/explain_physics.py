@@ -8,7 +8,7 @@ from math import ceil, sqrt
 from typing import Any
 
 from ..errors import NanoBraggError
-from ..experiment.load import kernel_table, read_matrix, read_panels, read_sources
+from ..experiment.load import kernel_table, read_amorphous, read_matrix, read_panels, read_sources
 from ..experiment.physics import CHOICES, EXACT, EXACT_ONLY, REFERENCE, physics_of
 from ..experiment.resolve import resolve_experiment, resolve_setup
 from ..experiment.resolved import StructureFactors
@@ -96,6 +96,7 @@ class Trial:
         self.matrix, self.panels = read_matrix(options), read_panels(options, str)
         self.sources, self.mask = read_sources(options), loaded.experiment.detector.mask
         self.factors = loaded.experiment.structure_factors
+        self.curve = None if options.stol_file is None else read_amorphous(options)
         #: from a dump file that nobody named, which the exact physics does not read
         self.found = options.hkl_file is None and self.factors.bounds is not None and not options.dump_named
 
@@ -113,13 +114,16 @@ class Trial:
             dump_available=factors.bounds is not None,
             panels=self.panels,
         )
-        return resolve_experiment(setup, random, factors, source_rows=self.sources)
+        made = resolve_experiment(setup, random, factors, source_rows=self.sources)
+        return made if self.curve is None or not physics.curve else made.replace(amorphous=self.curve)
 
 
 def changes(reference: Any, other: Any, name: str) -> bool:
     """Whether a choice makes another experiment."""
     if name == "water":
         return bool(reference.sampling.water)
+    if name == "curve":
+        return other.amorphous is not None
     parts = ("beam", "detector", "crystal", "sampling", "structure_factors")
     return any(differs(getattr(reference, part), getattr(other, part)) for part in parts)
 

@@ -200,6 +200,10 @@ def note_outputs(origins: Any) -> None:
     """Note what the images that are written come from, and what of the options is for none."""
     options = origins.options
     inert = {name: None for rule in RULES if rule.group == INERT for name in (*rule.dests, *dict(rule.sets))}
+    if options.stol_file is not None and options.physics == "exact":
+        scattering = ("stol_file", "stol_mult", "density", "molecular_weight")
+        origins.follows("options.stol_file", *scattering, "water", "sample_x", "sample_y", "sample_z", "beamsize")
+        inert = {name: None for name in inert if name not in scattering}
     origins.void("inert", "it is read, and nothing depends on it", *inert)
     for name, meaning in (("scale", f"{BRIGHTEST:g} over the maximum"), ("pgm_scale", "by the spread of the pixels")):
         value = getattr(options, name)

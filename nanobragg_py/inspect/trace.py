@@ -315,6 +315,8 @@ def trace_pixel(
 
 def check_traceable(experiment: "Any", slow: int, fast: int) -> None:
     """Raise NanoBraggError for a pixel that the experiment does not render, or that has too many steps to be read."""
+    if experiment.amorphous is not None:
+        raise NanoBraggError("the curve of -stol scatters beside the crystal; trace the pixel without it")
     if experiment.crystals:
         raise NanoBraggError(
             f"this image is the sum of {len(experiment.crystals)} crystals, each with its own steps; trace one, with "

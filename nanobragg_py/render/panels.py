@@ -31,7 +31,7 @@ def simulate_panels(
         raise OptionError("{compat} c is the reference's, which knows no panels; leave it out, or render one panel")
     renderer, threads = compute.renderer, team_size(compute.threads)
     single = compute.precision == "single"
-    if experiment.crystals:
+    if experiment.is_sum:
         return _sums(experiment, table, images, compute, progress)
     job, done, found = None, 0, []
     for number, (each, image) in enumerate(zip(experiment.single_panels, images, strict=True)):

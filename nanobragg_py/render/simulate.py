@@ -77,7 +77,7 @@ def simulate(
             f"a GPU counts no more than {GPU_OVERSAMPLE} sub-pixels a side ({{oversample}}); "
             "use fewer, or {backend} cpu"
         )
-    if experiment.crystals:
+    if experiment.is_sum:
         from .sums import simulate_sum
 
         summed, values = simulate_sum(experiment, table, out, compute, progress, on_device, precise)

@@ -1,4 +1,4 @@
-"""Images that are sums over crystals: each is rendered as one, and they are added before anything is rounded."""
+"""Images that are sums: each crystal is rendered as one, and they are added before anything is rounded."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..kernels.loops.job import Job
-from .backends import thread_count
+from .backends import level_module, thread_count
 
 
 def jobs_of(experiment: Any, table: Any, single: bool) -> list[Any]:
@@ -39,11 +39,27 @@ def render_sum(
         else:
             sums.append(renderer.render(job, one, threads, tell, None, precise=exact))
             total += exact
+    if experiment.amorphous is not None:
+        total += amorphous_image(experiment, shape, threads)
     out = np.asarray(image)
     out[...] = total
     if precise is not None:
         np.asarray(precise)[...] = total
     return statistics_of(experiment, out, sums)
+
+
+def amorphous_image(experiment: Any, shape: Any, threads: int) -> Any:
+    """What the curve scatters: float32, 0 where the mask leaves pixels out."""
+    from ..experiment.background import curve_background
+    from ..kernels.loops.amorphous import BackgroundJob
+
+    pixels = np.zeros(shape, np.float32)
+    job = BackgroundJob(curve_background(experiment))
+    level_module("loops.background")[0].render(job, pixels, threads)
+    mask = experiment.detector.mask
+    if mask is not None:
+        pixels[np.asarray(memoryview(mask)).reshape(shape) == 0] = 0.0
+    return pixels
 
 
 def _portion(progress, number, count):
