@@ -338,7 +338,7 @@ class Experiment:
             if not 0 <= crystal < len(resolved.single_crystals):
                 raise FieldError(f"crystal is {crystal}; the image has {len(resolved.single_crystals)}, counted from 0")
             resolved = resolved.single_crystals[crystal]
-        return trace_pixel(resolved, kernel_table(self.structure_factors), slow, fast, compat)
+        return trace_pixel(resolved, kernel_table(self.structure_factors, resolved.beam), slow, fast, compat)
 
     def explain(self, physics: bool = False) -> Explanation:
         """What the experiment means, an `Explanation`: ``print(experiment.explain())``, or its ``as_dict()``.

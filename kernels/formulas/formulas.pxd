@@ -86,7 +86,7 @@ cdef extern from "nb_job.h" nogil:
         double first_depth, thickstep, absorption, deepening
         int fpixels, spixels, fast_min, fast_max, slow_min, slow_max
         int oversample, layers, curved, point_pixel
-        int sensor, polarized, weight_thick, weight_polar, weight_omega, weight_source
+        int sensor, polarized, weight_thick, weight_polar, weight_omega, weight_source, sources_join, tables
         double kahn, dmin
         int sources, orientations, phisteps, domains
         int lattice_kind, structure_kind, single

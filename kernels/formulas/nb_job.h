@@ -31,6 +31,8 @@ typedef struct {
     int polarized;                    /* the polarization factor counts */
     int weight_thick, weight_polar, weight_omega; /* per contribution rather than per pixel */
     int weight_source;                /* sources do not count alike */
+    int sources_join;                 /* those of one direction may be summed before corrections (last bits differ) */
+    int tables;                       /* of structure factors, which sources may have of their own; 0: one or none */
     double kahn;
     double dmin; /* m; 0: none */
     /* what is summed */
@@ -57,7 +59,7 @@ typedef struct {
 NB_FN nb_cut nb_cut_of(const nb_job *p)
 {
     const int by_source = p->curved || p->weight_thick || p->weight_polar || p->weight_omega || p->weight_source ||
-                          p->diffuse > 0.0 || p->dmin > 0.0 ||
+                          p->tables > 0 || p->diffuse > 0.0 || p->dmin > 0.0 ||
                           (double)p->sources * p->orientations > 1e9;
     nb_cut cut;
     cut.groups = by_source ? p->sources : 1;

@@ -159,14 +159,14 @@ NB_FN float nb_photons(const nb_job &p, const nb_pixel &pixel)
     return pixel.lit ? nb_float(photons) : 0.0f;
 }
 
-/* sources: p.sources x NB_SOURCE_SIZE. cells: 9 x stride. table: the first element of the padded box, or null. mask: of
+/* sources: p.sources x NB_SOURCE_SIZE. tables: where in `table` each one's structure factors begin. cells: 9 x stride. table: the first element of the padded box, or null. mask: of
  * the image, or null. begin, end: the pieces (nb_cut) of every pixel that this launch adds. carried: NB_SEGMENT for
  * each block, what the launches before have left and the next ones want, or null where one launch does all.
  * image: rows from first_slow on, p.fpixels each; partials: one a block; written by the launch that has the last piece.
  * Grid: segments of the region of interest along the fast axis, rows. Block: NB_THREADS. */
 extern "C" __global__ void __launch_bounds__(NB_THREADS, 3)
     nb_intensity(const nb_job p, const nb_override replaced, const double *__restrict__ sources,
-                 const double *__restrict__ cells, long long stride, const double *__restrict__ table,
+                 const double *__restrict__ tables, const double *__restrict__ cells, long long stride, const double *__restrict__ table,
                  const unsigned short *__restrict__ mask, int first_slow, long long begin, long long end,
                  nb_carried *__restrict__ carried, float *__restrict__ image, nb_statistics *__restrict__ partials)
 {
@@ -216,6 +216,7 @@ extern "C" __global__ void __launch_bounds__(NB_THREADS, 3)
         }
         for (; left > 0 && group < cut.groups; ++group, first = 0) {
             const double *source = sources + group * NB_SOURCE_SIZE;
+            const double *of_source = p.tables > 0 ? table + (long long)tables[group] : table;
             NB_EACH_PIXEL nb_meet_source(p, source, pixel[k]);
             for (; left > 0 && first < cut.members; first += NB_CHUNK, --left) {
                 const int count = cut.members - first < NB_CHUNK ? cut.members - first : NB_CHUNK;
@@ -228,7 +229,7 @@ extern "C" __global__ void __launch_bounds__(NB_THREADS, 3)
                 }
                 __syncthreads();
                 for (int j = 0; j < count; ++j)
-                    NB_EACH_PIXEL pixel[k].part += nb_contribution(p, table, chunk + j * NB_ROW, pixel[k]);
+                    NB_EACH_PIXEL pixel[k].part += nb_contribution(p, of_source, chunk + j * NB_ROW, pixel[k]);
                 NB_EACH_PIXEL nb_add(p, source, first == 0 ? diffuse : 0.0, pixel[k]);
             }
         }

@@ -7,6 +7,7 @@ cdef class Job:
     cdef nb_job p
     cdef readonly Buffer sources          # (sources, NB_SOURCE_SIZE)
     cdef readonly Buffer wavelengths      # of the sources, m
+    cdef readonly Buffer tables           # where in `table` the structure factors of each source begin (elements)
     cdef readonly Buffer orientations     # (9, stride): ax ay az bx ... cz of every phi step and domain
     cdef readonly Buffer first_orientations  # the same for the very first sweep under -compat c, or None
     cdef readonly Py_ssize_t stride       # orientations rounded up to the vector length
@@ -16,6 +17,7 @@ cdef class Job:
     cdef readonly object mask             # buffer of uint16, or None
     cdef const double *source_data
     cdef double *wavelength_data
+    cdef const long long *tables_data
     cdef const double *orientation_data
     cdef const double *first_data
     cdef const double *table_data
@@ -27,5 +29,6 @@ cdef class Job:
     cdef _set_reach(self)
     cdef _set_mask(self, mask)
     cdef _set_sources(self, beam)
+    cdef _set_tables(self, beam, factors)
     cdef _set_orientations(self, crystal, sampling, bint defects)
     cdef _fill(self, double *out, const double *cell, const double *spindle, list phis, const double *domains)

@@ -142,15 +142,28 @@ cdef void set_box(nb_job *p, bounds):
     b.offset = -(low[0] * b.stride[0] + low[1] * b.stride[1] + low[2])
 
 
-cdef int check_table(const nb_box *b, Buffer table) except -1:
-    """The table must hold every element that the loops may ask for, and what lies one index before it on each axis."""
+cdef int check_table(const nb_box *b, Buffer table, int tables) except -1:
+    """The table, or so many of them, must hold every element that the loops may ask for, and what lies one index before
+    it on each axis."""
     cdef double elements = 1.0
     cdef int i
     for i in range(3):
         elements *= b.high[i] - b.low[i]
-    if not 0.0 < elements < INT_MAX or table.nbytes // 8 < elements or table.pad < b.stride[0] + b.stride[1] + 1.0:
+    if not 0.0 < elements < INT_MAX or table.nbytes // 8 < elements * max(tables, 1) or table.pad < b.stride[0] + b.stride[1] + 1.0:
         raise ValueError(f"a table of {table.nbytes // 8} structure factors, and the bounds ask for {elements:.0f}")
     return 0
+
+
+def table_numbers(beam, factors):
+    """Which of several tables of structure factors each source has: (a number for each source, how many there are).
+
+    Sources of one wavelength share a table; 0 tables: there is no choice.
+    """
+    if not factors.wavelengths:
+        return [0] * len(beam.sources), 0
+    places = {}
+    numbers = [places.setdefault(source[4], len(places)) for source in beam.sources]
+    return numbers, len(places)
 
 
 cdef class Job:
@@ -179,6 +192,7 @@ cdef class Job:
         p.weight_polar = sampling.oversample_polar
         p.weight_omega = sampling.oversample_omega
         p.weight_source = len(beam.relative_weights) > 0
+        p.sources_join = experiment.physics.weights
         p.kahn = beam.polarization
         p.dmin = sampling.dmin
         p.phisteps = sampling.phisteps
@@ -200,10 +214,10 @@ cdef class Job:
         else:
             p.structure_kind = NB_TRICUBIC if sampling.interpolate else NB_NEAREST
             set_box(p, factors.bounds)
-            check_table(&p.box, table)
         self.table = table
         self.table_data = NULL if table is None else <const double *>(<Buffer>table).data
         self._set_sources(beam)
+        self._set_tables(beam, factors)
         self._set_orientations(crystal, sampling, defects)
         self.shape_number = shape
         self.top = -1.0
@@ -257,6 +271,7 @@ cdef class Job:
         other.p = self.p
         other.sources, other.wavelengths, other.source_data = self.sources, self.wavelengths, self.source_data
         other.wavelength_data, other.table, other.table_data = self.wavelength_data, self.table, self.table_data
+        other.tables, other.tables_data = self.tables, self.tables_data
         other.orientations, other.orientation_data = self.orientations, self.orientation_data
         other.first_orientations, other.first_data = self.first_orientations, self.first_data
         other.stride, other.rotation, other.domains_turn = self.stride, self.rotation, self.domains_turn
@@ -294,6 +309,24 @@ cdef class Job:
             unit(out + 7)
             nb_cross(out, out + 7, out + 4)
             unit(out + 4)
+
+    cdef _set_tables(self, beam, factors):
+        """Where the table of each source begins: one for all, or one for every wavelength (see `table_numbers`)."""
+        cdef long long *out
+        cdef long long size = 0
+        cdef int i
+        numbers, count = table_numbers(beam, factors)
+        self.p.tables = count
+        self.tables = Buffer(self.p.sources, "q")
+        out = <long long *>self.tables.data
+        self.tables_data = out
+        if self.table is None:
+            return
+        check_table(&self.p.box, self.table, count)
+        if count > 0:
+            size = <long long>(self.p.box.stride[0] * (self.p.box.high[0] - self.p.box.low[0]))
+        for i in range(self.p.sources):
+            out[i] = size * <long long>numbers[i]
 
     cdef _set_orientations(self, crystal, sampling, bint defects):
         cdef double cell[9]

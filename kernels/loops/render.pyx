@@ -46,6 +46,7 @@ def render(Job job, float[:, ::1] image, int threads=1, progress=None, override=
     cdef const nb_job *p = &job.p
     cdef Py_ssize_t stride = job.stride
     cdef const double *sources = job.source_data
+    cdef const long long *tables = job.tables_data
     cdef const double *cells = job.orientation_data
     cdef const double *table = job.table_data
     cdef const unsigned short *mask = job.mask_data
@@ -111,12 +112,12 @@ def render(Job job, float[:, ::1] image, int threads=1, progress=None, override=
                 with nogil:
                     for item in range(items):
                         choose_portion(&scratch[0].portion, p, item, row, row_end, lines, across, length)
-                        one_item(p, sources, cells, stride, table, mask, &scratch[0], data, unrounded,
+                        one_item(p, sources, tables, cells, stride, table, mask, &scratch[0], data, unrounded,
                                  statistics + item * STATISTICS)
             else:
                 for item in prange(items, nogil=True, schedule="dynamic", chunksize=1, num_threads=threads):
                     choose_portion(&scratch[NB_THREAD].portion, p, item, row, row_end, lines, across, length)
-                    one_item(p, sources, cells, stride, table, mask, &scratch[NB_THREAD], data, unrounded,
+                    one_item(p, sources, tables, cells, stride, table, mask, &scratch[NB_THREAD], data, unrounded,
                              statistics + item * STATISTICS)
             clock += nb_now() - begin
             for item in range(items):
@@ -182,8 +183,8 @@ cdef tuple find_first(const Portion *item, float[:, ::1] image, float value):
     return None
 
 
-cdef void one_item(const nb_job *p, const double *sources, const double *cells, Py_ssize_t stride, const double *table,
-                   const unsigned short *mask, Scratch *w, float *image, double *unrounded,
+cdef void one_item(const nb_job *p, const double *sources, const long long *tables, const double *cells,
+                   Py_ssize_t stride, const double *table, const unsigned short *mask, Scratch *w, float *image, double *unrounded,
                    double *statistics) noexcept nogil:
     """Render one portion of the image, tile by tile, and reduce its statistics."""
     cdef const Portion *item = &w.portion
@@ -202,7 +203,8 @@ cdef void one_item(const nb_job *p, const double *sources, const double *cells, 
             at = <Py_ssize_t>slow * p.fpixels + fast
             if unrounded != NULL:
                 w.precise = unrounded + at
-            render_tile(p, sources, cells, stride, table, <const unsigned short *>NULL if mask == NULL else mask + at,
+            render_tile(p, sources, tables, cells, stride, table,
+                        <const unsigned short *>NULL if mask == NULL else mask + at,
                         slow, fast, n, w, image + at)
             fast += n
     statistics[0] = total(w.sum)

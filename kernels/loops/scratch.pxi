@@ -4,7 +4,8 @@
 
 cdef extern from "sums.h" nogil:
     enum:
-        BLOCK "NB_BLOCK"  # orientations whose P, Q, R are worked out together
+        BLOCK "NB_BLOCK"          # orientations whose P, Q, R are worked out together
+        PQR_ROWS "NB_PQR_ROWS"
 
 cdef enum:
     TILE = 256       # pixels a tile: eight arrays of doubles stay in a 32 kB first-level cache
@@ -41,7 +42,7 @@ cdef struct Scratch:
     double *l
     double *weight
     double *cubic      # 12 * TILE
-    double *pqr        # 9 * BLOCK
+    double *pqr        # PQR_ROWS * BLOCK
     double fast[3]     # unit vector along the fast axis
     double length      # of p.fast: not 1 when a two-theta axis that is no unit vector has turned the detector
     double unit        # 1/(a length that no airpath exceeds)
@@ -65,7 +66,7 @@ cdef struct Scratch:
 
 cdef enum:
     ARRAYS = 23
-    SCRATCH_DOUBLES = (ARRAYS + 12) * TILE + 9 * BLOCK + TILE
+    SCRATCH_DOUBLES = (ARRAYS + 12) * TILE + PQR_ROWS * BLOCK + TILE
 
 
 cdef void choose_portion(Portion *item, const nb_job *p, Py_ssize_t number, int row, int row_end, int lines, int across,
@@ -104,7 +105,7 @@ cdef void lay_out(Scratch *w, const nb_job *p, double *memory) noexcept nogil:
     w.ones = memory + 22 * TILE
     w.cubic = memory + ARRAYS * TILE
     w.pqr = w.cubic + 12 * TILE
-    w.element = <int *>(w.pqr + 9 * BLOCK)
+    w.element = <int *>(w.pqr + PQR_ROWS * BLOCK)
     w.outside = 0
     w.precise = NULL
     w.row = -1

@@ -45,6 +45,7 @@ cdef class Sequential:
     cdef double axis[3]
     cdef double weights[12]
     cdef const double *source
+    cdef const double *table   # of the source
     cdef const double *corner
 
     def __init__(self, Job job, bint defects=False):
@@ -133,6 +134,7 @@ cdef class Sequential:
                         self.recorder.subpixel(layer, sub_slow, sub_fast)
                     for s in range(p.sources):
                         source = self.source = self.job.source_data + s * NB_SOURCE_SIZE
+                        self.table = self.job.table_data + self.job.tables_data[s]
                         for i in range(3):
                             q[i] = (direction[i] - source[i]) / self.job.wavelength_data[s]
                         self.stol = 0.5 * sqrt(nb_dot(q, q))
@@ -215,7 +217,7 @@ cdef class Sequential:
                 self.outside += 1
                 # D4: the reference stops interpolating for the rest of the image
                 self.interpolating = not self.defects
-            self.F_cell = self.job.table_data[nb_box_element(&p.box, self.h0, self.k0, self.l0)]
+            self.F_cell = self.table[nb_box_element(&p.box, self.h0, self.k0, self.l0)]
         contribution[0] = self.F_cell * self.F_cell * self.F_latt * self.F_latt
         return True
 
@@ -228,7 +230,7 @@ cdef class Sequential:
         cdef const double *f
         cdef Py_ssize_t d1 = <Py_ssize_t>box.stride[0], d2 = <Py_ssize_t>box.stride[1]
         cdef int i, j
-        self.corner = self.job.table_data + nb_box_element(box, fh - 1.0, fk - 1.0, fl - 1.0)
+        self.corner = self.table + nb_box_element(box, fh - 1.0, fk - 1.0, fl - 1.0)
         nb_cubic_weights(self.h - fh, &wh[0], &wh[1], &wh[2], &wh[3])
         nb_cubic_weights(self.k - fk, &wk[0], &wk[1], &wk[2], &wk[3])
         nb_cubic_weights(self.l - fl, &wl[0], &wl[1], &wl[2], &wl[3])

@@ -5,9 +5,9 @@
  * Each loop is written once, for any lattice transform, and compiled once for each of them: always_inline and a
  * constant `kind` do what a C++ template would. In Cython that would take a list of types beside the list of shapes.
  *
- * pqr: nine rows of NB_BLOCK, P, Q, R of h, then of k, then of l, of `count` orientations for one source and tile: on a
- * flat detector an index is inv_airpath * (P + Q*i) - R, two multiply-adds an axis. place: 0, 1, 2, ... as doubles.
- * inv: 1/airpath.
+ * pqr: NB_PQR_ROWS rows of NB_BLOCK: P, Q, R of h, then of k, then of l, of `count` orientations, each for a source, and
+ * a tile: on a flat detector an index is inv_airpath * (P + Q*i) - R, two multiply-adds an axis; then the source's
+ * weight, and where in `table` its structure factors begin. place: 0, 1, 2, ... as doubles. inv: 1/airpath.
  */
 #ifndef NB_SUMS_H
 #define NB_SUMS_H
@@ -19,19 +19,23 @@
 /* P, Q, R as plain variables, and the index along an axis that they make. */
 #define NB_BLOCK 64 /* orientations whose P, Q, R are worked out together */
 #define NB_TILE 256 /* pixels at a time, at most; TILE in scratch.pxi */
+#define NB_PQR_ROWS 11
 #define NB_PQR(j) \
     const double hp = pqr[j], hq = pqr[NB_BLOCK + (j)], hr = pqr[2 * NB_BLOCK + (j)], kp = pqr[3 * NB_BLOCK + (j)]; \
     const double kq = pqr[4 * NB_BLOCK + (j)], kr = pqr[5 * NB_BLOCK + (j)], lp = pqr[6 * NB_BLOCK + (j)]; \
-    const double lq = pqr[7 * NB_BLOCK + (j)], lr = pqr[8 * NB_BLOCK + (j)]
+    const double lq = pqr[7 * NB_BLOCK + (j)], lr = pqr[8 * NB_BLOCK + (j)], weight = pqr[9 * NB_BLOCK + (j)]
+#define NB_TABLE(j) const double *of_source = table + (long long)pqr[10 * NB_BLOCK + (j)]
 #define NB_INDEX(x, i) (inv[i] * (x##p + x##q * place[i]) - x##r)
 
-NB_FN void nb_flat(int kind, const nb_lattice *c, int n, nb_in place, nb_in inv, int count, nb_in pqr, nb_out acc)
+NB_FN void nb_flat(int kind, int weighted, const nb_lattice *c, int n, nb_in place, nb_in inv, int count, nb_in pqr,
+                   nb_out acc)
 {
     for (int j = 0; j < count; ++j) {
         NB_PQR(j);
         for (int i = 0; i < n; ++i) {
             double h = NB_INDEX(h, i), k = NB_INDEX(k, i), l = NB_INDEX(l, i);
-            acc[i] = acc[i] + nb_lattice_sqr(kind, c, h - nb_rint(h), k - nb_rint(k), l - nb_rint(l));
+            double f = nb_lattice_sqr(kind, c, h - nb_rint(h), k - nb_rint(k), l - nb_rint(l));
+            acc[i] = acc[i] + (weighted ? weight * f : f);
         }
     }
 }
@@ -41,11 +45,12 @@ NB_FN void nb_flat_nearest(int kind, const nb_lattice *c, const nb_box *box, nb_
 {
     for (int j = 0; j < count; ++j) {
         NB_PQR(j);
+        NB_TABLE(j);
         for (int i = 0; i < n; ++i) {
             double h = NB_INDEX(h, i), k = NB_INDEX(k, i), l = NB_INDEX(l, i);
             double h0 = nb_nearest(h), k0 = nb_nearest(k), l0 = nb_nearest(l);
-            double f = table[nb_box_element(box, h0, k0, l0)];
-            acc[i] = acc[i] + (f * f) * nb_lattice_sqr(kind, c, h - h0, k - k0, l - l0);
+            double f = of_source[nb_box_element(box, h0, k0, l0)];
+            acc[i] = acc[i] + (weight * (f * f)) * nb_lattice_sqr(kind, c, h - h0, k - k0, l - l0);
         }
     }
 }
@@ -57,8 +62,8 @@ NB_FN void nb_weighted(int kind, const nb_lattice *c, int n, nb_in h, nb_in k, n
                                                      l[i] - nb_rint(l[i]));
 }
 
-NB_FN void nb_flat_single(int kind, const nb_lattice *c, int n, nb_in place, nb_in inv, int count, nb_in pqr,
-                          nb_outf acc)
+NB_FN void nb_flat_single(int kind, int weighted, const nb_lattice *c, int n, nb_in place, nb_in inv, int count,
+                          nb_in pqr, nb_outf acc)
 {
     __attribute__((aligned(64))) float h[NB_TILE], k[NB_TILE], l[NB_TILE];
     for (int j = 0; j < count; ++j) {
@@ -66,7 +71,11 @@ NB_FN void nb_flat_single(int kind, const nb_lattice *c, int n, nb_in place, nb_
         nb_single_fractions(n, hp, hq, hr - NB_SINGLE_SHIFT, place, inv, h);
         nb_single_fractions(n, kp, kq, kr - NB_SINGLE_SHIFT, place, inv, k);
         nb_single_fractions(n, lp, lq, lr - NB_SINGLE_SHIFT, place, inv, l);
-        for (int i = 0; i < n; ++i) acc[i] = acc[i] + nb_single_sqr(kind, c, h[i], k[i], l[i]);
+        const float share = (float)weight;
+        for (int i = 0; i < n; ++i) {
+            float f = nb_single_sqr(kind, c, h[i], k[i], l[i]);
+            acc[i] = acc[i] + (weighted ? share * f : f);
+        }
     }
 }
 
@@ -75,11 +84,13 @@ NB_FN void nb_flat_nearest_single(int kind, const nb_lattice *c, const nb_box *b
 {
     for (int j = 0; j < count; ++j) {
         NB_PQR(j);
+        NB_TABLE(j);
+        const float share = (float)weight;
         for (int i = 0; i < n; ++i) {
             double h = NB_INDEX(h, i), k = NB_INDEX(k, i), l = NB_INDEX(l, i);
             double h0 = nb_nearest(h), k0 = nb_nearest(k), l0 = nb_nearest(l);
-            float f = (float)table[nb_box_element(box, h0, k0, l0)];
-            acc[i] = acc[i] + (f * f) * nb_single_sqr(kind, c, (float)(h - h0), (float)(k - k0), (float)(l - l0));
+            float f = (float)of_source[nb_box_element(box, h0, k0, l0)];
+            acc[i] = acc[i] + (share * (f * f)) * nb_single_sqr(kind, c, (float)(h - h0), (float)(k - k0), (float)(l - l0));
         }
     }
 }
@@ -87,18 +98,26 @@ NB_FN void nb_flat_nearest_single(int kind, const nb_lattice *c, const nb_box *b
 /* The loops of each transform, apart, so that gcc does not mix their registers; and what chooses one of them. */
 #define NB_LOOP static __attribute__((noinline)) void
 
-/* acc += F_latt^2 on a flat detector. */
+/* acc += F_latt^2 on a flat detector; _weighted: times the weight of the source. */
 #define NB_ENTRY(name, shape, single) \
     NB_LOOP nb_flat_##name(const nb_lattice *c, int n, nb_in place, nb_in inv, int count, nb_in pqr, nb_out acc) \
     { \
-        nb_flat(NB_KIND_##name, c, n, place, inv, count, pqr, acc); \
+        nb_flat(NB_KIND_##name, 0, c, n, place, inv, count, pqr, acc); \
+    } \
+    NB_LOOP nb_flat_weighted_##name(const nb_lattice *c, int n, nb_in place, nb_in inv, int count, nb_in pqr, \
+                                    nb_out acc) \
+    { \
+        nb_flat(NB_KIND_##name, 1, c, n, place, inv, count, pqr, acc); \
     }
 NB_TRANSFORMS(NB_ENTRY)
 #undef NB_ENTRY
 #define NB_ENTRY(name, shape, single) \
-    case NB_KIND_##name: nb_flat_##name(c, n, place, inv, count, pqr, acc); return;
-static void nb_sum_flat(int kind, const nb_lattice *c, int n, nb_in place, nb_in inv, int count, nb_in pqr,
-                        nb_out acc)
+    case NB_KIND_##name: \
+        if (weighted) nb_flat_weighted_##name(c, n, place, inv, count, pqr, acc); \
+        else nb_flat_##name(c, n, place, inv, count, pqr, acc); \
+        return;
+static void nb_sum_flat(int kind, int weighted, const nb_lattice *c, int n, nb_in place, nb_in inv, int count,
+                        nb_in pqr, nb_out acc)
 {
     switch (kind) { NB_TRANSFORMS(NB_ENTRY) }
 }
@@ -143,14 +162,22 @@ static void nb_sum_indices(int kind, const nb_lattice *c, int n, nb_in h, nb_in 
     NB_LOOP nb_flat_single_##name(const nb_lattice *c, int n, nb_in place, nb_in inv, int count, nb_in pqr, \
                                   nb_outf acc) \
     { \
-        nb_flat_single(NB_KIND_##name, c, n, place, inv, count, pqr, acc); \
+        nb_flat_single(NB_KIND_##name, 0, c, n, place, inv, count, pqr, acc); \
+    } \
+    NB_LOOP nb_flat_single_weighted_##name(const nb_lattice *c, int n, nb_in place, nb_in inv, int count, nb_in pqr, \
+                                           nb_outf acc) \
+    { \
+        nb_flat_single(NB_KIND_##name, 1, c, n, place, inv, count, pqr, acc); \
     }
 NB_TRANSFORMS(NB_ENTRY)
 #undef NB_ENTRY
 #define NB_ENTRY(name, shape, single) \
-    case NB_KIND_##name: nb_flat_single_##name(c, n, place, inv, count, pqr, acc); return;
-static void nb_sum_single(int kind, const nb_lattice *c, int n, nb_in place, nb_in inv, int count, nb_in pqr,
-                          nb_outf acc)
+    case NB_KIND_##name: \
+        if (weighted) nb_flat_single_weighted_##name(c, n, place, inv, count, pqr, acc); \
+        else nb_flat_single_##name(c, n, place, inv, count, pqr, acc); \
+        return;
+static void nb_sum_single(int kind, int weighted, const nb_lattice *c, int n, nb_in place, nb_in inv, int count,
+                          nb_in pqr, nb_outf acc)
 {
     switch (kind) { NB_TRANSFORMS(NB_ENTRY) }
 }

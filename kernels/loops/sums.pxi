@@ -2,11 +2,13 @@
 # Part of render.pyx, which includes it: in a .pxd these functions would be inlined, and lose their vectors.
 
 cdef extern from "sums.h" nogil:
-    void nb_sum_flat(int kind, const nb_lattice *c, int n, nb_in place, nb_in inv, int count, nb_in pqr, nb_out acc)
+    void nb_sum_flat(int kind, int weighted, const nb_lattice *c, int n, nb_in place, nb_in inv, int count, nb_in pqr,
+                     nb_out acc)
     void nb_sum_flat_nearest(int kind, const nb_lattice *c, const nb_box *box, nb_in table, int n, nb_in place,
                              nb_in inv, int count, nb_in pqr, nb_out acc)
     void nb_sum_indices(int kind, const nb_lattice *c, int n, nb_in h, nb_in k, nb_in l, nb_in weight, nb_out acc)
-    void nb_sum_single(int kind, const nb_lattice *c, int n, nb_in place, nb_in inv, int count, nb_in pqr, nb_outf acc)
+    void nb_sum_single(int kind, int weighted, const nb_lattice *c, int n, nb_in place, nb_in inv, int count,
+                       nb_in pqr, nb_outf acc)
     void nb_sum_single_nearest(int kind, const nb_lattice *c, const nb_box *box, nb_in table, int n, nb_in place,
                                nb_in inv, int count, nb_in pqr, nb_outf acc)
 
@@ -23,8 +25,8 @@ cdef void sum_near(const nb_job *p, const double *table, int count, int n, Scrat
             if near[j] == 0.0:
                 continue
             if p.structure_kind == NB_CONSTANT:
-                nb_sum_flat(p.lattice_kind, &p.lattice, length, w.place + first, w.inv + first, 1, w.pqr + j,
-                            acc + first)
+                nb_sum_flat(p.lattice_kind, p.weight_source, &p.lattice, length, w.place + first, w.inv + first, 1,
+                            w.pqr + j, acc + first)
             else:
                 nb_sum_flat_nearest(p.lattice_kind, &p.lattice, &p.box, table, length, w.place + first, w.inv + first,
                                     1, w.pqr + j, acc + first)
@@ -39,7 +41,7 @@ cdef void sum_block_single(const nb_job *p, const double *table, int count, int 
     cdef nb_out total = acc
     fill(TILE // 2, 0.0, w.h)
     if p.structure_kind == NB_CONSTANT:
-        nb_sum_single(p.lattice_kind, &p.lattice, n, w.place, w.inv, count, w.pqr, part)
+        nb_sum_single(p.lattice_kind, p.weight_source, &p.lattice, n, w.place, w.inv, count, w.pqr, part)
     else:
         nb_sum_single_nearest(p.lattice_kind, &p.lattice, &p.box, table, n, w.place, w.inv, count, w.pqr, part)
     for i in range(n):
@@ -63,17 +65,21 @@ cdef void sum_block(const nb_job *p, const double *cells, Py_ssize_t stride, con
     """acc += contributions of up to BLOCK orientations to a tile."""
     cdef int i, j
     cdef double m[9]
+    cdef double weight
+    cdef const double *of_source
     if p.single and not p.curved and p.structure_kind != NB_TRICUBIC:
         sum_block_single(p, table, count, n, w, acc)
         return
     if not p.curved and p.structure_kind == NB_CONSTANT:
-        nb_sum_flat(p.lattice_kind, &p.lattice, n, w.place, w.inv, count, w.pqr, acc)
+        nb_sum_flat(p.lattice_kind, p.weight_source, &p.lattice, n, w.place, w.inv, count, w.pqr, acc)
         return
     if not p.curved and p.structure_kind == NB_NEAREST:
         nb_sum_flat_nearest(p.lattice_kind, &p.lattice, &p.box, table, n, w.place, w.inv, count, w.pqr, acc)
         return
     # the long way round, for what is rarely asked: indices, then structure factors, then the lattice
     for j in range(count):
+        of_source = table + <Py_ssize_t>w.pqr[10 * BLOCK + j]
+        weight = w.pqr[9 * BLOCK + j]
         if p.curved:
             for i in range(9):
                 m[i] = cells[i * stride + j]
@@ -83,29 +89,58 @@ cdef void sum_block(const nb_job *p, const double *cells, Py_ssize_t stride, con
                 m[i] = w.pqr[i * BLOCK + j]
             indices_flat(n, w.place, w.inv, m, w.h, w.k, w.l)
         if p.structure_kind == NB_NEAREST:
-            weights_nearest(&p.box, table, n, w.h, w.k, w.l, w.weight)
+            weights_nearest(&p.box, of_source, n, w.h, w.k, w.l, w.weight)
         elif p.structure_kind == NB_TRICUBIC:
-            if weights_tricubic(&p.box, table, n, w.h, w.k, w.l, w.cubic, w.element, w.weight):
+            if weights_tricubic(&p.box, of_source, n, w.h, w.k, w.l, w.cubic, w.element, w.weight):
                 w.outside += count_outside(p, w)
         else:
             for i in range(n):
                 w.weight[i] = 1.0
+        if p.weight_source:
+            for i in range(n):
+                w.weight[i] = w.weight[i] * weight
         nb_sum_indices(p.lattice_kind, &p.lattice, n, w.h, w.k, w.l, w.weight, acc)
 
 
+cdef void sum_ready(const nb_job *p, const double *cells, Py_ssize_t stride, const double *table, int count, int n,
+                    Scratch *w, double *acc) noexcept nogil:
+    """acc += contributions of the orientations whose P, Q, R are in `w.pqr`."""
+    if p.lattice.limit > 0.0:
+        sum_near(p, table, count, n, w, acc)
+    elif count > 0:
+        sum_block(p, cells, stride, table, count, n, w, acc)
+
+
 cdef void sum_orientations(const nb_job *p, const double *cells, Py_ssize_t stride, const double *table,
-                           const double *source, const double *start, double step, int n,
-                           Scratch *w, double *acc) noexcept nogil:
-    """acc += contributions of every phi step and mosaic domain, in the reference's order."""
-    cdef int first = 0, count
-    while first < p.orientations:
-        count = p.orientations - first
-        if count > BLOCK:
-            count = BLOCK
-        if not p.curved:
-            make_pqr(p, count, cells + first, stride, source, start, step, w.pqr)
-        if p.lattice.limit > 0.0:
-            sum_near(p, table, count, n, w, acc)
-        else:
-            sum_block(p, cells + first, stride, table, count, n, w, acc)
-        first += BLOCK
+                           const double *sources, const long long *tables, int members, const double *start,
+                           double step, int n, Scratch *w, double *acc) noexcept nogil:
+    """acc += contributions of every phi step and mosaic domain for `members` sources, in the reference's order.
+
+    tables: where in `table` each source's structure factors begin. Sources that have few orientations share a block,
+    which on a curved detector, that has no P, Q and R, they cannot.
+    """
+    cdef int source, first, count, at = 0, i
+    cdef const double *src
+    for source in range(members):
+        src = sources + source * NB_SOURCE_SIZE
+        if p.weight_source and src[NB_SOURCE_WEIGHT] == 0.0:
+            continue
+        first = 0
+        while first < p.orientations:
+            count = p.orientations - first
+            if count > BLOCK:
+                count = BLOCK
+            if at + (count + VECTOR - 1) // VECTOR * VECTOR > BLOCK:
+                sum_ready(p, cells, stride, table, at, n, w, acc)
+                at = 0
+            for i in range(count):
+                w.pqr[9 * BLOCK + at + i] = src[NB_SOURCE_WEIGHT]
+                w.pqr[10 * BLOCK + at + i] = <double>tables[source]
+            if p.curved:
+                sum_ready(p, cells + first, stride, table, count, n, w, acc)
+            else:
+                make_pqr(p, count, cells + first, stride, src, start, step, w.pqr + at)
+                at += count
+            first += count
+    if at > 0:
+        sum_ready(p, cells, stride, table, at, n, w, acc)

@@ -2,12 +2,8 @@
 # Part of render.pyx, which includes it: in a .pxd these functions would be inlined, and lose their vectors.
 
 
-cdef void add_weighted(const nb_job *p, int n, bint masked, double weight, double diffuse,
-                       const Scratch *w) noexcept nogil:
-    """acc += part with the dmin cut, what is diffuse, and the corrections that are asked for per contribution.
-
-    weight: of the source.
-    """
+cdef void add_weighted(const nb_job *p, int n, bint masked, double diffuse, const Scratch *w) noexcept nogil:
+    """acc += part with the dmin cut, what is diffuse, and the corrections that are asked for per contribution."""
     cdef int i
     cdef nb_out part = w.part
     cdef nb_out acc = w.acc
@@ -16,7 +12,7 @@ cdef void add_weighted(const nb_job *p, int n, bint masked, double weight, doubl
     cdef nb_in polar = w.polar if p.weight_polar else w.ones
     cdef nb_in omega = w.omega if p.weight_omega else w.ones
     for i in range(n):
-        part[i] = ((part[i] * passed[i] + diffuse) * capture[i] * polar[i] * omega[i]) * weight
+        part[i] = (part[i] * passed[i] + diffuse) * capture[i] * polar[i] * omega[i]
     # apart, so that no level of the instruction set fuses the last product with the sum
     for i in range(n):
         acc[i] = acc[i] + part[i]
@@ -97,19 +93,21 @@ cdef void along(const nb_job *p, int n, const double *axis, double step, const d
         project_flat(p, n, axis, step, start, w.place, w.inv, out)
 
 
-cdef void render_tile(const nb_job *p, const double *sources, const double *cells, Py_ssize_t stride,
-                      const double *table, const unsigned short *mask, int slow, int fast, int n, Scratch *w,
-                      float *image) noexcept nogil:
+cdef void render_tile(const nb_job *p, const double *sources, const long long *tables, const double *cells,
+                      Py_ssize_t stride, const double *table, const unsigned short *mask, int slow, int fast, int n,
+                      Scratch *w, float *image) noexcept nogil:
     """n pixels of row `slow` from column `fast` on."""
     cdef int m = (n + LANES - 1) // LANES * LANES  # the spare lanes are computed and thrown away
-    cdef int layer, sub_slow, sub_fast, source, passing = m
+    cdef int layer, sub_slow, sub_fast, source, members, passing = m
     cdef double substeps = <double>p.oversample * p.oversample
-    cdef bint weighted = p.weight_thick or p.weight_polar or p.weight_omega or p.weight_source or p.diffuse != 0.0
+    cdef bint weighted = p.weight_thick or p.weight_polar or p.weight_omega or p.diffuse != 0.0
     cdef bint need_polar = p.polarized, cut = p.dmin > 0.0, have_omega = False, have_capture
     # F_cell^2 of a crystal that has one for all indices is left to the end
     cdef double diffuse = p.diffuse / (p.default_F * p.default_F) if p.structure_kind == NB_CONSTANT else p.diffuse
     cdef double f, s, o, step = p.subpixel * p.oversample
     cdef bint vectors = p.curved or cut  # whether the directions are needed as vectors
+    # sources that make one sum: all of them where nothing is asked of each, or those of a direction, one by one in a list
+    cdef bint together = not vectors and diffuse == 0.0 and (not weighted or p.sources_join)
     cdef double start[3]
     cdef const double *src
     cdef int i
@@ -146,8 +144,15 @@ cdef void render_tile(const nb_job *p, const double *sources, const double *cell
                     along(p, m, p.normal, step, start, w, w.capture)
                     captures(p, m, layer, w.capture)
                     have_capture = True
-                for source in range(p.sources):
+                source = 0
+                members = 0
+                while source + members < p.sources:
+                    source += members
                     src = sources + source * NB_SOURCE_SIZE
+                    members = 1
+                    while together and source + members < p.sources and (
+                            not weighted or same_direction(src, src + members * NB_SOURCE_SIZE)):
+                        members += 1
                     if vectors:
                         scattering(m, src, w.x, w.y, w.z, w.qx, w.qy, w.qz)
                     if cut:
@@ -169,8 +174,9 @@ cdef void render_tile(const nb_job *p, const double *sources, const double *cell
                     if weighted or passing < m:
                         fill(m, 0.0, w.part)
                         if passing > 0:
-                            sum_orientations(p, cells, stride, table, src, start, step, m, w, w.part)
-                        add_weighted(p, m, passing < m, src[NB_SOURCE_WEIGHT], diffuse, w)
+                            sum_orientations(p, cells, stride, table, src, tables + source, members, start, step, m, w,
+                                             w.part)
+                        add_weighted(p, m, passing < m, diffuse * src[NB_SOURCE_WEIGHT], w)
                     else:
-                        sum_orientations(p, cells, stride, table, src, start, step, m, w, w.acc)
+                        sum_orientations(p, cells, stride, table, src, tables + source, members, start, step, m, w, w.acc)
     finish(p, n, mask, w, w.column - fast if w.row == slow and fast <= w.column < fast + n else -1, image)

@@ -95,7 +95,7 @@ def spots_of(experiment: ResolvedExperiment, image: np.ndarray | None = None) ->
     found = {
         "hkl": hkl.astype(np.int32),
         "position": np.stack((fast, slow), axis=-1),
-        "amplitude": amplitudes(experiment.structure_factors, hkl),
+        "amplitude": amplitudes(experiment.structure_factors.at(experiment.beam.wavelength), hkl),
     }
     if image is not None:
         # sums over rectangles from the integral of the image

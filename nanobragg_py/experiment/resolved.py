@@ -13,6 +13,7 @@ from ..records import REQUIRED, TYPE_CHECKING, Record
 from .physics import REFERENCE
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from os import PathLike
     from typing import Any
 
@@ -210,7 +211,9 @@ class StructureFactors(Record):
 
     bounds: (hmin, hmax, kmin, kmax, lmin, lmax), or None when there is no table. values: buffer of float64 in the dump
     file's layout: (hmax-hmin+2, kmax-kmin+2, lmax-lmin+2), h outermost, the last layer of each axis 0. count: how many
-    rows were read, as reported. default_F: amplitude of every index that is not in the box.
+    rows were read, as reported. default_F: amplitude of every index that is not in the box. wavelengths: (), or those,
+    m, of several tables, which values then are one after the other: (tables, ...); between two of them amplitudes are
+    linear in the wavelength, and every source has those of its own.
 
     Made from a number alone (``StructureFactors(default_F=100)``), from arrays or from files; `read` goes by the file's
     content. All of them state space group P1 in the end: see `nanobragg_py.experiment.structure_factors`.
@@ -221,16 +224,22 @@ class StructureFactors(Record):
         "values": None,
         "count": 0,
         "default_F": 0.0,
+        "wavelengths": (),
     }
 
     bounds: "tuple[int, int, int, int, int, int] | None"
     values: "Any"
     count: "int"
     default_F: "float"
+    wavelengths: "tuple[float, ...]"
 
     def _validate(self):
         if (self.bounds is None) != (self.values is None):
             raise FieldError("structure_factors needs bounds and values together")
+        if self.wavelengths:
+            from .structure_factors import check_wavelengths
+
+            self._set("wavelengths", check_wavelengths(self.wavelengths, self.bounds))
         # a comparison and not isfinite, which a whole number of hundreds of digits overflows
         if not isinstance(self.default_F, (int, float)) or not abs(self.default_F) <= float_info.max:
             raise FieldError(f"structure_factors.default_F is {self.default_F!r:.40}; it must be a finite number")
@@ -239,7 +248,8 @@ class StructureFactors(Record):
         if type(self) is not type(other):
             return NotImplemented
         # not the count, which says how the table came about and does not enter the image
-        if (self.bounds, self.default_F) != (other.bounds, other.default_F):
+        mine, others = ((each.bounds, each.default_F, each.wavelengths) for each in (self, other))
+        if mine != others:
             return False
         return self.values is other.values or memoryview(self.values) == memoryview(other.values)
 
@@ -249,20 +259,26 @@ class StructureFactors(Record):
     def __repr__(self) -> str:
         if self.bounds is None:
             return f"StructureFactors(default_F={self.default_F:g})"
-        return f"<StructureFactors of {self.count} rows, bounds {self.bounds}, default_F {self.default_F:g}>"
+        if self.wavelengths:
+            low, high = (f"{self.wavelengths[at] * 1e10:g}" for at in (0, -1))
+            several = f"{len(self.wavelengths)} tables from {low} to {high} A, "
+        else:
+            several = ""
+        return f"<StructureFactors of {several}{self.count} rows, bounds {self.bounds}, default_F {self.default_F:g}>"
 
     def __reduce__(self) -> "Any":
         import numpy as np
 
         # an array, which pickle's protocol 5 can pass without a copy
         values = None if self.values is None else np.asarray(self.values)
-        return type(self)._unpickled, (self.bounds, values, self.count, self.default_F)
+        return type(self)._unpickled, (self.bounds, values, self.count, self.default_F, self.wavelengths)
 
     @classmethod
-    def _unpickled(cls, bounds, values, count, default_F):
+    def _unpickled(cls, bounds, values, count, default_F, wavelengths=()):
         from .structure_factors import padded
 
-        return cls(bounds, None if values is None else padded(values, bounds), count, default_F)
+        values = None if values is None else padded(values, bounds, len(wavelengths))
+        return cls(bounds, values, count, default_F, wavelengths)
 
     @classmethod
     def of(cls, table: "Any") -> "StructureFactors":
@@ -296,10 +312,41 @@ class StructureFactors(Record):
     def from_model(
         cls, path: "str | PathLike", d_min: "float", default_F: "float" = 0.0, **how: "Any"
     ) -> "StructureFactors":
-        """Calculated from a PDB or mmCIF model. See `models.from_model`."""
-        from .models import from_model
+        """Calculated from a PDB or mmCIF model. See `models.from_model`.
 
-        return cls.of(from_model(path, d_min, default_F, **how))
+        anomalous: True, with `wavelengths`, one or several, m: Friedel mates differ by f' and f'' of the model's
+        elements; a table for each wavelength, see `at_wavelengths`.
+        """
+        from .models import anomalous_from_model, from_model
+
+        anomalous, wavelengths = how.pop("anomalous", False), how.pop("wavelengths", None)
+        if not anomalous:
+            if wavelengths is not None:
+                raise FieldError("wavelengths count with anomalous scattering only; give anomalous as well")
+            return cls.of(from_model(path, d_min, default_F, **how))
+        from .structure_factors import given_wavelengths
+
+        given = given_wavelengths(wavelengths)
+        tables = [cls.of(table) for table in anomalous_from_model(path, d_min, given, default_F, **how)]
+        return tables[0] if len(tables) == 1 else cls.at_wavelengths(tables, given)
+
+    @classmethod
+    def at_wavelengths(
+        cls, tables: "Sequence[StructureFactors]", wavelengths: "Sequence[float]"
+    ) -> "StructureFactors":
+        """Several tables, those of anomalous scatterers at two wavelengths or more: each with its wavelength, m.
+
+        Wavelengths increase; between two of them amplitudes are linear in the wavelength. Raises FieldError.
+        """
+        from .structure_factors import at_wavelengths
+
+        return at_wavelengths(tables, wavelengths)
+
+    def at(self, wavelength: float) -> "StructureFactors":
+        """The one table of a wavelength, m; itself where there are not several. FieldError beyond the wavelengths."""
+        from .structure_factors import at_wavelength
+
+        return at_wavelength(self, wavelength)
 
     def sum_over_mates(
         self, values: "ArrayLike", space_group: "str | int | None", friedel: bool = True
@@ -312,7 +359,9 @@ class StructureFactors(Record):
         return sum_over_mates(values, self.bounds, space_group, friedel)
 
     def amplitudes(self) -> "tuple[ndarray, ndarray]":
-        """The table's indices and amplitudes as arrays, (N, 3) int32 and (N,) float64, h outermost."""
+        """The table's indices and amplitudes as arrays, (N, 3) int32 and (N,) float64, h outermost; of several tables
+        (tables, N).
+        """
         from .structure_factors import amplitudes
 
         return amplitudes(self)

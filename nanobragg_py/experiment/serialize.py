@@ -59,6 +59,8 @@ def to_dict(experiment: Any, tables: str = "embed", beside: Any = None) -> dict[
     if factors.bounds is not None and tables != "omit":
         array = np.asarray(factors.values)
         values["bounds"], values["count"] = list(factors.bounds), factors.count
+        if factors.wavelengths:
+            values["wavelengths"] = list(factors.wavelengths)
         values["values"] = _array_to_plain("structure_factors", array, tables, beside)
     if values:
         made["structure_factors"] = values
@@ -215,7 +217,9 @@ def factors_from_dict(values: dict[str, Any], folder: Any = None) -> StructureFa
             if len(bounds) != 6 or not all(isinstance(bound, int) for bound in bounds):
                 raise FieldError("structure_factors.bounds must be hmin, hmax, kmin, kmax, lmin and lmax")
             count = given.pop("count", 0)
-            factors = StructureFactors(bounds, structure_factors.padded(array, bounds), count, default_F)
+            wavelengths = tuple(given.pop("wavelengths", ()))
+            table = structure_factors.padded(array, bounds, len(wavelengths))
+            factors = StructureFactors(bounds, table, count, default_F, wavelengths)
         else:
             factors = StructureFactors(default_F=default_F)
     except TypeError as error:

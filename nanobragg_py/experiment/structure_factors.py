@@ -11,14 +11,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..errors import FieldError
+from ..errors import FieldError, NanoBraggError
 from ..files import hkl as hkl_files
 from ..files.hkl import HklTable
 from ..files.reflections import gemmi_module
+from ..kernels.files.hkltext import fill_outside
 from ..kernels.memory.buffers import Buffer
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import ArrayLike
+
+    from .resolved import StructureFactors
 
 
 # ---- tables --------------------------------------------------------------------------------------------------------
@@ -168,16 +173,123 @@ def amplitudes(factors: Any) -> tuple[np.ndarray, np.ndarray]:
     h0, h1, k0, k1, l0, l1 = factors.bounds
     axes = (np.arange(h0, h1 + 1), np.arange(k0, k1 + 1), np.arange(l0, l1 + 1))
     grid = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 3).astype(np.int32)
-    values = np.asarray(factors.values).reshape(hkl_files.table_shape(factors.bounds))
-    return grid, values[:-1, :-1, :-1].reshape(-1)
+    several = (len(factors.wavelengths),) if factors.wavelengths else ()
+    values = np.asarray(factors.values).reshape(*several, *hkl_files.table_shape(factors.bounds))
+    return grid, values[..., :-1, :-1, :-1].reshape(*several, -1)
 
 
-def padded(values: ArrayLike, bounds: tuple) -> Buffer:
-    """A copy of a table of `hkl_files.table_shape(bounds)` with the room in front that the kernels need."""
+def padded(values: ArrayLike, bounds: tuple, tables: int = 0) -> Any:
+    """A copy of a table of `hkl_files.table_shape(bounds)` with the room in front that the kernels need; of several
+    tables, (tables, ...), an array."""
     shape = hkl_files.table_shape(bounds)
     array = np.asarray(values, dtype=float)
+    if tables:
+        return np.array(array.reshape(tables, *shape))
     if array.shape != shape:
         raise FieldError(f"structure_factors.values has the shape {array.shape}; its bounds ask for {shape}")
     table = Buffer(shape, "d", False, hkl_files.table_pad(shape))
     np.asarray(table)[...] = array
     return table
+
+
+# ---- several, for beams of many wavelengths ------------------------------------------------------------------------
+
+#: parts of a wavelength by which one may lie beyond the tables'
+ROUNDING = 1e-9
+
+
+def check_wavelengths(wavelengths: Any, bounds: Any) -> tuple[float, ...]:
+    """The wavelengths, m, of several tables; FieldError where they are none."""
+    from ..files.spectrum import fault
+    from .checks import positive
+
+    found = tuple(positive("structure_factors.wavelengths", wavelength) for wavelength in wavelengths)
+    if bounds is None or len(found) < 2:
+        raise FieldError("structure_factors.wavelengths are those of several tables; give two tables or more")
+    if (wrong := fault(found, (1.0,) * len(found))) is not None:
+        raise FieldError(f"structure_factors.wavelengths, number {wrong[0] + 1}: {wrong[1]}")
+    return found
+
+
+def given_wavelengths(wavelengths: Any) -> list[float]:
+    """One wavelength or several, m, as numbers or with words for their units; FieldError for none."""
+    from .checks import positive
+    from .fields import Field
+    from .units import in_unit
+
+    if wavelengths is None:
+        raise FieldError("anomalous scattering needs wavelengths; give one, or those that the beam's are between")
+    row = Field((), positive, "m", "", part="structure_factors", name="wavelengths", energy=True)
+    several = wavelengths if isinstance(wavelengths, (list, tuple, np.ndarray)) else [wavelengths]
+    given = [positive(row.full_name, in_unit(row, each)) for each in several]
+    if len(given) != 1:
+        check_wavelengths(given, ())
+    return given
+
+
+def at_wavelengths(tables: Sequence[StructureFactors], wavelengths: Sequence[float]) -> StructureFactors:
+    """As `StructureFactors.at_wavelengths`."""
+    from .resolved import StructureFactors as Made
+
+    given = list(tables)
+    if len(given) != len(wavelengths):
+        raise FieldError(f"there are {len(given)} tables and {len(wavelengths)} wavelengths; give as many of each")
+    if any(each.bounds is None or each.wavelengths for each in given):
+        raise FieldError("tables of several wavelengths must each be one table of amplitudes")
+    if len({each.default_F for each in given}) > 1:
+        raise FieldError("tables of several wavelengths must have one default_F")
+    boxes = np.array([each.bounds for each in given]).reshape(-1, 3, 2)
+    low, high = boxes[:, :, 0].min(axis=0), boxes[:, :, 1].max(axis=0)
+    bounds: Any = tuple(int(x) for pair in zip(low, high, strict=True) for x in pair)
+    values = np.zeros((len(given), *hkl_files.table_shape(bounds)))
+    values[:, :-1, :-1, :-1] = given[0].default_F
+    for one, each, (begin, end) in zip(values, given, boxes.transpose(0, 2, 1), strict=True):
+        place = tuple(slice(b - l, e - l + 1) for b, e, l in zip(begin, end, low, strict=True))
+        _, amplitude = each.amplitudes()
+        one[place] = amplitude.reshape(end - begin + 1)
+    return Made(bounds, values, max(each.count for each in given), given[0].default_F, tuple(wavelengths))
+
+
+def at_wavelength(factors: StructureFactors, wavelength: float) -> StructureFactors:
+    """As `StructureFactors.at`."""
+    if not factors.wavelengths:
+        return factors
+    if not within(factors.wavelengths, wavelength):
+        low, high = (factors.wavelengths[at] * 1e10 for at in (0, -1))
+        raise FieldError(f"the tables are from {low:g} to {high:g} A, and {wavelength * 1e10:g} A is not among that")
+    bounds: Any = factors.bounds
+    return type(factors)(bounds, padded(_between(factors, wavelength), bounds), factors.count, factors.default_F)
+
+
+def within(wavelengths: tuple[float, ...], wavelength: float) -> bool:
+    """Whether tables of these wavelengths reach one."""
+    return wavelengths[0] * (1.0 - ROUNDING) <= wavelength <= wavelengths[-1] * (1.0 + ROUNDING)
+
+
+def _between(factors, wavelength):
+    """The amplitudes of a wavelength, linear between two tables."""
+    known = factors.wavelengths
+    at = min(max(int(np.searchsorted(known, wavelength, "right")) - 1, 0), len(known) - 2)
+    share = min(max((wavelength - known[at]) / (known[at + 1] - known[at]), 0.0), 1.0)
+    return (1.0 - share) * factors.values[at] + share * factors.values[at + 1]
+
+
+def source_tables(factors: StructureFactors, wavelengths: Sequence[float]) -> Buffer:
+    """Tables in the kernels' layout, one after the other for the wavelengths that sources have: what
+    `nanobragg_py.files.hkl.kernel_table` is for one. Raises NanoBraggError where there is no memory."""
+    shape = hkl_files.table_shape(factors.bounds)
+    pad = hkl_files.table_pad(shape)
+    try:
+        made = Buffer((len(wavelengths) * shape[0], *shape[1:]), "d", False, pad)
+    except MemoryError:
+        gib = 8.0 * len(wavelengths) * np.prod(shape, dtype=float) / 2**30
+        raise NanoBraggError(
+            f"no memory for {len(wavelengths)} tables of structure factors ({gib:.3g} GiB), one for each wavelength; "
+            "give the beam fewer"
+        ) from None
+    tables = np.asarray(made).reshape(-1, *shape)
+    for table, wavelength in zip(tables, wavelengths, strict=True):
+        table[...] = _between(factors, wavelength)
+    tables[:, -1] = factors.default_F
+    fill_outside(made, factors.default_F)
+    return made

@@ -178,6 +178,8 @@ def _files(experiment, folder):
     if factors.bounds is None:
         # without a table the program would take whatever Fdump.bin it finds
         args += ["-dump", "no_such_Fdump.bin"]
+    elif factors.wavelengths:
+        raise FieldError("structure_factors of several wavelengths cannot be stated by flags; take one table, of .at()")
     else:
         put("-hkl", "structure_factors.hkl", "structure_factors", *_hkl_blocks(factors))
     return args

@@ -169,6 +169,8 @@ def parameters_of(experiment: Any, names: Iterable[str]) -> list[Parameter]:
     """The rows of names; FieldError for one that does not exist, stands twice or does not apply."""
     if isinstance(names, str):
         raise FieldError(f"parameters are {names!r}; give a list of names")
+    if experiment.structure_factors.wavelengths:
+        raise FieldError("structure_factors of several wavelengths have no derivatives; take one table, that of at()")
     found: list[Parameter] = []
     for name in names:
         if name not in PARAMETERS:

@@ -8,7 +8,14 @@ from math import ceil, sqrt
 from typing import Any
 
 from ..errors import NanoBraggError
-from ..experiment.load import kernel_table, read_amorphous, read_matrix, read_panels, read_sources
+from ..experiment.load import (
+    kernel_table,
+    read_amorphous,
+    read_matrix,
+    read_panels,
+    read_sources,
+    read_spectrum,
+)
 from ..experiment.physics import CHOICES, EXACT, EXACT_ONLY, REFERENCE, physics_of
 from ..experiment.resolve import resolve_experiment, resolve_setup
 from ..experiment.resolved import StructureFactors
@@ -94,6 +101,7 @@ class Trial:
             values["misset_seed"] = SEED
         self.values = values
         self.matrix, self.panels = read_matrix(options), read_panels(options, str)
+        self.spectrum = read_spectrum(options)
         self.sources, self.mask = read_sources(options), loaded.experiment.detector.mask
         self.factors = loaded.experiment.structure_factors
         self.curve = None if options.stol_file is None else read_amorphous(options)
@@ -113,6 +121,7 @@ class Trial:
             mask=self.mask,
             dump_available=factors.bounds is not None,
             panels=self.panels,
+            spectrum=self.spectrum,
         )
         made = resolve_experiment(setup, random, factors, source_rows=self.sources)
         return made if self.curve is None or not physics.curve else made.replace(amorphous=self.curve)

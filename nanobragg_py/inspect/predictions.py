@@ -79,7 +79,7 @@ def predict(experiment: Any, dmin: float = 0.0) -> tuple[Any, Any, Any]:
     hkl, directions = (np.concatenate(part) for part in zip(*found, strict=True))
     fast, slow = (x / geometry.pixel_size for x in geometry.plane_position(directions))
     keep = (fast >= 0) & (fast < geometry.fpixels) & (slow >= 0) & (slow < geometry.spixels)
-    keep &= amplitudes(experiment.structure_factors, hkl) != 0.0
+    keep &= amplitudes(experiment.structure_factors.at(experiment.beam.wavelength), hkl) != 0.0
     return hkl[keep], fast[keep], slow[keep]
 
 

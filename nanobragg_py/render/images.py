@@ -10,6 +10,7 @@ import numpy as np
 
 from ..errors import FieldError, NanoBraggError, OptionError
 from ..experiment.fields import in_fields
+from ..experiment.structure_factors import source_tables
 from ..files import hkl
 from ..kernels.noise.random import Ran1
 from .backends import team_size
@@ -31,7 +32,7 @@ def render(experiment: Any, compute: Any, out: Any = None, progress: Any = None,
     """(image, Statistics) of an `Experiment`; see its `render` and `simulate`. compute: a `Compute`."""
     if on_device and (compute.backend != "gpu" or out is not None):
         raise FieldError('on_device needs backend "gpu" and no out; a GPU image is where the GPU has made it')
-    resolved, table = experiment.resolved, kernel_table(experiment.structure_factors)
+    resolved, table = experiment.resolved, kernel_table(experiment.structure_factors, experiment.resolved.beam)
     if resolved.panels:
         return _render_panels(experiment, table, compute, out, progress, on_device)
     try:
@@ -55,10 +56,10 @@ def render_precise(experiment: Any, compute: Any, out: Any = None, progress: Any
         raise FieldError('dtype float64 needs compat "spec"; the reference program\'s image is float32')
     compute = compute.replace(backend="cpu", threads=team_size(compute.threads))
     if experiment.resolved.panels:
-        table = kernel_table(experiment.structure_factors)
+        table = kernel_table(experiment.structure_factors, experiment.resolved.beam)
         return _render_panels(experiment, table, compute, out, progress, dtype=np.float64)[0]
     image = new_image(experiment.shape, np.float64) if out is None else caller_image(out, experiment.shape, np.float64)
-    table = kernel_table(experiment.structure_factors)
+    table = kernel_table(experiment.structure_factors, experiment.resolved.beam)
     simulate(experiment.resolved, table, new_image(experiment.shape), compute, progress, precise=image)
     return image
 
@@ -118,13 +119,28 @@ def caller_image(out: Any, shape: Any, dtype: Any = np.float32) -> Any:
     return view
 
 
-def kernel_table(factors: Any) -> Any:
-    """The table of structure factors in the kernels' layout, made once for every StructureFactors."""
+def kernel_table(factors: Any, beam: Any = None) -> Any:
+    """The table of structure factors in the kernels' layout, made once for every StructureFactors.
+
+    beam: a ResolvedBeam; where there are tables of several wavelengths, those of its sources.
+    """
+    if factors.wavelengths:
+        return _source_tables(factors, beam)
     table = factors.__dict__.get("_kernel_table")
     if table is None:
         table = hkl.kernel_table(factors)
         object.__setattr__(factors, "_kernel_table", table)
     return table
+
+
+def _source_tables(factors, beam):
+    """The tables of a beam's wavelengths, of which the last are kept."""
+    wavelengths = tuple(dict.fromkeys(source[4] for source in beam.sources))
+    kept = factors.__dict__.get("_source_tables")
+    if kept is None or kept[0] != wavelengths:
+        kept = wavelengths, source_tables(factors, wavelengths)
+        object.__setattr__(factors, "_source_tables", kept)
+    return kept[1]
 
 
 def add_noise(

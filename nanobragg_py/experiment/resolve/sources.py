@@ -162,6 +162,24 @@ def relative_weights(sources: "Any") -> "tuple[Any, ...]":
     return tuple(weight * len(weights) / total for weight in weights)
 
 
+def check_tables(beam: "Any", structure_factors: "Any") -> None:
+    """Raise where structure factors are of several wavelengths, and the beam has one that is not among them."""
+    if not structure_factors.wavelengths:
+        return
+    from ..structure_factors import within
+
+    for source in beam.sources:
+        if not within(structure_factors.wavelengths, source[4]):
+            low, high = (structure_factors.wavelengths[at] * 1e10 for at in (0, -1))
+            raise OptionError(
+                "{hkl_file} has tables from {low:.9g} to {high:.9g} A, and the beam a wavelength of {wavelength:.9g} "
+                "A; give tables that reach it",
+                low=low,
+                high=high,
+                wavelength=source[4] * 1e10,
+            )
+
+
 def corrections(physics: "Any", beam: "Any", detectors: "Any", sampling: "Any") -> "dict[str, bool]":
     """Which corrections are worked out for every contribution, as fields of a `ResolvedSampling`.
 
@@ -219,6 +237,7 @@ def resolve_experiment(
         raise OptionError("{spectrum_file} and {source_file} both state wavelengths; give one of the two")
     _note_origins(setup, structure_factors, source_rows is None, origins)
     beam = grid_sources(setup.grid, setup.beam) if source_rows is None else file_sources(source_rows, setup.beam)
+    check_tables(beam, structure_factors)
     crystal = setup.crystal
     if setup.domains is not None:
         rotations = setup.domains.rotations

@@ -26,8 +26,7 @@ class DeviceArray(Record):
 
 def job_arrays(job: Any) -> list[DeviceArray]:
     """What a job needs on the device whatever rows are rendered."""
-    sources, phis, rotations = inputs_of(job)
-    given = np.concatenate([sources.ravel(), phis, [] if rotations is None else rotations.ravel()])
+    given = np.concatenate([[] if values is None else np.ravel(values) for values in inputs_of(job)])
     return [
         DeviceArray(name="inputs", dtype="f8", shape=given.shape, values=given),
         DeviceArray(name="cells", dtype="f8", shape=(9, job.stride)),
@@ -35,16 +34,21 @@ def job_arrays(job: Any) -> list[DeviceArray]:
 
 
 def inputs_of(job: Any) -> Any:
-    """What is copied to the device for every image: sources, phi of every step, mosaic rotations or None."""
+    """What is copied to the device for every image: sources, where their tables begin, phi of every step, mosaic
+    rotations or None."""
     _, _, phis, rotations, _ = job.rotation
-    return np.asarray(job.sources), np.array(phis), None if rotations is None else np.asarray(rotations)
+    tables = np.asarray(job.tables, dtype="f8")
+    return np.asarray(job.sources), tables, np.array(phis), None if rotations is None else np.asarray(rotations)
 
 
 def split(inputs: Any, job: Any) -> Any:
-    """Sources, phis and rotations (or None) of the array "inputs" on the device."""
-    sources, phis, rotations = inputs_of(job)
-    middle, end = sources.size, sources.size + phis.size
-    return inputs[:middle], inputs[middle:end], None if rotations is None else inputs[end:]
+    """Sources, tables, phis and rotations (or None) of the array "inputs" on the device."""
+    found, at = [], 0
+    for values in inputs_of(job):
+        size = 0 if values is None else values.size
+        found.append(None if values is None else inputs[at : at + size])
+        at += size
+    return found
 
 
 def image_arrays(held: int, width: int, zeroed: bool) -> list[DeviceArray]:

@@ -157,7 +157,7 @@ class Renderer:
         """The launches, and the arrays by name, with what goes in; stays: the whole image, on the device."""
         fast_min, fast_max, slow_min, slow_max = job.roi
         arrays = allocate(self.cupy, job_arrays(job))
-        arrays["sources"], arrays["phis"], arrays["rotations"] = split(arrays["inputs"], job)
+        arrays["sources"], arrays["tables"], arrays["phis"], arrays["rotations"] = split(arrays["inputs"], job)
         table = self._lasting.array("table", job.table, padded)
         arrays["table"] = None if table is None else table[job.table.pad :]
         arrays["mask"] = self._lasting.array("mask", job.mask, np.asarray)
@@ -210,6 +210,7 @@ class Renderer:
                 job_struct(job),
                 np.array((-1, -1, 0.0) if override is None else tuple(override), OVERRIDE),
                 arrays["sources"],
+                arrays["tables"],
                 arrays["cells"],
                 np.int64(job.stride),
                 NULL if arrays["table"] is None else arrays["table"],
