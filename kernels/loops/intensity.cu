@@ -159,16 +159,18 @@ NB_FN float nb_photons(const nb_job &p, const nb_pixel &pixel)
     return pixel.lit ? nb_float(photons) : 0.0f;
 }
 
-/* sources: p.sources x NB_SOURCE_SIZE. tables: where in `table` each one's structure factors begin. cells: 9 x stride. table: the first element of the padded box, or null. mask: of
- * the image, or null. begin, end: the pieces (nb_cut) of every pixel that this launch adds. carried: NB_SEGMENT for
- * each block, what the launches before have left and the next ones want, or null where one launch does all.
- * image: rows from first_slow on, p.fpixels each; partials: one a block; written by the launch that has the last piece.
+/* sources: p.sources x NB_SOURCE_SIZE. tables: where in `table` each one's structure factors begin. cells: 9 x stride.
+ * table: the first element of the padded box, or null. mask: of the image, or null. begin, end: the pieces (nb_cut) of
+ * every pixel that this launch adds. carried: NB_SEGMENT for each block, what the launches before have left and the
+ * next ones want, or null where one launch does all. image: rows from first_slow on, p.fpixels each; partials: one a
+ * block; written by the launch that has the last piece.
  * Grid: segments of the region of interest along the fast axis, rows. Block: NB_THREADS. */
 extern "C" __global__ void __launch_bounds__(NB_THREADS, 3)
     nb_intensity(const nb_job p, const nb_override replaced, const double *__restrict__ sources,
-                 const double *__restrict__ tables, const double *__restrict__ cells, long long stride, const double *__restrict__ table,
-                 const unsigned short *__restrict__ mask, int first_slow, long long begin, long long end,
-                 nb_carried *__restrict__ carried, float *__restrict__ image, nb_statistics *__restrict__ partials)
+                 const double *__restrict__ tables, const double *__restrict__ cells, long long stride,
+                 const double *__restrict__ table, const unsigned short *__restrict__ mask, int first_slow,
+                 long long begin, long long end, nb_carried *__restrict__ carried, float *__restrict__ image,
+                 nb_statistics *__restrict__ partials)
 {
     __shared__ __align__(16) double chunk[NB_CHUNK * NB_ROW];
     __shared__ nb_statistics tally[NB_THREADS];

@@ -149,7 +149,8 @@ cdef int check_table(const nb_box *b, Buffer table, int tables) except -1:
     cdef int i
     for i in range(3):
         elements *= b.high[i] - b.low[i]
-    if not 0.0 < elements < INT_MAX or table.nbytes // 8 < elements * max(tables, 1) or table.pad < b.stride[0] + b.stride[1] + 1.0:
+    if (not 0.0 < elements < INT_MAX or table.nbytes // 8 < elements * max(tables, 1)
+            or table.pad < b.stride[0] + b.stride[1] + 1.0):
         raise ValueError(f"a table of {table.nbytes // 8} structure factors, and the bounds ask for {elements:.0f}")
     return 0
 

@@ -184,8 +184,8 @@ cdef tuple find_first(const Portion *item, float[:, ::1] image, float value):
 
 
 cdef void one_item(const nb_job *p, const double *sources, const long long *tables, const double *cells,
-                   Py_ssize_t stride, const double *table, const unsigned short *mask, Scratch *w, float *image, double *unrounded,
-                   double *statistics) noexcept nogil:
+                   Py_ssize_t stride, const double *table, const unsigned short *mask, Scratch *w, float *image,
+                   double *unrounded, double *statistics) noexcept nogil:
     """Render one portion of the image, tile by tile, and reduce its statistics."""
     cdef const Portion *item = &w.portion
     cdef int slow, fast, n, width = TILE // 2

@@ -5,8 +5,8 @@
  * Each loop is written once, for any lattice transform, and compiled once for each of them: always_inline and a
  * constant `kind` do what a C++ template would. In Cython that would take a list of types beside the list of shapes.
  *
- * pqr: NB_PQR_ROWS rows of NB_BLOCK: P, Q, R of h, then of k, then of l, of `count` orientations, each for a source, and
- * a tile: on a flat detector an index is inv_airpath * (P + Q*i) - R, two multiply-adds an axis; then the source's
+ * pqr: NB_PQR_ROWS rows of NB_BLOCK: P, Q, R of h, then of k, then of l, of `count` orientations, each for a source,
+ * and a tile: on a flat detector an index is inv_airpath * (P + Q*i) - R, two multiply-adds an axis; then the source's
  * weight, and where in `table` its structure factors begin. place: 0, 1, 2, ... as doubles. inv: 1/airpath.
  */
 #ifndef NB_SUMS_H
@@ -90,7 +90,8 @@ NB_FN void nb_flat_nearest_single(int kind, const nb_lattice *c, const nb_box *b
             double h = NB_INDEX(h, i), k = NB_INDEX(k, i), l = NB_INDEX(l, i);
             double h0 = nb_nearest(h), k0 = nb_nearest(k), l0 = nb_nearest(l);
             float f = (float)of_source[nb_box_element(box, h0, k0, l0)];
-            acc[i] = acc[i] + (share * (f * f)) * nb_single_sqr(kind, c, (float)(h - h0), (float)(k - k0), (float)(l - l0));
+            f = share * (f * f);
+            acc[i] = acc[i] + f * nb_single_sqr(kind, c, (float)(h - h0), (float)(k - k0), (float)(l - l0));
         }
     }
 }

@@ -106,7 +106,7 @@ cdef void render_tile(const nb_job *p, const double *sources, const long long *t
     cdef double diffuse = p.diffuse / (p.default_F * p.default_F) if p.structure_kind == NB_CONSTANT else p.diffuse
     cdef double f, s, o, step = p.subpixel * p.oversample
     cdef bint vectors = p.curved or cut  # whether the directions are needed as vectors
-    # sources that make one sum: all of them where nothing is asked of each, or those of a direction, one by one in a list
+    # sources that make one sum: all of them where nothing is asked of each, or those of one direction
     cdef bint together = not vectors and diffuse == 0.0 and (not weighted or p.sources_join)
     cdef double start[3]
     cdef const double *src
@@ -178,5 +178,6 @@ cdef void render_tile(const nb_job *p, const double *sources, const long long *t
                                              w.part)
                         add_weighted(p, m, passing < m, diffuse * src[NB_SOURCE_WEIGHT], w)
                     else:
-                        sum_orientations(p, cells, stride, table, src, tables + source, members, start, step, m, w, w.acc)
+                        sum_orientations(p, cells, stride, table, src, tables + source, members, start, step, m, w,
+                                         w.acc)
     finish(p, n, mask, w, w.column - fast if w.row == slow and fast <= w.column < fast + n else -1, image)
