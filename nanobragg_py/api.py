@@ -288,22 +288,46 @@ class Experiment:
 
         to_smv(self, path, image, scale, adc)
 
-    def to_cbf(self, path: str | os.PathLike[str], image: ArrayLike) -> None:
+    def to_cbf(
+        self,
+        path: str | os.PathLike[str],
+        image: ArrayLike,
+        full: bool = False,
+        *,
+        gain: float = 1.0,
+        offset: float = 0.0,
+    ) -> None:
         """Write an image of this experiment as CBF with a header as Pilatus detectors write it, beam, detector and
-        rotation in it; floats are rounded to whole photons. Raises NanoBraggError as `to_smv`."""
+        rotation in it; floats are rounded to whole photons.
+
+        full: a full imgCIF header, from which DIALS takes the polarization as well; detectors that are turned always
+        have one. gain: counts a photon, offset: counts of no photon, as the header is to say (of images out of a
+        `Response`, or of `add_noise` with its adc). Raises NanoBraggError as `to_smv`.
+        """
         from .render.images import to_cbf
 
-        to_cbf(self, path, image)
+        to_cbf(self, path, image, full, gain=gain, offset=offset)
 
-    def to_nexus(self, path: str | os.PathLike[str], images: Any, compression: str = "gzip") -> None:
+    def to_nexus(
+        self,
+        path: str | os.PathLike[str],
+        images: Any,
+        compression: str = "gzip",
+        *,
+        gain: float = 1.0,
+        offset: float = 0.0,
+        sensor_material: str = "Si",
+    ) -> None:
         """Write images of this experiment as one NXmx file, with its geometry; panels are modules of their own.
 
         images: one as of `render`, or a sequence of them, each an oscillation after the one before. Pixels keep their
-        type. compression: "gzip", "lz4", "bslz4" or "none". Raises NanoBraggError, also without h5py.
+        type. compression: "gzip", "lz4", "bslz4" or "none". gain: counts a photon, offset: counts of no photon, as the
+        file is to say. sensor_material: "Si", "CdTe" or "GaAs", from which DIALS works out how far photons go in it.
+        Raises NanoBraggError, also without h5py.
         """
         from .render.images import to_nexus
 
-        to_nexus(self, path, images, compression)
+        to_nexus(self, path, images, compression, gain=gain, offset=offset, material=sensor_material)
 
     # ---- looking at it ---------------------------------------------------------------------------------------------
 

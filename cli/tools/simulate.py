@@ -121,7 +121,7 @@ def write(found: Any, name: str, experiment: Any, pixels: Any) -> None:
     import numpy as np
 
     from ...files.fit import fit
-    from ...files.geometry import experiment_geometry
+    from ...files.geometry import experiment_details, experiment_geometry
     from ...files.registry import Scene
 
     if found.name == "smv" and pixels.dtype in (np.uint16, np.float32):
@@ -129,6 +129,7 @@ def write(found: Any, name: str, experiment: Any, pixels: Any) -> None:
         return
     scene = Scene(
         geometry=experiment_geometry(experiment.resolved),
+        details=experiment_details(experiment.resolved),
         saturated=None if pixels.dtype == np.float32 else int(np.iinfo(pixels.dtype).max),
     )
     pixels, said, lost = fit(found, os.path.basename(name), pixels)

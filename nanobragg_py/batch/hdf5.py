@@ -124,10 +124,11 @@ def check_same(first: Any, geometry: Any, index: int) -> None:
 
 def scene_of(experiment: Any, pixels: np.ndarray | None) -> Scene:
     """What is known beside the pixels of an image of an experiment."""
-    from ..files.geometry import experiment_geometry
+    from ..files.geometry import experiment_details, experiment_geometry
 
+    resolved = experiment.resolved
     top = None if pixels is None else SATURATION.get(pixels.dtype.name)
-    return Scene(geometry=experiment_geometry(experiment.resolved), saturated=top)
+    return Scene(geometry=experiment_geometry(resolved), saturated=top, details=experiment_details(resolved))
 
 
 def write_virtual(path: str, names: list[str], counts: list[int], shape: tuple[int, int], dtype: Any, job: Any) -> None:
@@ -138,13 +139,18 @@ def write_virtual(path: str, names: list[str], counts: list[int], shape: tuple[i
         _show_labels(h5py, file, path, names, counts, job)
 
 
-def write_master(path: Any, names: Any, counts: Any, shape: Any, dtype: Any, geometries: Any, job: Any) -> None:
-    """An NXmx file that shows the images of all the files beside it, with the Geometry of each; labels as there."""
+def write_master(
+    path: Any, names: Any, counts: Any, shape: Any, dtype: Any, geometries: Any, job: Any, details: Any = None
+) -> None:
+    """An NXmx file that shows the images of all the files beside it, with the Geometry of each; labels as there.
+
+    details: a Details of beam, sensor and pixels, or None.
+    """
     from ..files.nexus import DETECTOR, nexus_structure
 
     h5py = need("h5py", "batch", "HDF5 files")
     with h5py.File(path, "w", libver="v110") as file:
-        data = nexus_structure(file, geometries, SATURATION.get(np.dtype(dtype).name))
+        data = nexus_structure(file, geometries, SATURATION.get(np.dtype(dtype).name), None, details)
         _show(h5py, data, "data", DATASET, names, counts, shape, dtype)
         file[f"{DETECTOR}/data"] = data["data"]
         _show_labels(h5py, file, path, names, counts, job)

@@ -253,7 +253,8 @@ class Store:
         if len(set(shapes.values())) > 1:
             raise NanoBraggError(f"{names[0]} and {names[-1]} have images of different sizes; use --format smv or cbf")
         if self.output.format == NEXUS:
-            write_master(path, names, counts, *shapes[names[0]], self._geometries(names), self.job)
+            details = scene_of(self.maker.experiment(0)[0], None).details
+            write_master(path, names, counts, *shapes[names[0]], self._geometries(names), self.job, details)
         else:
             write_virtual(path, names, counts, *shapes[names[0]], self.job)
 

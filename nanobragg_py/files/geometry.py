@@ -167,6 +167,56 @@ class Geometry(Record):
         ]
 
 
+class Details(Record):
+    """What files tell of beam, sensor and pixels beside a Geometry, as far as it is known.
+
+    polarization: Kahn factor, or None where it is not known or none counts. polarization_axis: of the E-vector, in the
+    laboratory. spectrum: () or (wavelengths, m, weights). material: of the sensor, as NeXus calls it. gain: counts a
+    photon. offset: counts of no photons.
+    """
+
+    _fields = {
+        "polarization": None,
+        "polarization_axis": (0.0, 0.0, 1.0),
+        "spectrum": (),
+        "material": "Si",
+        "gain": 1.0,
+        "offset": 0.0,
+    }
+
+    @property
+    def fraction(self) -> float:
+        """The part of the photons that is polarized along the axis, as DIALS has it: 0.5 of a beam that is not."""
+        return (1.0 + self.polarization) / 2.0
+
+    def e_vector(self, geometry: "Any", frame: str) -> "Any":
+        """The unit E-vector, across the beam, in a frame of `Geometry.frame`; NanoBraggError where it is along it."""
+        beam = _unit(geometry.beam)
+        across = np.asarray(self.polarization_axis, float) - np.dot(self.polarization_axis, beam) * beam
+        if np.linalg.norm(across) < 1e-9:
+            raise NanoBraggError("the polarization axis is along the beam; give another")
+        return geometry.frame(frame) @ _unit(across)
+
+
+def experiment_details(experiment: "Any", **more: "Any") -> "Details":
+    """The Details of a resolved experiment; more: those that it does not know, by name."""
+    beam = experiment.beam
+    spectrum = (beam.wavelength_steps, spectrum_weights(beam)) if len(beam.wavelength_steps) > 1 else ()
+    return Details(
+        polarization=beam.polarization if beam.polarized else None,
+        polarization_axis=beam.polarization_axis,
+        spectrum=spectrum,
+        **more,
+    )
+
+
+def spectrum_weights(beam: "Any") -> "tuple[float, ...]":
+    """The weights of a grid's wavelengths, which add up to 1; they are the same in every direction."""
+    count = len(beam.wavelength_steps)
+    weights = beam.relative_weights[:count] or (1.0,) * count
+    return tuple(weight / sum(weights) for weight in weights)
+
+
 def _mm(*values):
     return tuple(float(value) * 1000.0 for value in values)
 

@@ -1,9 +1,11 @@
 """The header of a full imgCIF image: one source, one goniometer axis, one detector of any orientation."""
 
-from math import degrees
+from math import atan2, degrees
 from typing import Any
 
 import numpy as np
+
+from .geometry import Details
 
 
 def _loop(category, names, rows):
@@ -12,12 +14,43 @@ def _loop(category, names, rows):
     return [*lines, ""]
 
 
-def imgcif_header(geometry: Any, saturation: Any) -> str:
+def _polarization(geometry, details):
+    """The lines of the beam's polarization.
+
+    The ratio is what DIALS, which reads it, takes it for: the part of the photons that is polarized in the plane, 0.5
+    of a beam that is not polarized; the dictionary has (Ip - In)/(Ip + In). The angle is that of the plane's normal
+    with Y, towards X.
+    """
+    if details.polarization is None:
+        return []
+    x, y, _ = details.e_vector(geometry, "imgcif")
+    angle = degrees(atan2(-y, x)) if (x, y) != (0.0, 0.0) else 0.0
+    angle = (angle + 90.0) % 180.0 - 90.0  # a plane has two normals
+    return [
+        f"_diffrn_radiation.polarizn_source_ratio {details.fraction:.12g}",
+        f"_diffrn_radiation.polarizn_source_norm {angle + 0.0:.12g}",
+    ]
+
+
+def _wavelengths(geometry, details):
+    """The loop of wavelengths and weights, their mean first."""
+    rows = [("wavelength", geometry.wavelength * 1e10, 1.0)]
+    if details.spectrum:
+        most = max(details.spectrum[1])
+        pairs = zip(*details.spectrum, strict=True)
+        rows += [(f"wavelength_{n}", x * 1e10, weight / most) for n, (x, weight) in enumerate(pairs, 1)]
+    return _loop("diffrn_radiation_wavelength", ("id", "wavelength", "wt"), rows)
+
+
+def imgcif_header(geometry: Any, saturation: Any, details: Any = None) -> str:
     """The categories of the imgCIF dictionary that describe `geometry`, as text, without the image itself.
+
+    details: a Details of beam and pixels, or None.
 
     The displacement of the first pixel is 0, its corner: so do DIALS and the beamlines it reads, although the
     dictionary can be read as meaning the pixel's centre.
     """
+    details = Details() if details is None else details
     rotation = geometry.frame("imgcif")
     beam, spindle, fast, slow = (
         tuple(float(x) + 0.0 for x in np.round(rotation @ np.asarray(v), 15))
@@ -40,6 +73,15 @@ def imgcif_header(geometry: Any, saturation: Any) -> str:
         ("ELEMENT_X", "translation", "detector", "DETECTOR_Z", *fast, *nothing),
         ("ELEMENT_Y", "translation", "detector", "ELEMENT_X", *slow, *nothing),
     ]
+    if details.spectrum:
+        wavelengths = _wavelengths(geometry, details)
+    else:
+        wavelengths = [
+            "_diffrn_radiation_wavelength.id wavelength",
+            f"_diffrn_radiation_wavelength.wavelength {geometry.wavelength * 1e10:.12g}",
+            "_diffrn_radiation_wavelength.wt 1.0",
+            "",
+        ]
     places = list(zip(("DETECTOR_X", "DETECTOR_Y", "DETECTOR_Z"), origin, strict=True))
     lines = [
         "_diffrn.id diffraction",
@@ -51,11 +93,9 @@ def imgcif_header(geometry: Any, saturation: Any) -> str:
         "_diffrn_radiation.diffrn_id diffraction",
         "_diffrn_radiation.wavelength_id wavelength",
         "_diffrn_radiation.probe x-ray",
+        *_polarization(geometry, details),
         "",
-        "_diffrn_radiation_wavelength.id wavelength",
-        f"_diffrn_radiation_wavelength.wavelength {geometry.wavelength * 1e10:.12g}",
-        "_diffrn_radiation_wavelength.wt 1.0",
-        "",
+        *wavelengths,
         "_diffrn_detector.diffrn_id diffraction",
         "_diffrn_detector.id detector",
         "_diffrn_detector.number_of_axes 3",
@@ -122,8 +162,8 @@ def imgcif_header(geometry: Any, saturation: Any) -> str:
         ),
         *_loop(
             "array_intensities",
-            ("array_id", "binary_id", "linearity", "gain", "gain_esd", "overload", "undefined_value"),
-            [("image", "1", "linear", 1.0, 0.0, saturation, -1)],
+            ("array_id", "binary_id", "linearity", "gain", "gain_esd", "offset", "overload", "undefined_value"),
+            [("image", "1", "linear", details.gain, 0.0, details.offset, saturation, -1)],
         ),
         *_loop(
             "array_structure",

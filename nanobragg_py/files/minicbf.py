@@ -41,8 +41,9 @@ def is_plain(geometry: Any) -> bool:
     )
 
 
-def mini_lines(geometry: Any, saturation: Any) -> list[str]:
-    """The comment lines of a plain geometry, as a list."""
+def mini_lines(geometry: Any, saturation: Any, details: Any = None) -> list[str]:
+    """The comment lines of a plain geometry, as a list. details: a Details, or None."""
+    known = details is not None and details.polarization is not None
     fast, slow = (x / geometry.pixel_size for x in geometry.beam_centre)
     return [
         "# Detector: nanobragg_py, simulated",
@@ -59,6 +60,7 @@ def mini_lines(geometry: Any, saturation: Any) -> list[str]:
         "# Detector_2theta 0.0000 deg.",
         f"# Phi {degrees(geometry.phi0):.9g} deg.",
         "# Oscillation_axis X.CW",
+        *([f"# Polarization {details.fraction:.6g}"] if known else []),
     ]
 
 

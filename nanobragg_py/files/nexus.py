@@ -14,6 +14,7 @@ from .. import __version__
 from ..errors import NanoBraggError
 from .beside import written_beside
 from .extras import need
+from .geometry import Details
 from .panels import place_panels
 
 COMPRESSIONS = ("gzip", "lz4", "bslz4", "none")
@@ -41,6 +42,7 @@ def write_nexus(
     saturation: Any = None,
     compression: str = "gzip",
     panels: Any = None,
+    details: Any = None,
 ) -> None:
     """Write a sweep as one NXmx file.
 
@@ -48,6 +50,7 @@ def write_nexus(
     dtype: of the pixels. saturation: the value from which pixels are overloads, or None. panels: None, or those of a
     detector that has several (Panels, or Planes of a file): each image is then a sequence of arrays, one a panel. Every
     panel is a module with a data set of its own, and /entry/data/data shows them as one image.
+    details: a Details of beam, sensor and pixels, or None.
     Raises NanoBraggError for a curved detector, without h5py, and where the file cannot be written.
     """
     first = geometries[0]
@@ -56,11 +59,11 @@ def write_nexus(
     h5py = need("h5py", "hdf5", "NeXus files")
     options = compression_options(compression)
     if panels is not None:
-        _write_modules(h5py, path, images, geometries, dtype, saturation, options, panels)
+        _write_modules(h5py, path, images, geometries, dtype, saturation, options, panels, details)
         return
     shape = (first.spixels, first.fpixels)
     with written_beside(path) as temporary, h5py.File(temporary, "w") as file:
-        data = nexus_structure(file, geometries, saturation).create_dataset(
+        data = nexus_structure(file, geometries, saturation, details=details).create_dataset(
             "data", (len(geometries), *shape), dtype, chunks=(1, *shape), **options
         )
         for index, image in enumerate(images):
@@ -68,13 +71,13 @@ def write_nexus(
         file[f"{DETECTOR}/data"] = data
 
 
-def _write_modules(h5py, path, images, geometries, dtype, saturation, options, panels):
+def _write_modules(h5py, path, images, geometries, dtype, saturation, options, panels, details):
     """`write_nexus` of a detector of several panels."""
     (spixels, fpixels), corners = place_panels(panels)
     count = len(geometries)
     whole = h5py.VirtualLayout((count, spixels, fpixels), dtype)
     with written_beside(path) as temporary, h5py.File(temporary, "w") as file:
-        group = nexus_structure(file, geometries, saturation, panels)
+        group = nexus_structure(file, geometries, saturation, panels, details)
         modules = []
         for name, panel, (slow, fast) in zip(module_names(panels), panels, corners, strict=True):
             shape = (panel.spixels, panel.fpixels)
@@ -128,12 +131,15 @@ def _axis(group, name, values, unit, kind, vector, depends_on):
     )
 
 
-def nexus_structure(file: Any, geometries: Any, saturation: Any, panels: Any = None) -> Any:
+def nexus_structure(
+    file: Any, geometries: Any, saturation: Any, panels: Any = None, details: Any = None
+) -> Any:
     """Write all of an NXmx file but the pixels; returns the group that they belong in, under the name data.
 
-    panels: as of `write_nexus`.
+    panels, details: as of `write_nexus`.
     """
     first = geometries[0]
+    details = Details() if details is None else details
     rotation = first.frame("mcstas")
     spindle = rotation @ np.asarray(first.spindle)
     if panels is None:
@@ -165,7 +171,7 @@ def nexus_structure(file: Any, geometries: Any, saturation: Any, panels: Any = N
 
     instrument = _group(entry, "instrument", "NXinstrument", name="simulation")
     instrument["name"].attrs["short_name"] = "simulation"
-    _group(instrument, "beam", "NXbeam", incident_wavelength=(first.wavelength * 1e10, "angstrom"))
+    _beam(instrument, first, details)
     detector = _group(
         instrument,
         "detector",
@@ -178,7 +184,7 @@ def nexus_structure(file: Any, geometries: Any, saturation: Any, panels: Any = N
         beam_center_y=(centre[1], "pixel"),
         x_pixel_size=(first.pixel_size, "m"),
         y_pixel_size=(first.pixel_size, "m"),
-        sensor_material="Si",
+        sensor_material=details.material,
         sensor_thickness=(first.sensor_thickness, "m"),
         count_time=(first.exposure, "s"),
         frame_time=(first.exposure, "s"),
@@ -192,7 +198,27 @@ def nexus_structure(file: Any, geometries: Any, saturation: Any, panels: Any = N
         _module(detector, name, plane, corner, rotation, distance)
     data = _group(entry, "data", "NXdata")
     data.attrs["signal"] = "data"
+    if (details.gain, details.offset) != (1.0, 0.0):
+        # photons = (data + offset) * scaling_factor
+        data["scaling_factor"], data["offset"] = 1.0 / details.gain, -float(details.offset)
     return data
+
+
+def _beam(instrument, first, details):
+    """The group of the beam: wavelengths, and the Stokes vector in the frame's x and y."""
+    beam = _group(instrument, "beam", "NXbeam", incident_wavelength=(first.wavelength * 1e10, "angstrom"))
+    if details.spectrum:
+        # the mean, for those who want one wavelength, and the spectrum as its variant; dxtbx leaves out the last s
+        wavelengths, weights = (np.asarray(each, float) for each in details.spectrum)
+        beam["incident_wavelength"].attrs["variant"] = "incident_wavelength_spectrum"
+        beam["incident_wavelength_spectrum"] = wavelengths * 1e10
+        beam["incident_wavelength_spectrum"].attrs["units"] = "angstrom"
+        for name in ("weights", "weight"):
+            beam[f"incident_wavelength_spectrum_{name}"] = weights
+    if details.polarization is not None:
+        x, y, _ = details.e_vector(first, "mcstas")
+        stokes = (1.0, details.polarization * (x * x - y * y), details.polarization * 2.0 * x * y, 0.0)
+        beam["incident_polarization_stokes"] = np.asarray(stokes)
 
 
 def _module(detector, name, plane, start, rotation, distance):

@@ -48,10 +48,11 @@ class Scene(Record):
 
     geometry: a Geometry, or None. header: the bytes of an SMV header made for the image, or None; without it an SMV
     header is made of the geometry. saturated: the value from which pixels are overloads, or None. compression: as
-    asked for, where a format has a choice.
+    asked for, where a format has a choice. details: a Details of beam, sensor and pixels, or None. full: the longer of
+    two headers, where a format has a choice.
     """
 
-    _fields = {"geometry": None, "header": None, "saturated": None, "compression": "gzip"}
+    _fields = {"geometry": None, "header": None, "saturated": None, "compression": "gzip", "details": None, "full": False}
 
 
 def nothing_lost(scene: "Any") -> "Any":

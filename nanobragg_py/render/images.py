@@ -229,9 +229,9 @@ def to_smv(experiment: Any, path: Any, image: Any, scale: float | None = None, a
     write_scaled_smv(os.fspath(path), smv_header(resolved), pixels, scale, adc, resolved.detector.roi)
 
 
-def to_nexus(experiment: Any, path: Any, images: Any, compression: str = "gzip") -> None:
-    """Write images of an `Experiment` as NXmx; see its `to_nexus`."""
-    from ..files.geometry import experiment_geometry
+def to_nexus(experiment: Any, path: Any, images: Any, compression: str = "gzip", **details: Any) -> None:
+    """Write images of an `Experiment` as NXmx; see its `to_nexus`. details: of a `Details`."""
+    from ..files.geometry import experiment_details, experiment_geometry
     from ..files.nexus import write_nexus
 
     panels = experiment.detector.panels
@@ -253,13 +253,15 @@ def to_nexus(experiment: Any, path: Any, images: Any, compression: str = "gzip")
     dtype = series[0].dtype if panels is None else np.result_type(*series[0])
     first = experiment_geometry(experiment.resolved)
     geometries = [first.next(number) for number in range(len(series))]
-    write_nexus(os.fspath(path), series, geometries, dtype, SATURATION.get(dtype.name), compression, panels)
+    known = experiment_details(experiment.resolved, **details)
+    top = SATURATION.get(dtype.name)
+    write_nexus(os.fspath(path), series, geometries, dtype, top, compression, panels, known)
 
 
-def to_cbf(experiment: Any, path: Any, image: Any) -> None:
-    """Write an image of an `Experiment` as CBF; see its `to_cbf`."""
+def to_cbf(experiment: Any, path: Any, image: Any, full: bool = False, **details: Any) -> None:
+    """Write an image of an `Experiment` as CBF; see its `to_cbf`. details: of a `Details`."""
     from ..files.fit import fit
-    from ..files.geometry import experiment_geometry
+    from ..files.geometry import experiment_details, experiment_geometry
     from ..files.registry import Scene, written_formats
 
     if experiment.detector.panels is not None:
@@ -269,5 +271,6 @@ def to_cbf(experiment: Any, path: Any, image: Any) -> None:
         raise FieldError(f"image has the shape {pixels.shape}; the experiment's is {experiment.shape}")
     found = written_formats()["cbf"]
     saturated, geometry = SATURATION.get(pixels.dtype.name), experiment_geometry(experiment.resolved)
+    known = experiment_details(experiment.resolved, **details)
     pixels, _, _ = fit(found, "image", pixels)
-    found.write(os.fspath(path), pixels, Scene(geometry=geometry, saturated=saturated))
+    found.write(os.fspath(path), pixels, Scene(geometry=geometry, saturated=saturated, details=known, full=full))

@@ -111,23 +111,27 @@ def _long_steps(data, marks):
     return lengths, values
 
 
-def _short_header(geometry, saturation):
+def _short_header(geometry, saturation, details):
     """The header of a miniCBF, as text; dxtbx knows the convention GENERIC_MINI as that of simulated images."""
-    text = "\r\n".join(mini_lines(geometry, saturation))
+    text = "\r\n".join(mini_lines(geometry, saturation, details))
     return f'_array_data.header_convention "GENERIC_MINI"\r\n_array_data.header_contents\r\n;\r\n{text}\r\n;\r\n\r\n'
 
 
-def write_cbf(path: Any, pixels: Any, geometry: Any, saturation: Any = NO_CUTOFF) -> None:
+def write_cbf(
+    path: Any, pixels: Any, geometry: Any, saturation: Any = NO_CUTOFF, details: Any = None, full: bool = False
+) -> None:
     """Write an image as a CBF.
 
     pixels: int32 of shape (slow, fast). geometry: a Geometry. saturation: the first value that is no count any more.
+    details: a Details of beam and pixels, or None. full: a full imgCIF header even where a short one would do.
     Raises NanoBraggError for a detector that is curved, and where the file cannot be written.
     """
     if geometry.curved:
         raise NanoBraggError("a CBF header cannot tell of a curved detector; convert to npy or tiff")
     name = re.sub(r"[^0-9A-Za-z_]", "_", os.path.splitext(os.path.basename(os.fsdecode(path)))[0]) or "image"
-    plain = is_plain(geometry)
-    header = _short_header(geometry, saturation) if plain else imgcif_header(geometry, saturation)
+    plain = is_plain(geometry) and not full
+    write_header = _short_header if plain else imgcif_header
+    header = write_header(geometry, saturation, details)
     slow, fast = pixels.shape
     data = compress(pixels)
     digest = base64.b64encode(hashlib.md5(data).digest()).decode()
@@ -263,7 +267,7 @@ def _pixels(source, section, data, count):
 
 
 def write(path: Any, pixels: Any, scene: Any) -> None:
-    write_cbf(path, pixels, scene.geometry, scene.saturated or NO_CUTOFF)
+    write_cbf(path, pixels, scene.geometry, scene.saturated or NO_CUTOFF, scene.details, scene.full)
 
 
 FORMAT = ImageFormat(

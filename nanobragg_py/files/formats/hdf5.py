@@ -157,7 +157,7 @@ def _saturation(entry):
 def write_series(path: Any, images: Any, scenes: Any, dtype: Any) -> None:
     first = scenes[0]
     geometries = [scene.geometry for scene in scenes]
-    write_nexus(path, images, geometries, dtype, first.saturated, first.compression)
+    write_nexus(path, images, geometries, dtype, first.saturated, first.compression, None, first.details)
 
 
 FORMAT = ImageFormat(

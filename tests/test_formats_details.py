@@ -1,0 +1,144 @@
+"""What files say of the beam's polarization and spectrum, of the sensor, gain and offset; and what dxtbx makes of it."""
+
+import json
+import os
+import re
+import subprocess
+
+import numpy as np
+import pytest
+
+from nanobragg_py import Beam, Crystal, Detector, Experiment, Response, StructureFactors
+
+h5py = pytest.importorskip("h5py", reason="h5py is not installed")
+
+PYTHON = os.environ.get("NANOBRAGG_DXTBX")
+needs_dxtbx = pytest.mark.skipif(not PYTHON, reason="NANOBRAGG_DXTBX does not name a Python that has dxtbx")
+
+READ = """
+import json, sys
+from dxtbx.model.experiment_list import ExperimentListFactory
+found = []
+for name in sys.argv[1:]:
+    experiment = ExperimentListFactory.from_filenames([name])[0]
+    panel, beam = experiment.detector[0], experiment.beam
+    found.append({
+        "fraction": beam.get_polarization_fraction(), "normal": beam.get_polarization_normal(),
+        "wavelength": beam.get_wavelength(), "thickness": panel.get_thickness(), "material": panel.get_material(),
+        "mu": panel.get_mu(), "gain": panel.get_gain(), "trusted": panel.get_trusted_range(),
+    })
+    from cctbx.eltbx import attenuation_coefficient
+    if panel.get_material():
+        table = attenuation_coefficient.get_table(panel.get_material())
+        found[-1]["table"] = table.mu_at_angstrom(beam.get_wavelength()) / 10
+print(json.dumps(found))
+"""
+
+
+def still(axis=(0, 0, 1), beam=(), **detector):
+    return Experiment(
+        Crystal.from_cell(50, 60, 70, cells=(5, 5, 5)),
+        Beam(**{"polarization": 0.6, "polarization_axis": axis, "direction": (1, 0, 0), **dict(beam)}),
+        Detector(
+            convention="CUSTOM", fpixels=24, spixels=20, pixel_size=1e-3, distance=0.1, Xclose=0.012, Yclose=0.01,
+            fast=(0, 0, 1), slow=(0, -1, 0), normal=(1, 0, 0), pivot="beam", **detector,
+        ),
+        structure_factors=StructureFactors(default_F=100.0),
+    )  # fmt: skip
+
+
+def counts(experiment):
+    return np.arange(np.prod(experiment.shape), dtype=np.uint16).reshape(experiment.shape)
+
+
+def cif(path):
+    text = path.read_bytes().partition(b"_array_data.data")[0].decode()
+    return dict(re.findall(r"^(_diffrn_radiation\.\S+) (\S+)\r$", text, flags=re.MULTILINE)), text
+
+
+@pytest.mark.parametrize(("axis", "stokes", "angle"), [
+    ((0, 0, 1), (1, 0.6, 0, 0), 0.0),
+    ((0, 1, 0), (1, -0.6, 0, 0), -90.0),
+    ((0, 1, 1), (1, 0, 0.6, 0), 45.0),
+    ((0.3, 0, 1), (1, 0.6, 0, 0), 0.0),  # what is along the beam does not count
+])  # fmt: skip
+def test_polarization(tmp_path, axis, stokes, angle):
+    experiment = still(axis)
+    experiment.to_nexus(tmp_path / "a.nxs", counts(experiment))
+    with h5py.File(tmp_path / "a.nxs") as file:
+        found = file["entry/instrument/beam/incident_polarization_stokes"][()]
+    # x and y of McStas are against z and y of the laboratory
+    assert np.abs(found) == pytest.approx(np.abs(stokes), abs=1e-12)
+    assert found[1] == pytest.approx(stokes[1], abs=1e-12)
+    experiment.to_cbf(tmp_path / "a_00001.cbf", counts(experiment), full=True)
+    values, _ = cif(tmp_path / "a_00001.cbf")
+    assert float(values["_diffrn_radiation.polarizn_source_ratio"]) == pytest.approx(0.8)
+    assert abs(float(values["_diffrn_radiation.polarizn_source_norm"])) == pytest.approx(abs(angle), abs=1e-9)
+    experiment.to_cbf(tmp_path / "b_00001.cbf", counts(experiment))
+    assert b"# Polarization 0.8\r" in (tmp_path / "b_00001.cbf").read_bytes()
+
+
+def test_no_polarization(tmp_path):
+    experiment = still(beam={"polarized": False})
+    experiment.to_nexus(tmp_path / "a.nxs", counts(experiment))
+    experiment.to_cbf(tmp_path / "a_00001.cbf", counts(experiment), full=True)
+    with h5py.File(tmp_path / "a.nxs") as file:
+        assert "incident_polarization_stokes" not in file["entry/instrument/beam"]
+    assert "polarizn" not in cif(tmp_path / "a_00001.cbf")[1]
+
+
+def test_spectrum(tmp_path):
+    wavelengths, weights = [0.98e-10, 1e-10, 1.03e-10], [1.0, 2.0, 1.0]
+    experiment = still(beam={"spectrum": (wavelengths, weights), "hdivrange": 1e-3, "hdivsteps": 3})
+    experiment.to_nexus(tmp_path / "a.nxs", counts(experiment))
+    with h5py.File(tmp_path / "a.nxs") as file:
+        beam = file["entry/instrument/beam"]
+        assert beam["incident_wavelength"][()] == pytest.approx(1.0025)
+        assert beam["incident_wavelength"].attrs["variant"] == "incident_wavelength_spectrum"
+        assert beam["incident_wavelength_spectrum"][()] == pytest.approx([0.98, 1.0, 1.03])
+        assert beam["incident_wavelength_spectrum_weights"][()] == pytest.approx([0.25, 0.5, 0.25])
+    experiment.to_cbf(tmp_path / "a_00001.cbf", counts(experiment), full=True)
+    assert "wavelength_2 1 1\r" in cif(tmp_path / "a_00001.cbf")[1]
+    from nanobragg_py.files.image import read_image
+
+    assert read_image(tmp_path / "a_00001.cbf").geometry.wavelength == pytest.approx(1.0025e-10)
+    assert read_image(tmp_path / "a.nxs").geometry.wavelength == pytest.approx(1.0025e-10)
+
+
+def test_gain_offset_and_sensor(tmp_path):
+    experiment = still(thickness=320e-6, mu=3e3)
+    response = Response(gain=2.5, adc=30.0, pixel_size=1e-3) if "adc" in Response.__init__.__annotations__ else None
+    assert response is None or response.gain == 2.5
+    told = {"gain": 2.5, "offset": 30.0}
+    experiment.to_nexus(tmp_path / "a.nxs", counts(experiment), **told, sensor_material="CdTe")
+    with h5py.File(tmp_path / "a.nxs") as file:
+        data, detector = file["entry/data"], file["entry/instrument/detector"]
+        photons = (data["data"][0] + data["offset"][()]) * data["scaling_factor"][()]
+        assert photons == pytest.approx((counts(experiment) - 30.0) / 2.5)
+        assert detector["sensor_material"][()] == b"CdTe"
+        assert detector["sensor_thickness"][()] == pytest.approx(320e-6)
+        assert detector["saturation_value"][()] == 65535
+    experiment.to_cbf(tmp_path / "a_00001.cbf", counts(experiment), full=True, **told)
+    assert re.search(r"image 1 linear 2.5 0 30 65535 -1\r", cif(tmp_path / "a_00001.cbf")[1])
+
+
+@needs_dxtbx
+@pytest.mark.parametrize("axis", [(0, 0, 1), (0, 1, 0), (0, 1, 2)])
+def test_dxtbx_knows_what_was_simulated(tmp_path, axis):
+    experiment = still(axis, thickness=320e-6, mu=2e3)
+    experiment.to_cbf(tmp_path / "a_00001.cbf", counts(experiment), full=True, gain=1.7)
+    experiment.to_nexus(tmp_path / "a.nxs", counts(experiment))
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+    names = [tmp_path / "a_00001.cbf", tmp_path / "a.nxs"]
+    done = subprocess.run([PYTHON, "-c", READ, *names], capture_output=True, text=True, env=environment)
+    assert done.returncode == 0, done.stderr
+    cbf, nexus = json.loads(done.stdout.splitlines()[-1])
+    assert cbf["fraction"] == pytest.approx(0.8)
+    # dxtbx: x along the spindle (z of ours), y along ours; the E-vector is across the normal
+    e = np.array([axis[2], axis[1], 0]) / np.hypot(axis[1], axis[2])
+    assert np.dot(cbf["normal"], e) == pytest.approx(0.0, abs=1e-9)
+    assert np.linalg.norm(cbf["normal"]) == pytest.approx(1.0)
+    assert cbf["gain"] == pytest.approx(1.7)
+    assert cbf["trusted"][1] == 65535 and nexus["trusted"][1] == 65535
+    assert nexus["thickness"] == pytest.approx(0.32) and nexus["material"] == "Si"
+    assert nexus["mu"] == pytest.approx(nexus["table"])
