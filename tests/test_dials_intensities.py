@@ -95,7 +95,7 @@ def test_cbf(tmp_path):
 
 
 def test_nexus(tmp_path):
-    """A sensor of silicon. What dxtbx takes for granted of the beam is what it has here: many versions do not read it."""
+    """A sensor of silicon; the beam is polarized as dxtbx takes it for granted, for many versions do not read it."""
     mu = float(run(tmp_path, PYTHON, "-c", MU))
     first = simulated(polarization=0.998, thickness=450e-6, mu=mu, thicksteps=5)
     first.to_nexus(tmp_path / "sweep.nxs", [pixels for _, pixels in images(first)])

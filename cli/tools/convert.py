@@ -217,6 +217,7 @@ class Described:
 
     def scene(self, image: Any, index: int, found: Any) -> Any:
         """The Scene of an image to be written in a format."""
+        from ...files.geometry import experiment_details
         from ...files.registry import Scene
 
         geometry = self.geometry(image, index, found.needs_geometry)
@@ -225,6 +226,7 @@ class Described:
             header=self.smv_header(image, index),
             saturated=image.saturated,
             compression=self.compression,
+            details=None if self.experiment is None else experiment_details(self.experiment),
         )
 
     def geometry(self, image: Any, index: int, needed: Any) -> Any:

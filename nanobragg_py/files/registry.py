@@ -52,7 +52,14 @@ class Scene(Record):
     two headers, where a format has a choice.
     """
 
-    _fields = {"geometry": None, "header": None, "saturated": None, "compression": "gzip", "details": None, "full": False}
+    _fields = {
+        "geometry": None,
+        "header": None,
+        "saturated": None,
+        "compression": "gzip",
+        "details": None,
+        "full": False,
+    }
 
 
 def nothing_lost(scene: "Any") -> "Any":
