@@ -83,6 +83,17 @@ def predict(experiment: Any, dmin: float = 0.0) -> tuple[Any, Any, Any]:
     return hkl[keep], fast[keep], slow[keep]
 
 
+def predict_panels(experiment: Any, dmin: float = 0.0) -> tuple[Any, Any, Any, Any]:
+    """The spots that an Experiment puts on each of its panels: (panel, hkl, fast, slow).
+
+    panel: (n,) int, from 0; the rest as of `predict`, positions in pixels of the panel.
+    """
+    found = [predict(one, dmin) for one in experiment.single_panels]
+    numbers = np.repeat(np.arange(len(found)), [len(hkl) for hkl, _, _ in found])
+    hkl, fast, slow = (np.concatenate(values) for values in zip(*found, strict=True))
+    return numbers, hkl, fast, slow
+
+
 def _reflecting(q, length, incident, turns, width):
     """Which reciprocal vectors reflect on the way through `turns`, and into which direction."""
     radius = np.linalg.norm(incident)
