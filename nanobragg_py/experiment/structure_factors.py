@@ -229,10 +229,8 @@ def given_wavelengths(wavelengths: Any) -> list[float]:
 
 def at_wavelengths(tables: Sequence[StructureFactors], wavelengths: Sequence[float]) -> StructureFactors:
     """As `StructureFactors.at_wavelengths`."""
-    from .resolved import StructureFactors as Made
-
     given = list(tables)
-    if len(given) != len(wavelengths):
+    if not given or len(given) != len(wavelengths):
         raise FieldError(f"there are {len(given)} tables and {len(wavelengths)} wavelengths; give as many of each")
     if any(each.bounds is None or each.wavelengths for each in given):
         raise FieldError("tables of several wavelengths must each be one table of amplitudes")
@@ -247,7 +245,7 @@ def at_wavelengths(tables: Sequence[StructureFactors], wavelengths: Sequence[flo
         place = tuple(slice(b - l, e - l + 1) for b, e, l in zip(begin, end, low, strict=True))
         _, amplitude = each.amplitudes()
         one[place] = amplitude.reshape(end - begin + 1)
-    return Made(bounds, values, max(each.count for each in given), given[0].default_F, tuple(wavelengths))
+    return type(given[0])(bounds, values, max(each.count for each in given), given[0].default_F, tuple(wavelengths))
 
 
 def at_wavelength(factors: StructureFactors, wavelength: float) -> StructureFactors:
