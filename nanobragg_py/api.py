@@ -378,7 +378,13 @@ class Experiment:
     # ---- derivatives -----------------------------------------------------------------------------------------------
 
     def vjp(
-        self, parameters: Sequence[str], threads: int = 0, compat: str = "spec"
+        self,
+        parameters: Sequence[str],
+        threads: int = 0,
+        compat: str = "spec",
+        *,
+        backend: str = "cpu",
+        device: int = 0,
     ) -> tuple[np.ndarray, Callable[[ArrayLike], dict[str, np.ndarray]]]:
         """The image, and a function that gives derivatives of any weighted sum of its pixels.
 
@@ -386,13 +392,15 @@ class Experiment:
         `render`; results do not depend on it. Returns (image, pullback): the image as of ``render(dtype="float64")``;
         ``pullback(weights)``, weights of shape (slow, fast), gives {name: float64 array of the parameter's shape}, the
         derivatives of the sum of weights * image, for the price of two to three images, whatever the parameters are.
+        Of panels weights are a stack or a list as the image is. backend, device: "cpu" or "gpu", and its number; a GPU
+        has no derivatives by a table of structure factors.
 
         Raises FieldError for a name that does not exist or does not apply, for a shape without derivatives (tophat),
         for compat "c", and for weights of another shape or with numbers that are not finite.
         """
         from .gradients.modes import vjp
 
-        return vjp(self, parameters, threads, compat)
+        return vjp(self, parameters, threads, compat, backend, device)
 
     def jvp(
         self, changes: dict[str, ArrayLike], threads: int = 0, compat: str = "spec"

@@ -324,35 +324,6 @@ static __attribute__((noinline)) void nb_spread_nearest(int n, nb_ini element, n
 
 /* ---- tables ------------------------------------------------------------------------------------------------------ */
 
-/* Slopes of the cubic weights by t. */
-NB_FN void nb_cubic_slopes(double t, double *w)
-{
-    double s = t * t;
-    w[0] = (-1.0 / 6.0) * (3.0 * s - 6.0 * t + 2.0);
-    w[1] = 0.5 * (3.0 * s - 4.0 * t - 1.0);
-    w[2] = -0.5 * (3.0 * s - 2.0 * t - 2.0);
-    w[3] = (1.0 / 6.0) * (3.0 * s - 1.0);
-}
-
-/* F and its slopes at h, k, l inside the table; element: of the neighbourhood's corner; weights: twelve. */
-NB_FN double nb_tricubic_slopes(const double *corner, int plane, int row, double h, double k, double l, double *slope)
-{
-    double w[12], d[12];
-    h -= nb_floor(h);
-    k -= nb_floor(k);
-    l -= nb_floor(l);
-    nb_cubic_weights(h, w, w + 1, w + 2, w + 3);
-    nb_cubic_weights(k, w + 4, w + 5, w + 6, w + 7);
-    nb_cubic_weights(l, w + 8, w + 9, w + 10, w + 11);
-    nb_cubic_slopes(h, d);
-    nb_cubic_slopes(k, d + 4);
-    nb_cubic_slopes(l, d + 8);
-    slope[0] = nb_tricubic(corner, plane, row, d, w + 4, w + 8);
-    slope[1] = nb_tricubic(corner, plane, row, w, d + 4, w + 8);
-    slope[2] = nb_tricubic(corner, plane, row, w, w + 4, d + 8);
-    return nb_tricubic(corner, plane, row, w, w + 4, w + 8);
-}
-
 /* by: the sums of a neighbourhood += amount times its weights */
 NB_FN void nb_tricubic_spread(double *corner, int plane, int row, double h, double k, double l, double amount)
 {

@@ -14,7 +14,7 @@ from ..errors import FieldError, NanoBraggError
 from ..kernels.loops.job import Job
 from ..render.backends import Compute, team_size
 from ..render.images import kernel_table, new_image, render_precise
-from .changes import Change, Differentiated, loops
+from .changes import Change, Differentiated, loops, number_count
 from .parameters import Parameter, parameters_of
 
 
@@ -46,26 +46,58 @@ def of_panels(images: Any, experiment: Any) -> list[Any]:
 
 
 def vjp(
-    experiment: Any, names: Iterable[str], threads: int = 0, compat: str = "spec"
+    experiment: Any,
+    names: Iterable[str],
+    threads: int = 0,
+    compat: str = "spec",
+    backend: str = "cpu",
+    device: int = 0,
 ) -> tuple[Any, Callable[[Any], dict[str, np.ndarray]]]:
     """(image, pullback); see `Experiment.vjp`."""
     check_compat(compat)
     parameters = parameters_of(experiment, names)
+    on_device = device_loops(experiment, parameters, backend, device)
     differentiated = Differentiated(experiment)
     changes = {
         row.name: [differentiated.change(row, i) for i in range(int(np.prod(row.shape(experiment))))]
         for row in parameters
         if row.name != "structure_factors.F" and not is_local(row, experiment)
     }
-    image = render_precise(experiment, Compute(threads=threads))
+    if on_device is None:
+        image = render_precise(experiment, Compute(threads=threads))
+    else:
+        image = together(device_images(differentiated, on_device), experiment)
     own = [np.array(each) for each in of_panels(image, experiment)]
 
     def pullback(weights: Any) -> dict[str, np.ndarray]:
         """Derivatives of the sum of weights * image by every parameter, as arrays of their shapes."""
         checked = panel_weights(weights, experiment)
-        return pulled_back(differentiated, parameters, changes, own, checked, threads)
+        return pulled_back(differentiated, parameters, changes, own, checked, threads, on_device)
 
     return image, pullback
+
+
+def device_loops(experiment: Any, parameters: list[Parameter], backend: str, device: int) -> Any:
+    """The loops of a GPU, or None for those of the CPU; FieldError for what a GPU does not give."""
+    if backend == "cpu":
+        return None
+    if backend != "gpu":
+        raise FieldError(f'backend is {backend!r}; derivatives are of "cpu" or "gpu"')
+    for row in parameters:
+        if row.name.startswith("structure_factors.") and experiment.structure_factors.bounds is not None:
+            raise FieldError(f'{row.name} of a table needs backend "cpu"', fields=(row.name,))
+    from .gpu import DeviceLoops
+
+    return DeviceLoops(device)
+
+
+def device_images(differentiated: Differentiated, on_device: Any) -> list[Any]:
+    """The float64 image of every panel, or the one image, from a GPU."""
+    images = []
+    for _, job in places(differentiated, kernel_table(differentiated.experiment.structure_factors)):
+        images.append(new_image(job.shape, np.float64))
+        on_device.image(job, images[-1])
+    return images
 
 
 def panel_weights(weights: Any, experiment: Any) -> list[np.ndarray]:
@@ -102,6 +134,7 @@ def pulled_back(
     images: list[Any],
     weights: list[Any],
     threads: int,
+    on_device: Any = None,
 ) -> dict[str, np.ndarray]:
     """The inner products of the parameters' changes with what the loops give for the weights."""
     experiment = differentiated.experiment
@@ -113,9 +146,11 @@ def pulled_back(
     shape = any(c.part("shape").any() for c in each)
     gradient = {row.name: np.zeros(row.shape(experiment)) for row in parameters}
     for panel, (place, job) in enumerate(places(differentiated, table)):
-        numbers, turned, elements = loops().reverse(
-            job, weights[panel], images[panel], geometry, shape, by_table, team_size(threads)
-        )
+        given = job, weights[panel], images[panel], geometry, shape
+        if on_device is None:
+            numbers, turned, elements = loops().reverse(*given, by_table, team_size(threads))
+        else:
+            numbers, turned = on_device.reverse(*given, number_count(experiment))
         sums = Change(np.asarray(numbers))
         orientations = np.asarray(turned).reshape(9, -1)[:, : len(place.turns)]
         cell = np.einsum("oij,aio->aj", place.turns, orientations.reshape(3, 3, -1))
