@@ -18,8 +18,6 @@ from ..render.gpu.structs import job_struct
 #: parts that the pixels are divided into for the derivatives of orientations, and bytes of sums that these may take
 PARTS = 256
 SUMS = 1 << 28
-#: choices for what has none
-PLAIN = ("-DNB_KIND=0", "-DNB_STRUCTURE=0", "-DNB_CURVED=0")
 #: seconds of work between two looks at the keyboard
 SECONDS = 0.25
 
@@ -112,7 +110,7 @@ class DeviceLoops:
         self._derive(
             job, given, macros, rate, cupy.asarray(weights), (geometry, shape), cupy.asarray(image), adjoint, size, sums
         )
-        numbers = self._added(sums, height * segments, size)
+        numbers = self._added(macros, sums, height * segments, size)
         del sums
         orientations = job.domains * len(job.rotation[2])
         lanes = 1
@@ -128,11 +126,11 @@ class DeviceLoops:
                 (*given, adjoint, np.int32(lanes), np.int32(first), np.int32(parts), turned),
             )
             cupy.cuda.get_current_stream().synchronize()
-        return numbers, self._added(turned, parts, 9 * job.stride)
+        return numbers, self._added(macros, turned, parts, 9 * job.stride)
 
-    def _added(self, given, parts, size):
-        """The sum of `parts` arrays of `size` numbers, on the host."""
+    def _added(self, macros, given, parts, size):
+        """The sum of `parts` arrays of `size` numbers, on the host. macros: of a module that is there."""
         out = self.renderer.cupy.empty((size,), "f8")
-        add = self.renderer.modules.function("gradient", "nb_add_parts", PLAIN)
+        add = self._function("nb_add_parts", macros)
         add((-(-size // THREADS),), (THREADS,), (given, np.int64(parts), np.int64(size), out))
         return out.get()

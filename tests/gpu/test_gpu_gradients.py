@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+import cuda_tools
 import numpy as np
 import pytest
 import test_gradients
@@ -10,6 +11,7 @@ import test_gradients_panels
 
 from nanobragg_py import FieldError
 from nanobragg_py.gradients.changes import loops
+from nanobragg_py.render.gpu.modules import all_variants, options, source
 
 SOURCE = Path(__file__).parents[2] / "kernels" / "loops" / "gradient.cu"
 
@@ -64,6 +66,14 @@ def test_many_orientations(emulated, monkeypatch):
          "crystal.mosaic_domains": 140}
     )  # fmt: skip
     check(e, ["crystal.rotation", "crystal.mosaic_spread", "detector.distance"])
+
+
+@pytest.mark.parametrize("name", ["square_555-constant", "gauss-tricubic-curved"])
+def test_compiles_for_a_device(name):
+    """By NVRTC, into the shared memory that every device has."""
+    variant = next(each for each in all_variants() if each.name == name)
+    code, used = cuda_tools.Nvrtc(12).compile(source("gradient"), options(variant.macros), 90)
+    assert code and used["shared"] <= 48 * 1024
 
 
 def test_numbers():
