@@ -15,16 +15,16 @@ import numpy as np
 from .api import Experiment
 from .errors import FieldError, NanoBraggError
 from .gradients.modes import derivative_images
-from .gradients.parameters import PARAMETERS, parameters_of
-from .gradients.values import FIXED, Moved, with_values
+from .gradients.parameters import PARAMETERS, parameters_of, whole_cells
+from .gradients.values import WHOLE, Moved, with_values
 
 #: a parameter of the fit alone: photons that are added to every pixel,
 BACKGROUND = "background"
 #: and another: the amount of amorphous material, relative to what is stated
 AMORPHOUS = "amorphous"
 OWN = (BACKGROUND, AMORPHOUS)
-#: what cannot be given back to an experiment, or has too many numbers for a normal matrix
-NOT_FITTED = (*FIXED, "structure_factors.F")
+#: what has too many numbers for a normal matrix
+NOT_FITTED = ("structure_factors.F",)
 #: least variance of a pixel, photons^2: what keeps pixels without photons from infinite weights
 FLOOR = 1e-3
 #: a step of so many standard deviations is the last
@@ -69,6 +69,8 @@ class Fit:
         for row in self.rows:
             if row.name in NOT_FITTED:
                 raise FieldError(f"{row.name} cannot be fitted; its derivatives are those of `vjp`", fields=(row.name,))
+            if row.name == "crystal.cells" and whole_cells(experiment):
+                raise FieldError(f"{row.name} cannot be fitted: {WHOLE}", fields=(row.name,))
         observed = np.asarray(observed, dtype=np.float64)
         if observed.shape != experiment.shape:
             raise FieldError(

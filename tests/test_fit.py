@@ -108,6 +108,21 @@ def test_mosaic_spread():
     assert abs(found.background) < 0.01
 
 
+def test_three_spreads_and_cells():
+    """Both widen spots; cells all alike, spreads the more the farther out."""
+    crystal = {"shape": "gauss", "cells": (14, 17, 12), "mosaic_domains": 60}
+    truth = exposed(still(256, mosaic_spreads=np.radians((0.5, 0.2, 0.35)), **crystal), 1e5)
+    observed = np.random.default_rng(6).poisson(truth.render(threads=1))
+    start = truth.replace({"crystal.mosaic_spreads": np.radians((0.4, 0.3, 0.3)), "crystal.cells": (13, 15, 13.5)})
+    names = ["crystal.mosaic_spreads", "crystal.cells", "crystal.rotation", "beam.fluence"]
+    found = refine(Fit(start, observed, names, threads=1))
+    assert found.converged and found.evaluations <= 30
+    expected = np.concatenate([truth.crystal.mosaic_spreads, truth.crystal.cells])
+    refined = np.concatenate([found.experiment.crystal.mosaic_spreads, found.experiment.crystal.cells])
+    assert np.abs((refined - expected) / found.deviations[:6]).max() < 4.0
+    assert np.abs(refined / expected - 1.0).max() < 0.02
+
+
 def test_background_and_mask():
     """A flat background is told from spots; what is masked, outside or nan has no say."""
     truth = exposed(still(256), 1e3)

@@ -34,7 +34,8 @@ ADC = 40.0
 #: what numbers are shown in: of a name's last word, the unit and how many of it are one of the field's
 SHOWN = {
     "rotation": ("deg", degrees(1.0)), "missets": ("deg", degrees(1.0)), "angles": ("deg", degrees(1.0)),
-    "lengths": ("A", 1.0), "matrix": ("1/A", 1.0), "mosaic_spread": ("deg", degrees(1.0)), "wavelength": ("A", 1e10),
+    "lengths": ("A", 1.0), "matrix": ("1/A", 1.0), "mosaic_spread": ("deg", degrees(1.0)),
+    "mosaic_spreads": ("deg", degrees(1.0)), "cells": ("", 1.0), "wavelength": ("A", 1e10),
     "fluence": ("/m^2", 1.0), "distance": ("mm", 1e3), "close_distance": ("mm", 1e3), "twotheta": ("deg", degrees(1.0)),
     "origin": ("mm", 1e3), "source_weights": ("", 1.0), "spectrum": ("m", 1.0),
     "rotations": ("deg", degrees(1.0)), "phi0": ("deg", degrees(1.0)), "osc": ("deg", degrees(1.0)),

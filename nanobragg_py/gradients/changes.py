@@ -97,6 +97,8 @@ class Differentiated:
         # the shape hangs on the cell, too, in its own metric
         if "cell" in values:
             values["shape"] = {**values.get("shape", {}), **values["cell"]}
+            if self.experiment.crystal.mosaic_spreads is not None:  # about the crystal's own axes
+                values["turns"] = {**values.get("turns", {}), **values["cell"]}
         for part, given in values.items():
             getattr(self, f"_{part}")(given, change)
         return change
@@ -148,12 +150,13 @@ class Differentiated:
         """What joins each source's sum over orientations there."""
         resolved = self.experiment.resolved
         factor = self.experiment.structure_factors.default_F**2 if self._constant() else 1.0
-        return resolved.diffuse * len(self.turns) / factor
+        return resolved.diffuse * len(self.turns) / factor / resolved.crystal.share
 
     def _scale(self):
         from ..constants import R_E_SQR
 
-        return R_E_SQR * self.experiment.resolved.beam.fluence / self.experiment.resolved.sampling.steps
+        resolved = self.experiment.resolved
+        return R_E_SQR * resolved.beam.fluence * resolved.crystal.share / resolved.sampling.steps
 
     def _table(self, values, change):
         (value,) = values.values()

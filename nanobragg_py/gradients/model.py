@@ -123,13 +123,16 @@ class Model:
 
     def cell(self, values: dict[str, Any]) -> Any:
         """a, b, c (rows, m) before phi and mosaic rotations."""
-        direct, _ = self.lattice(values)
+        return self.oriented(values, self.lattice(values)[0]) * 1e-10
+
+    def oriented(self, values: dict[str, Any], vectors: Any) -> Any:
+        """Vectors (rows) turned as missets and rotation have it."""
         missets = values.get("crystal.missets", self.resolved.crystal.missets)
         if missets is not None:
-            direct = direct @ turn_xyz(missets).T
+            vectors = vectors @ turn_xyz(missets).T
         if "crystal.rotation" in values:
-            direct = direct @ small_turn(values["crystal.rotation"]).T
-        return direct * 1e-10
+            vectors = vectors @ small_turn(values["crystal.rotation"]).T
+        return vectors
 
     def shape(self, values: dict[str, Any]) -> Any:
         """The numbers that nb_S_by_shape (kernels/formulas/shapes/) has derivatives by.
@@ -162,11 +165,24 @@ class Model:
         if not crystal.mosaic_spread > 0.0:
             return spins
         domains = np.frombuffer(crystal.mosaic_rotations)[: 9 * crystal.mosaic_domains].reshape(-1, 3, 3)
-        if "crystal.mosaic_spread" in values:
+        if self.experiment.crystal.mosaic_spreads is not None:
+            domains = self.spread_domains(values, domains)
+        elif "crystal.mosaic_spread" in values:
             domains = scaled_rotations(domains, values["crystal.mosaic_spread"] / crystal.mosaic_spread)
         order = "pij,djk->pdik" if crystal.domains_turn else "dij,pjk->pdik"
         pair = (spins, domains) if crystal.domains_turn else (domains, spins)
         return np.einsum(order, *pair).reshape(-1, 3, 3)
+
+    def spread_domains(self, values: dict[str, Any], domains: Any) -> Any:
+        """The rotations of domains that are normal about three axes of the crystal, which orientation and cell turn."""
+        spreads = np.asarray(self.experiment.crystal.mosaic_spreads)
+        # about the third axis by the right hand, on whatever side of it c* is
+        stars = self.oriented(values, self.lattice(values)[1])
+        axes = axes_of(np.array([stars[0], stars[1], cross(stars[0], stars[1])]))
+        drawn = rotation_vectors(domains) @ axes.real.T / np.where(spreads > 0.0, spreads, 1.0)
+        vectors = (drawn * values.get("crystal.mosaic_spreads", spreads)) @ axes
+        angles = length(vectors)
+        return turn(vectors / np.where(angles.real > 0.0, angles, 1.0)[:, None], angles)
 
     # ---- beam ------------------------------------------------------------------------------------------------------
 
@@ -317,6 +333,15 @@ def axes_of(stars: Any) -> Any:
     third = unit(cross(stars[0], stars[1]))
     side = 1.0 if (third @ stars[2]).real > 0.0 else -1.0
     return np.array([first, cross(third, first), side * third])
+
+
+def rotation_vectors(matrices: Any) -> Any:
+    """Of rotations by less than half a turn: their axes, as long as the angle."""
+    skew = (matrices - matrices.transpose(0, 2, 1)) / 2.0
+    axes = np.stack([skew[:, 2, 1], skew[:, 0, 2], skew[:, 1, 0]], axis=1)
+    sines = length(axes)
+    angles = np.arctan2(sines, (np.trace(matrices, axis1=1, axis2=2) - 1.0) / 2.0)
+    return axes * (angles / np.where(sines > 0.0, sines, 1.0))[:, None]
 
 
 def scaled_rotations(matrices: Any, factor: Any) -> Any:

@@ -77,7 +77,16 @@ def _spread(experiment: Any) -> str | None:
     crystal = experiment.resolved.crystal
     if experiment.crystal.domains is not None:
         return "crystal.domains says how the domains are turned"
+    if experiment.crystal.mosaic_spreads is not None:
+        return "crystal.mosaic_spreads are given; take those"
     return None if crystal.mosaic_spread > 0.0 else "the crystal has no mosaic spread"
+
+
+def _spreads(experiment: Any) -> str | None:
+    spreads = experiment.crystal.mosaic_spreads
+    if spreads is None:
+        return "the experiment has no crystal.mosaic_spreads"
+    return None if min(spreads) > 0.0 else "one of them is 0, and its domains are not known; give a small one"
 
 
 def _osc(experiment: Any) -> str | None:
@@ -128,6 +137,11 @@ def _table(experiment: Any) -> str | None:
     )
 
 
+def whole_cells(experiment: Any) -> bool:
+    """Whether numbers of cells can only be whole."""
+    return experiment.crystal.shape == "square" or not experiment.resolved.physics.spots
+
+
 ROWS = (
     Parameter("crystal.rotation", lambda e: (0.0, 0.0, 0.0), ("cell",)),
     Parameter("crystal.missets", lambda e: e.resolved.crystal.missets or (0.0, 0.0, 0.0), ("cell",)),
@@ -136,6 +150,7 @@ ROWS = (
     Parameter("crystal.matrix", _of("crystal", "matrix"), ("cell",), _missing("crystal", "matrix")),
     Parameter("crystal.cells", _resolved("crystal", "cells"), ("shape",), _cells),
     Parameter("crystal.mosaic_spread", _resolved("crystal", "mosaic_spread"), ("turns",), _spread),
+    Parameter("crystal.mosaic_spreads", _of("crystal", "mosaic_spreads"), ("turns",), _spreads),
     Parameter("beam.wavelength", _wavelength, ("sources",)),
     Parameter("beam.spectrum", _of("beam", "spectrum"), ("sources",), _spectrum),
     Parameter("beam.fluence", _resolved("beam", "fluence"), ("factors",), _fluence),
@@ -188,11 +203,6 @@ def parameters_of(experiment: Any, names: Iterable[str]) -> list[Parameter]:
         raise FieldError(f"no parameters are given; there are {', '.join(PARAMETERS)}")
     if experiment.resolved.crystals:
         raise FieldError("images of several crystals, or of blocks of several sizes, have no derivatives yet; take one")
-    if experiment.crystal.mosaic_spreads is not None:
-        raise FieldError(
-            "crystal.mosaic_spreads has no derivatives yet, for its axes turn with the crystal; take mosaic_spread",
-            fields=("crystal.mosaic_spreads",),
-        )
     if experiment.resolved.crystal.shape == "tophat":
         raise FieldError(
             'crystal.shape "tophat" has no derivatives: its spots end in a step; take gauss, round or square'

@@ -11,11 +11,10 @@ from ..errors import FieldError
 from ..orientation import axis_rotation
 from .changes import STEP, imaginary
 from .model import Model, turn, turn_xyz
-from .parameters import PARAMETERS
+from .parameters import PARAMETERS, whole_cells
 
-#: fields that an experiment cannot be given another value of: whole numbers
-FIXED = ("crystal.cells",)
-
+#: why a number of cells stays
+WHOLE = "square crystals, and those of the reference's physics, have whole numbers of cells"
 
 def with_values(experiment: Any, values: Mapping[str, Any]) -> Any:
     """The experiment with other fields, {name: array of its shape}; FieldError for values that make none.
@@ -31,10 +30,8 @@ def _with_values(experiment, values):
     """What `with_values` gives, and before it the same without a shift of the detector."""
     changes, rotation, shift, weights, wavelength = {}, None, None, None, None
     for name, given in values.items():
-        if name in FIXED:
-            raise FieldError(
-                f"{name} cannot be given another value; its derivatives are those of `vjp`", fields=(name,)
-            )
+        if name == "crystal.cells" and whole_cells(experiment):
+            raise FieldError(f"{name} cannot be given another value: {WHOLE}", fields=(name,))
         value = np.asarray(given, dtype=np.float64)
         if name == "crystal.rotation":
             rotation = value
