@@ -1,9 +1,9 @@
 /* Derivatives of the image on a CUDA device: what kernels/loops/gradient.pyx sums in reverse, in two passes.
  *
- * nb_derive has a thread for a pixel and goes through all orientations: the pixel in double, and what the weighted sum of
- * pixels changes by for the numbers of sources, detector, shape and factors. nb_turned has a thread for an orientation
- * and goes through a part of the pixels: the derivatives by the nine components of that orientation's cell vectors stay
- * in its registers. Every sum has a fixed order, and no two threads add to one number.
+ * nb_derive has a thread for a pixel and goes through all orientations: the pixel in double, and what the weighted
+ * sum of pixels changes by for the numbers of sources, detector, shape and factors. nb_turned has a thread for an
+ * orientation and goes through a part of the pixels: the derivatives by the nine components of that orientation's cell
+ * vectors stay in its registers. Every sum has a fixed order, and no two threads add to one number.
  *
  * Compile-time choices are those of intensity.cu, but for NB_SINGLE.
  */
@@ -224,8 +224,8 @@ NB_FN void nb_close_place(const nb_job &p, const nb_spot &at, int layer, double 
     }
 }
 
-/* The image (weights null), or derivatives of the sum of weights * image. sources: p.sources x NB_SOURCE_SIZE. cells: 9 x
- * stride. table: the first element of the padded box, or null. mask: of the image, or null. image, weights, adjoint:
+/* The image (weights null), or derivatives of the sum of weights * image. sources: p.sources x NB_SOURCE_SIZE. cells: 9
+ * x stride. table: the first element of the padded box, or null. mask: of the image, or null. image, weights, adjoint:
  * of the image, rows of p.fpixels. adjoint: what multiplies a pixel's sum. sums: size numbers for each block, zeroed.
  * Grid: segments of the region of interest along the fast axis, rows from first_slow on. Block: NB_THREADS. */
 extern "C" __global__ void __launch_bounds__(NB_THREADS)
