@@ -37,7 +37,7 @@ BESIDE = ("physics", "more_crystals")
 #: seconds that a notebook's picture may take, about
 QUICK = 2.0
 #: fields that leave nearly all of what follows as it was; see `nanobragg_py.experiment.resolve.turned`
-TURNING = {"crystal": {"missets", "misset_seed"}, "beam": {"fluence"}}
+TURNING = {"crystal": {"missets", "misset_seed", "lengths", "angles"}, "beam": {"fluence"}}
 #: which physics an experiment may have
 PHYSICS = choice(*NAMES)
 
@@ -96,10 +96,10 @@ class Experiment:
         self.__dict__.update(resolved=followed.resolved, warnings=told, _followed=followed)
 
     def _turned(self, crystal: Crystal, beam: Beam) -> Experiment | None:
-        """This experiment with another orientation and fluence, sooner; None where all has to be worked out."""
+        """This experiment with another orientation, cell and fluence, sooner; None where all has to be worked out."""
         if "random" in (crystal.missets, self.crystal.missets):
             return None
-        followed = turn(self._followed, crystal.missets, beam.fluence)
+        followed = turn(self._followed, crystal, beam.fluence)
         if followed is None:
             return None
         made = object.__new__(type(self))

@@ -149,21 +149,26 @@ TURNED = [
 
 @pytest.mark.parametrize("fields", TURNED)
 def test_another_orientation_is_as_good_as_new(fields):
-    """`replace` works out what follows from orientation and fluence alone, and that is what a new experiment has."""
+    """`replace` works out what follows from orientation, cell and fluence, and that is what a new experiment has."""
     base = small(**{"crystal.angles": None} | fields)
     for number, rotation in enumerate(random_rotations(20, 3)):
         changes = {"crystal.missets": rotation_to_missets(rotation), "beam.fluence": 1e24 + number}
+        if number % 3 and base.crystal.lengths is not None:
+            changes["crystal.lengths"] = tuple(x * (1.0 + 1e-4 * number) for x in base.crystal.lengths)
+        if number % 3 == 2 and base.crystal.lengths is not None:
+            changes["crystal.angles"] = tuple(x - 1e-3 * number for x in base.crystal.angles)
         turned = base.replace(changes)
         short = turned.resolved.detector is base.resolved.detector
         # the last bit of a crystal's size can ask for a sub-pixel more
-        assert short == (turned.resolved.sampling == base.resolved.sampling)
+        assert short == (turned.resolved.sampling.oversample == base.resolved.sampling.oversample)
         parts = turned.crystal, turned.beam, turned.detector, turned.sampling, turned.structure_factors
         new = Experiment(*parts, physics=turned.physics)
         assert turned == new and turned.warnings == new.warnings
         assert followed(turned) == followed(new)
         assert pickle.loads(pickle.dumps(turned)) == new
     again = turned.replace(crystal__missets=None)
-    assert followed(again) == followed(base.replace(beam__fluence=turned.beam.fluence))
+    cell = {name: getattr(turned.crystal, name) for name in ("lengths", "angles")}
+    assert followed(again) == followed(base.replace(crystal=base.crystal.replace(**cell), beam=turned.beam))
 
 
 def test_orientations_that_the_short_way_does_not_know():

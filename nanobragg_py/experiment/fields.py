@@ -160,9 +160,15 @@ def find(part: str, name: str) -> Field | None:
     return next((row for row in FIELDS if (row.part, row.name) == (part, name)), None)
 
 
+@functools.cache
+def _rows_for(options):
+    """The rows of options; asked for again with every image that is warned of."""
+    return [row for row in FIELDS if set(row.options) & set(options)]
+
+
 def field_name(options: tuple[str, ...], value: str | None = None) -> tuple[str, str]:
     """What options, or a value of one, are called in the library, and their unit there."""
-    rows = [row for row in FIELDS if set(row.options) & set(options)]
+    rows = _rows_for(options)
     if not rows:
         # flags of our own, such as -backend, are keyword arguments of functions; others are the program's alone
         rule = rule_of(RULES, options, value)

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from .beam import Beam
     from .crystal import Crystal
     from .detector import Detector
-    from .part import Vector
     from .resolved import ResolvedExperiment, StructureFactors
     from .sampling import Sampling
 
@@ -125,13 +124,19 @@ def _follow(beam, detector, crystal, sampling, factors, physics, recorder=None):
     return Followed(options, matrix, setup, resolved)
 
 
-def turn(followed: Followed, missets: Vector | str | None, fluence: float) -> Followed | None:
-    """What follows with other missets and another fluence, sooner; None where more than these would change."""
+def turn(followed: Followed, crystal: Crystal, fluence: float) -> Followed | None:
+    """What follows with another orientation, cell and fluence, sooner; None where more than these would change.
+
+    crystal: the other one, the same but for these.
+    """
     from .resolve.turned import resolve_turned
 
     options, matrix = followed.options, followed.matrix
     if followed.resolved.crystals or options.mosaic_spreads is not None:
         return None
+    if (crystal.lengths is not None) != options.user_cell:
+        return None
+    cell = (crystal.lengths, crystal.angles) if options.user_cell else None
     with naming_fields():
-        found = resolve_turned(options, matrix, followed.setup, followed.resolved, missets, fluence)
+        found = resolve_turned(options, matrix, followed.setup, followed.resolved, crystal.missets, fluence, cell)
     return None if found is None else Followed(options, matrix, *found)

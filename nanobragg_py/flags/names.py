@@ -30,6 +30,18 @@ def rule_of(rules: "Any", options: "Any", value: "Any" = None) -> "Any":
 
     rules: of a table. options: a tuple of names. value: a constant, in the words of the program.
     """
+    # every image of a job may be warned of, and names the same options
+    key = id(rules), options, value
+    if key not in _known:
+        _known[key] = rules, _rule_of(rules, options, value)
+    return _known[key][1]
+
+
+#: what `rule_of` found: {(id of rules, options, value): (rules, rule)}
+_known: "dict[Any, Any]" = {}
+
+
+def _rule_of(rules, options, value):
     best = None
     for rule in rules:
         constants = dict(rule.sets)
