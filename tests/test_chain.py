@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from transcripts import replay
 
 from nanobragg_py import Background, NanoBraggError, Response
 from nanobragg_py.batch import Output, estimate, iter_images, manifest, run, verify
@@ -294,3 +295,8 @@ def test_pixels_of_32_bits_have_no_room_in_smv(job, tmp_path):
     with pytest.raises(NanoBraggError, match="no room in SMV"):
         run(job, Output(tmp_path / "out", "smv"), workers=1)
     assert not (tmp_path / "out").exists()
+
+
+def test_the_page(tmp_path):
+    """Its commands: what simulate writes is what the three programs write."""
+    replay("docs/chain.md", tmp_path)

@@ -64,6 +64,17 @@ def agrees(found, known):
     assert found["pixel"] == pytest.approx((0.5, 0.5)) and found["size"] == [90, 70]
 
 
+@pytest.mark.parametrize("name", ["all.nxs", "all_00001.cbf"])
+def test_what_simulate_writes(tmp_path, name):
+    """Spots, background and detector: dxtbx finds the pixels that our readers find, and the geometry."""
+    words = ["--background", "water,thickness=1e-4", "--response", "psf=gauss,fwhm=1e-3,readout=2", "--seed", 3]
+    assert tool("simulate", *words, "--out", tmp_path / name, "--", *FLAGS, "-fluence", "1e20")[0] == 0
+    (found,), place = read(tmp_path, tmp_path / name)
+    agrees(found, geometry())
+    pixels = read_image(tmp_path / name).pixels
+    assert pixels.std() > 0 and np.array_equal(np.load(place / "0_0.npy"), pixels)
+
+
 @pytest.mark.parametrize("convention", CONVENTIONS)
 @pytest.mark.parametrize("tilt", [(), ("-twotheta", "12"), ("-detector_rotx", "5", "-detector_rotz", "-3")])
 @pytest.mark.parametrize("name", ["image_00001.cbf", "image.h5"])
