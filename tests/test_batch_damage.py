@@ -1,6 +1,7 @@
 """Folders of images that somebody has edited: what is damaged counts for nothing, is said, and is mended."""
 
 import json
+import shutil
 import subprocess
 import sys
 import time
@@ -27,6 +28,22 @@ def job(tmp_path):
     path = tmp_path / "job.toml"
     path.write_text(JOB)
     return path
+
+
+@pytest.fixture(scope="module")
+def calm(tmp_path_factory):
+    """A folder of JOB that nobody has edited, to be copied."""
+    place = tmp_path_factory.mktemp("calm")
+    (place / "job.toml").write_text(JOB)
+    assert rendered(place / "job.toml", place / "out") == 0
+    return place / "out"
+
+
+@pytest.fixture
+def out(calm, tmp_path):
+    """A copy of it, to be edited."""
+    shutil.copytree(calm, tmp_path / "out")
+    return tmp_path / "out"
 
 
 def contents(folder):
@@ -69,8 +86,7 @@ DAMAGES = ("bytes", "cut", "empty", "nested", "float", "huge", "outside", "keys"
 
 
 @pytest.mark.parametrize("kind", DAMAGES)
-def test_a_damaged_line_of_a_journal(kind, job, tmp_path):
-    rendered(job, tmp_path / "calm")
+def test_a_damaged_line_of_a_journal(kind, calm, job, tmp_path):
     rendered(job, tmp_path / "out", rank=(0, 2))
     (journal,) = (tmp_path / "out").glob(".work/*/journal.jsonl")
     first, *rest = journal.read_bytes().splitlines(keepends=True)
@@ -79,13 +95,11 @@ def test_a_damaged_line_of_a_journal(kind, job, tmp_path):
     said = []
     assert rendered(job, tmp_path / "out", said=said) == 0
     assert [sentence for sentence in said if f"{journal}, line 1 " in sentence and "rendered again" in sentence]
-    assert contents(tmp_path / "out") == contents(tmp_path / "calm")
+    assert contents(tmp_path / "out") == contents(calm)
 
 
 @pytest.mark.parametrize("kind", DAMAGES)
-def test_a_damaged_line_of_the_manifest(kind, job, tmp_path):
-    out = tmp_path / "out"
-    rendered(job, out)
+def test_a_damaged_line_of_the_manifest(kind, job, out):
     calm = contents(out)
     lines = (out / "manifest.jsonl").read_bytes().splitlines(keepends=True)
     lines[3] = damage(lines[3], kind)
@@ -101,9 +115,7 @@ def test_a_damaged_line_of_the_manifest(kind, job, tmp_path):
 
 
 @pytest.mark.parametrize("change", ["a line less", "a line twice", "another order", "nothing", "more"])
-def test_lines_of_the_manifest_that_are_gone_or_too_many(change, job, tmp_path):
-    out = tmp_path / "out"
-    rendered(job, out)
+def test_lines_of_the_manifest_that_are_gone_or_too_many(change, job, out):
     calm = contents(out)
     lines = (out / "manifest.jsonl").read_bytes().splitlines(keepends=True)
     changed = {
@@ -121,11 +133,9 @@ def test_lines_of_the_manifest_that_are_gone_or_too_many(change, job, tmp_path):
         assert contents(out) == calm
 
 
-def test_images_that_are_not_where_the_manifest_says(job, tmp_path):
+def test_images_that_are_not_where_the_manifest_says(out):
     import h5py
 
-    out = tmp_path / "out"
-    rendered(job, out)
     for change in ("group", "shape", "kind"):
         with h5py.File(out / "images_000001.h5", "w") as file:
             if change == "group":
@@ -138,9 +148,7 @@ def test_images_that_are_not_where_the_manifest_says(job, tmp_path):
             verify(out)
 
 
-def test_a_damaged_job_file_is_not_taken_for_this_job(job, tmp_path):
-    out = tmp_path / "out"
-    rendered(job, out)
+def test_a_damaged_job_file_is_not_taken_for_this_job(job, out):
     (out / "job.json").write_bytes(b"\xff{")
     with pytest.raises(NanoBraggError, match="another job"):
         rendered(job, out)
