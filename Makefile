@@ -8,9 +8,9 @@ WHEELS := build/wheels
 HEADERS = $(wildcard kernels/*/*.h) kernels/formulas/shapes/shapes.h
 CUDA = $(wildcard kernels/*/*.cu)
 SOURCES := setup.py pyproject.toml MANIFEST.in README.md $(shell find nanobragg_py kernels cli \
-    -name '*.py' -o -name '*.pyi' -o -name '*.pxi' -o -name '*.pyx' -o -name '*.pxd' -o -name '*.h' -o -name '*.cu' -o -name nanoBragg -o -name noisify)
+    -name '*.py' -o -name '*.pyi' -o -name '*.pxi' -o -name '*.pyx' -o -name '*.pxd' -o -name '*.h' -o -name '*.cu' -o -name nanoBragg -o -name noisify -o -name nonBragg)
 
-.PHONY: help setup example test lint frameworks sanitize fuzz bench docs site clean
+.PHONY: help setup example test pytest lint frameworks sanitize fuzz bench docs site clean
 
 help:
 	@echo "make example   set up and render the example image"
@@ -28,26 +28,33 @@ help:
 setup: $(VENV)/installed
 
 # The source archive is unpacked, a wheel is made of it, and that is installed: what is tested is what users get, and
-# tests/test_install.py takes the same wheel. Objects are kept, so that only what changed is compiled.
+# tests/test_install.py takes the same wheel. What builds it is what pyproject.toml asks for and, in a new environment,
+# nothing else is there. Objects are kept, so that only what changed is compiled. Of the tests' many dependencies only
+# what they import is worth compiling.
 $(VENV)/installed: $(SOURCES)
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(PIP) install build 'setuptools>=77' 'cython>=3.1' numpy
+	$(PIP) install build $$($(BIN)/python -P -c "import tomllib; print(*tomllib.load(open('pyproject.toml', 'rb'))['build-system']['requires'])")
 	rm -rf build/archive $(WHEELS)
 	mkdir -p build/objects build/archive
 	$(BIN)/python -P -m build --no-isolation --sdist --outdir build/archive . >/dev/null
 	tar -xzf build/archive/*.tar.gz -C build/archive --strip-components=1
 	ln -s ../objects build/archive/build
-	$(PIP) wheel --no-deps --wheel-dir $(WHEELS) build/archive
+	$(PIP) wheel --no-deps --no-build-isolation --wheel-dir $(WHEELS) build/archive
 	$(PIP) uninstall --yes nanobragg-py 2>/dev/null
-	$(PIP) install "$$(echo $(WHEELS)/*.whl)[test]"
+	$(PIP) install "$$(echo $(WHEELS)/*.whl)"
+	$(PIP) install --no-compile "$$(echo $(WHEELS)/*.whl)[test]"
 	touch $@
 
 example: setup
 	NANOBRAGG=$(CURDIR)/$(BIN)/nanoBragg NANOBRAGG_PY=$(CURDIR)/$(BIN)/nanobragg-py examples/rotation.sh
 
-# as many tests at a time as there are processors; those of a module together, for what they share
-test: setup lint
-	NANOBRAGG_WHEELS=$(CURDIR)/$(WHEELS) $(BIN)/pytest -n auto --dist loadscope
+test: setup
+	$(MAKE) --jobs=2 --no-print-directory lint pytest
+
+# as many tests at a time as there are processors; those of a module together, for what they share, and the modules in
+# the order of tests/conftest.py
+pytest: setup
+	MAKEFLAGS= NANOBRAGG_WHEELS=$(CURDIR)/$(WHEELS) $(BIN)/pytest -n auto --dist loadscope --no-loadscope-reorder
 
 lint: setup
 	$(BIN)/ruff check

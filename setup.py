@@ -1,12 +1,12 @@
 """The extension list and its compiler flags; everything else stands in pyproject.toml."""
 
 import contextlib
-import glob
 import importlib.util
 import marshal
 import os
 import pathlib
 import platform
+import re
 import runpy
 import shutil
 import subprocess
@@ -19,8 +19,9 @@ from setuptools import Distribution, Extension, setup
 from setuptools.command.build_ext import build_ext
 
 # Debugging information and symbols of modules that export one function are most of an installation's size.
-PLAIN = ["-g0"]
-STRIPPED = ["-Wl,-s"]
+# So are the tables that unwind stacks, which C that raises nothing does without, and the blanks between segments.
+PLAIN = ["-g0", "-fno-asynchronous-unwind-tables"]
+STRIPPED = ["-Wl,-s", "-Wl,-z,noseparate-code"]
 # Modules that call others and convert arguments are as fast with little optimisation, and compile in half the time.
 GLUE = ["-O1", *PLAIN]
 FAST = ["-O3", *PLAIN]
@@ -49,6 +50,7 @@ if "NANOBRAGG_BUILD_LEVELS" in os.environ:
 # What gcc and clang check while a program runs: memory that is not the program's, and what C leaves undefined.
 # `make sanitize` builds such a package and runs the golden cases and a corpus of broken inputs with it.
 SANITIZED = ["-fsanitize=address,undefined", "-fno-sanitize-recover=undefined", "-fno-omit-frame-pointer", "-g", "-O1"]
+SANITIZED += ["-fasynchronous-unwind-tables"]  # they show the stack
 SANITIZE = bool(os.environ.get("NANOBRAGG_SANITIZE"))
 
 #: the module that holds what Cython would otherwise compile into every other one, its memoryviews above all
@@ -199,7 +201,7 @@ class BuildExtensions(build_ext):
             cythonize([shared, *modules], shared_utility_qualified_name=SHARED, **TRANSLATION)
         for extension in self.extensions:
             c_file = os.path.splitext(os.path.join(C_FILES, paths[extension.name]))[0] + ".c"
-            extension.depends = [c_file, *glob.glob("kernels/**/*.h", recursive=True)]
+            extension.depends = [c_file, *headers_of(c_file, extension.include_dirs)]
             extension.sources = [unit_of(extension.name, c_file)]
 
 
@@ -228,6 +230,19 @@ def path_in_tree(source):
 
 def name_of(path):
     return os.path.splitext(path)[0].replace("/", ".")
+
+
+def headers_of(path, folders, found=None):
+    """The headers of this project that a C file includes, directly or through others."""
+    found = {} if found is None else found
+    for name in re.findall(r'^\s*#\s*include\s*"([^"]+)"', pathlib.Path(path).read_text(), re.MULTILINE):
+        for folder in (os.path.dirname(path), *folders):
+            header = os.path.normpath(os.path.join(folder, name))
+            if header not in found and os.path.exists(header):
+                found[header] = None
+                headers_of(header, folders, found)
+                break
+    return [*found]
 
 
 def unit_of(name, c_file):

@@ -62,6 +62,16 @@ def pytest_report_header():
     return f"nanobragg_py: {Path(golden.__file__).parent}, level {level}, {threads}, Python {sys.version.split()[0]}"
 
 
+#: what takes longest, by the file's name: it is begun first, so that no processor is left with it at the end
+LONGEST = ["test_gpu_compile", "test_gpu_render", "test_howto_shape", "test_gpu_golden", "test_golden"]
+LONGEST += ["test_batch_damage", "test_install", "test_batch_runs", "test_batch_jobs", "test_gradients", "test_explain"]
+
+
+def pytest_collection_modifyitems(items):
+    place = {name: number for number, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: place.get(item.path.stem, len(place)))
+
+
 def pytest_itemcollected(item):
     """`pytest -m gpu_smoke`, which scripts of older projects call, is `pytest -m gpu`."""
     if item.get_closest_marker("gpu") is not None:

@@ -109,6 +109,7 @@ def test_wheel_holds_one_package(wheel):
     shipped = sources("kernels", ".h", ".pxd", ".pyi", ".cu")
     expected |= {name.replace("kernels", "nanobragg_py/kernels", 1) for name in shipped}
     assert sorted(expected - {*names}) == []
+    assert [name for name in names if name.endswith((".pyx", ".pxi", ".c"))] == []  # what is compiled is not read again
     suffix = sysconfig.get_config_var("EXT_SUFFIX")
     built = {name.removesuffix(suffix) for name in names if name.endswith(suffix)}
     written = {name.removesuffix(".pyx") for name in sources("nanobragg_py", ".pyx")}
