@@ -210,3 +210,15 @@ def test_no_step_is_missed_where_a_gaussian_crystal_scatters_nothing(tmp_path):
     for shape, missed in (("-gauss_xtal", False), ("-square_xtal", True)):
         done = run("nanoBragg", f"{words} {shape}", tmp_path)
         assert done.returncode == 0 and ("outside the range" in done.stdout) == missed
+
+
+def test_a_signal_ends_a_row_of_minutes_of_a_tool(tmp_path):
+    """The loops look for signals between rows, and a row of this image takes minutes."""
+    words = f"simulate --out o.npy --threads 1 -- {FLAGS} -detpixels 16 -oversample 60000"
+    command = [os.path.join(BIN, "nanobragg-py"), *words.split()]
+    with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True) as process:
+        line = process.stderr.readline()
+        time.sleep(0.5)
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=60)
+    assert "are expected to take" in line and process.returncode == 143 and not list(tmp_path.iterdir())

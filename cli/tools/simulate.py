@@ -5,6 +5,8 @@ import sys
 from typing import Any
 
 from ...errors import FieldError, NanoBraggError
+from ...process import calm
+from ..console import announce
 
 DESCRIPTION = """\
 Renders an experiment, adds what amorphous material around the crystal scatters, and makes of the sum
@@ -44,6 +46,7 @@ def add_arguments(parser: Any) -> None:
 def run(args: Any) -> int:
     from ...api import Experiment
     from ...files.registry import format_of_name
+    from ...render.backends import expected_seconds, steps_of
 
     found = format_of_name(args.out)
     if found is None:
@@ -57,6 +60,8 @@ def run(args: Any) -> int:
     response = None if args.response is None else response_of(args.response, experiment)
     if response is not None and response.bits == 32 and found.name == "smv":
         raise NanoBraggError("--response bits=32 has no room in SMV files; write another format, CBF perhaps")
+    seconds = expected_seconds(experiment.resolved, args.threads)
+    announce("pixels, sub-pixels, sources, domains, phi steps, layers", steps_of(experiment.resolved), seconds)
     image = experiment.render(threads=args.threads)
     for background in backgrounds:
         image += background.render(experiment, threads=args.threads)
@@ -66,6 +71,7 @@ def run(args: Any) -> int:
         pixels = experiment.add_noise(image, args.seed, adc=0.0, threads=args.threads)
     else:
         pixels = image
+    calm()
     write(found, args.out, experiment, pixels)
     return 0
 
