@@ -212,7 +212,7 @@ def library(words):
         single = len(words) == 1 and not words[0].startswith("-")
         experiment = Experiment.read(words[0]) if single else Experiment.from_args(words)
         if expected_seconds(experiment.resolved, 1) > ANNOUNCED:
-            print("these are expected to take minutes", file=sys.stderr)
+            print("these are expected to take minutes", file=sys.stderr, flush=True)
         image = experiment.render(threads=1)
         experiment.add_noise(image)
         experiment.to_args(".")
