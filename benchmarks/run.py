@@ -67,12 +67,14 @@ WORKLOADS = {
 #: What the cost of a step should not depend on. The cell of "reflections" grows with their number n (a cube of them),
 #: so that the detector sees most of them, and the gather reaches all over the table.
 SCALING = {
-    "pixels a side": [
-        (n, f"{CONSTANT} -detpixels {n} -oversample 1 -nonoise -nopgm") for n in (256, 512, 1024, 2048, 4096, 8192)
-    ],
+    "pixels a side": [(2**n, f"{CONSTANT} -detpixels {2**n} -oversample 1 -nonoise -nopgm") for n in range(8, 15)],
     "mosaic domains": [
         (n, f"{CONSTANT} -detpixels 128 -oversample 1 -mosaic 0.5 -mosaic_domains {n} -nonoise -nopgm")
-        for n in (10, 100, 1000, 10000)
+        for n in (10, 100, 1000, 10000, 100000)
+    ],
+    "wavelengths": [
+        (n, f"{CONSTANT} -detpixels 256 -oversample 1 -dispersion 1 -dispsteps {n} -nonoise -nopgm")
+        for n in (1, 10, 100, 1000)
     ],
     "reflections": [
         (
@@ -267,7 +269,9 @@ def plot(results, rest, path):
     from matplotlib import pyplot
 
     scaling, threads = (rest["scaling"], rest["threads"]) if rest else ({}, {})
-    layout = [["ratios", *scaling][:3], ["ratios", *list(scaling)[2:], "threads"]] if rest else [["ratios"]]
+    places = [*scaling, "threads", "."][: len(scaling) // 2 * 2 + 2]  # two rows of the same length
+    half = len(places) // 2
+    layout = [["ratios", *places[:half]], ["ratios", *places[half:]]] if rest else [["ratios"]]
     figure, axes = pyplot.subplot_mosaic(layout, figsize=(13, 7) if rest else (5, 7))
     bars = [(r["name"], r["loop_ratio"], r["total_ratio"]) for r in results if "loop_ratio" in r]
     axis = axes["ratios"]
