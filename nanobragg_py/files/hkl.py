@@ -92,6 +92,8 @@ class HklTable(Record):
     """
 
     _fields = {"bounds": REQUIRED, "values": REQUIRED, "count": 0, "default_F": 0.0}
+    #: a file has one table, of no wavelength in particular
+    wavelengths = ()
 
 
 def table_shape(bounds: "Any") -> "tuple[Any, Any, Any]":

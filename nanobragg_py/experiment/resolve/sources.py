@@ -172,11 +172,11 @@ def check_tables(beam: "Any", structure_factors: "Any") -> None:
         if not within(structure_factors.wavelengths, source[4]):
             low, high = (structure_factors.wavelengths[at] * 1e10 for at in (0, -1))
             raise OptionError(
-                "{hkl_file} has tables from {low:.9g} to {high:.9g} A, and the beam a wavelength of {wavelength:.9g} "
+                "{hkl_file} has tables from {low:.9g} to {high:.9g} A, and the beam a wavelength of {wanted:.9g} "
                 "A; give tables that reach it",
                 low=low,
                 high=high,
-                wavelength=source[4] * 1e10,
+                wanted=source[4] * 1e10,
             )
 
 
