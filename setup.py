@@ -11,6 +11,7 @@ import runpy
 import shutil
 import subprocess
 import sys
+import sysconfig
 import tempfile
 
 from Cython.Build import cythonize
@@ -152,6 +153,19 @@ class BuildExtensions(build_ext):
         super().run()
         if not self.inplace:  # in a checkout, modules are found as ever
             self.write_startup()
+            if os.environ.get("NANOBRAGG_BUILD_GPU", "0") != "0":
+                self.write_gpu_kernels()
+
+    def write_gpu_kernels(self):
+        """Machine code of the GPU's kernels, which takes minutes; without it they are compiled when asked for."""
+        path = os.path.join(self.build_lib, "nanobragg_py", "kernels", "loops", "kernels.zip")
+        command = [sys.executable, "packaging/gpu_kernels.py", path, os.path.abspath(self.build_lib)]
+        base = sysconfig.get_path("purelib")  # where NVRTC is, as the build may be isolated from it
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join([*sys.path, base])}
+        made = subprocess.run(command, env=environment, capture_output=True, text=True)
+        if made.returncode:
+            why = made.stderr.strip().rpartition("\n")[2]
+            print(f"warning: the GPU's kernels are left to be compiled when they are asked for: {why}", file=sys.stderr)
 
     def write_startup(self):
         """The file that programs start from (nanobragg_py/startup.py): code of modules, and where compiled ones are."""

@@ -121,7 +121,7 @@ def disassemble(cubin):
 
 
 def innermost_loop(cubin):
-    """Opcodes of the innermost loop over orientations: the one that rounds Miller indices.
+    """Opcodes of the innermost loop over orientations: the one with most arithmetic.
 
     Without NOPs, with which NVRTC 12.9 pads FP64 instructions for sm_120 (NVRTC 13 does not).
     """
@@ -133,7 +133,7 @@ def innermost_loop(cubin):
             loops.append((labels[target[1]], end + 1))
     inner = [a for a in loops if not any(b != a and a[0] <= b[0] and b[1] <= a[1] for b in loops)]
     bodies = [[opcode for opcode, _ in instructions[begin:end] if opcode != "NOP"] for begin, end in inner]
-    return max(bodies, key=lambda body: sum(opcode.startswith("FRND.F64") for opcode in body))
+    return max(bodies, key=lambda body: sum(pipe(opcode) in ("FP64", "FP32") for opcode in body))
 
 
 def pipe(opcode):

@@ -5,7 +5,7 @@ python benchmarks/gpu_cost.py prints the table of docs/gpu.md. No GPU is needed;
 
 import cuda_tools
 
-from nanobragg_py.render.gpu.modules import THREADS, all_variants, options, source
+from nanobragg_py.render.gpu.variants import all_variants, options, source
 
 #: what NVIDIA's data sheets and programming guide say: numbers in FP64 and FP32 (not tensor cores) a clock and
 #: multiprocessor; multiprocessors and their clock (boost), GHz
@@ -34,7 +34,7 @@ def count(compiler, variant, architecture):
     """Instructions for one pixel and orientation by unit, and all of them."""
     cubin, _ = compiler.compile(source("intensity"), options(variant.macros), architecture)
     opcodes = cuda_tools.innermost_loop(cubin)
-    pixels = variant.segment // THREADS
+    pixels = variant.pixels
     counts = cuda_tools.count_pipes(opcodes)
     return {unit: counts[unit] / pixels for unit in (*cuda_tools.PIPES, "integer")}, len(opcodes) / pixels, pixels
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -72,22 +72,36 @@ class Images:
         return len(self.job)
 
     def __getitem__(self, index: int) -> Any:
+        return self._told(self.maker.make(self._number(index), spots=self.spots))
+
+    def __getitems__(self, indices: Sequence[int]) -> list[Any]:
+        """Several images; PyTorch asks for those of a batch in this way. A GPU renders them together."""
+        made = self.maker.make_many([self._number(index) for index in indices], self.spots)
+        return [self._told(one) for one in made]
+
+    def _number(self, index):
         at = int(index)
         if at < 0:
             at += len(self)
         if not 0 <= at < len(self):
             raise IndexError(f"{self.job.name} has no image {index}; they go from 0 to {len(self) - 1}")
-        made = self.maker.make(at, spots=self.spots)
+        return at
+
+    def _told(self, made):
+        """What is given of an image."""
         image = made.pixels.astype(self.dtype, copy=False)
         if not self.labels:
             return image if self.transform is None else self.transform(image)
-        told = labels.labels_of(at, made.experiment.resolved)
+        told = labels.labels_of(made.index, made.experiment.resolved)
         if self.spots:
             told["spots"] = made.spots
         return (image, told) if self.transform is None else self.transform(image, told)
 
     def __iter__(self) -> Iterator[Any]:
-        return (self[index] for index in range(len(self)))
+        return self._each(range(len(self)))
+
+    def _each(self, indices):
+        return (self._told(made) for made in self.maker.make_many(map(int, indices), self.spots))
 
     def stream(self, shuffle: bool = True, seed: int = 0) -> Any:
         """A data set to iterate over: every pass gives every image once.
@@ -124,7 +138,7 @@ class Stream:
         worker, workers = workers_of_loader()
         order = self.order(self.epoch)
         self.epoch += 1
-        return (self.images[index] for index in order[worker::workers])
+        return self.images._each(order[worker::workers])
 
 
 def workers_of_loader() -> tuple[int, int]:

@@ -34,6 +34,8 @@ cdef extern from "shapes/shapes.h" nogil:
     ctypedef struct nb_lattice:
         double reach[3]
         double limit
+    double nb_row_distance(double P, double Q, double R, double along, double step, double off, double t0, double t1,
+                           double inv0, double inv1)
     double nb_lattice_sqr(int kind, const nb_lattice *c, double h, double k, double l)
     bint nb_has_single(int kind)
     double nb_amplitude(int kind, const nb_lattice *c, double h, double k, double l, double *axis)

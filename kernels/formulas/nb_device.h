@@ -21,6 +21,16 @@ NB_FN float nb_float(double x)
 #endif
 }
 
+/* A whole number as an int; what is beyond one, or is no number, becomes one of the ends. */
+NB_FN int nb_whole(double x)
+{
+#ifdef __CUDA_ARCH__
+    return __double2int_rn(x);
+#else
+    return x < 2147483647.0 ? (x > -2147483648.0 ? (int)x : -2147483647 - 1) : 2147483647;
+#endif
+}
+
 /* x as it is. */
 NB_FN double nb_double(float x)
 {

@@ -45,6 +45,24 @@ typedef struct {
     nb_box box;
 } nb_job;
 
+/* An image to be made on a device, whose arrays lie with those of others in three large ones. The offsets are places of
+ * their first elements there. */
+typedef struct {
+    nb_job job;
+    double cell[9];    /* rows a, b, c, unrotated, m */
+    double spindle[3]; /* unit vector */
+    long long sources; /* job.sources x NB_SOURCE_SIZE, of the doubles that are given */
+    long long tables;  /* where each source's structure factors begin among those of all, likewise */
+    long long phis;    /* of every phi step, likewise */
+    long long domains; /* job.domains x 9, row-major, likewise; below 0: no rotation by domain */
+    long long cells;   /* 9 x stride, of the cell vectors */
+    long long stride;
+    int inside; /* rotations by domain are of the crystal, which phi turns */
+    /* a pixel that was worked out elsewhere; slow < 0: none */
+    int slow, fast;
+    float value;
+} nb_shot;
+
 /* How the work on a pixel is cut on a device. A piece is a run of at most NB_CHUNK orientations of a group of sources:
  * one source where a pixel's work depends on it, else all of them in one list, if an int can count it. The pieces of a
  * pixel follow one another in the reference's order: layers, sub-pixels, groups, runs. */

@@ -22,6 +22,17 @@ NB_FN float nb_single_fraction(double shifted)
     return (float)(int)bits.i * (1.0f / 4294967296.0f);
 }
 
+/* The whole number that this distance is from, a tie being nearer to the lower one as for nb_nearest. */
+NB_FN int nb_single_whole(double shifted)
+{
+    union {
+        double d;
+        long long i;
+    } bits;
+    bits.d = shifted;
+    return (((int)(bits.i >> 32) & 0xfffff) - 0x80000) + ((unsigned int)bits.i > 0x80000000u);
+}
+
 /* Nearest integer, |x| < 2^22; see nb_rint. */
 NB_FN float nb_rintf(float x)
 {

@@ -35,6 +35,40 @@ NB_FN int nb_box_element(const nb_box *b, double h0, double k0, double l0)
     return (int)(h0 * b->stride[0] + (k0 * b->stride[1] + (l0 + b->offset)));
 }
 
+/* The same in whole numbers, for devices that have more units for these than for doubles. */
+typedef struct {
+    int low[3], high[3];
+    unsigned int stride[2], offset; /* modulo 2^32, which an element is below */
+} nb_whole_box;
+
+NB_FN nb_whole_box nb_box_whole(const nb_box *b)
+{
+    nb_whole_box w;
+    int i;
+    for (i = 0; i < 3; ++i) {
+        w.low[i] = (int)b->low[i];
+        w.high[i] = (int)b->high[i];
+    }
+    w.stride[0] = (unsigned int)b->stride[0];
+    w.stride[1] = (unsigned int)b->stride[1];
+    w.offset = (unsigned int)(long long)b->offset;
+    return w;
+}
+
+NB_FN int nb_whole_clamp(int x, int low, int high)
+{
+    x = x > low ? x : low;
+    return x < high ? x : high;
+}
+
+NB_FN int nb_whole_element(const nb_whole_box *w, int h, int k, int l)
+{
+    h = nb_whole_clamp(h, w->low[0], w->high[0]);
+    k = nb_whole_clamp(k, w->low[1], w->high[1]);
+    l = nb_whole_clamp(l, w->low[2], w->high[2]);
+    return (int)((unsigned int)h * w->stride[0] + ((unsigned int)k * w->stride[1] + ((unsigned int)l + w->offset)));
+}
+
 /* The reference's rule for where the 4x4x4 neighbourhood may be used (its bounds, not the table's). */
 NB_FN int nb_box_safe(const nb_box *b, double h, double k, double l)
 {

@@ -396,9 +396,9 @@ cdef class Job:
         return self.p.lattice_kind, self.p.structure_kind, bool(self.p.curved)
 
     @property
-    def has_single(self):
-        """Whether the lattice transform has a float32 form; without one, all precisions render the double form."""
-        return bool(nb_has_single(self.p.lattice_kind))
+    def single(self):
+        """Whether the lattice transform is in float32: asked for, with such a form, and indices are small enough."""
+        return bool(self.p.single)
 
     @property
     def domains(self):

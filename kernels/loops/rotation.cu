@@ -1,21 +1,18 @@
-/* The crystal's cell at every phi step and mosaic domain: one thread an orientation. */
+/* The crystals' cells at every phi step and mosaic domain: one thread an orientation. */
 #include "nb_cell.h"
+#include "nb_job.h"
 
-typedef struct {
-    double cell[9];    /* rows a, b, c, unrotated, m */
-    double spindle[3]; /* unit vector */
-    int inside;        /* rotations by domain are of the crystal, which phi turns */
-} nb_setting;
-
-/* cells: 9 x stride, ax ay az bx ... cz of orientation j = phi step * domains + domain. rotations: domains x 9,
- * row-major, or null: no rotation by domain. */
-extern "C" __global__ void nb_rotation(const nb_setting setting, const double *phis, const double *rotations, int steps,
-                                       int domains, long long stride, double *cells)
+/* shots: the images, one for every blockIdx.y. inputs: the phis and rotations that they have the places of. all_cells:
+ * of each 9 x stride, ax ay az bx ... cz of orientation j = phi step * domains + domain. */
+extern "C" __global__ void nb_rotation(const nb_shot *shots, const double *inputs, double *all_cells)
 {
+    const nb_shot &shot = shots[blockIdx.y];
     const long long j = (long long)blockIdx.x * blockDim.x + threadIdx.x;
+    const double *domains = inputs + shot.domains;
+    double *cells = all_cells + shot.cells;
     double turned[9];
-    if (j >= (long long)steps * domains) return;
-    nb_rotate_cell(setting.cell, setting.spindle, phis[j / domains], rotations ? rotations + 9 * (j % domains) : 0,
-                   setting.inside, turned);
-    for (int i = 0; i < 9; ++i) cells[i * stride + j] = turned[i];
+    if (j >= shot.job.orientations) return;
+    nb_rotate_cell(shot.cell, shot.spindle, inputs[shot.phis + j / shot.job.domains],
+                   shot.domains < 0 ? 0 : domains + 9 * (j % shot.job.domains), shot.inside, turned);
+    for (int i = 0; i < 9; ++i) cells[i * shot.stride + j] = turned[i];
 }

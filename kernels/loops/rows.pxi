@@ -25,14 +25,10 @@ cdef void make_pqr(const nb_job *p, int count, nb_in cells, Py_ssize_t stride, c
 
 
 cdef void find_near(const nb_job *p, int count, const Scratch *w, int first, int last, nb_out near) noexcept nogil:
-    """near = 1 for the orientations that have a spot within reach of pixels `first` to `last`, else 0.
-
-    Along a row an index is (A + B t)/sqrt(t^2 + off) - R, which lies between its values at the ends, and the value at
-    its one extremum, sqrt(B^2 + A^2/off), when that is between them.
-    """
+    """near = 1 for the orientations that have a spot within reach of pixels `first` to `last`, else 0."""
     cdef int j, axis
     cdef double t0 = w.along + w.step * first, t1 = w.along + w.step * last, off = w.off, inv0 = w.inv[first]
-    cdef double inv1 = w.inv[last], limit = p.lattice.limit, reach, a, b, h0, h1, low, high, peak, distance
+    cdef double inv1 = w.inv[last], limit = p.lattice.limit, reach, distance
     cdef nb_in cp
     cdef nb_in cq
     cdef nb_in cr
@@ -44,19 +40,5 @@ cdef void find_near(const nb_job *p, int count, const Scratch *w, int first, int
         cr = w.pqr + (3 * axis + 2) * BLOCK
         reach = p.lattice.reach[axis]
         for j in range(count):
-            b = cq[j] / w.step
-            a = cp[j] - b * w.along
-            h0 = inv0 * (a + b * t0)
-            h1 = inv1 * (a + b * t1)
-            low = h0 if h0 < h1 else h1
-            high = h1 if h0 < h1 else h0
-            peak = sqrt(b * b + a * a / off)
-            peak = peak if a > 0.0 else -peak
-            peak = peak if (t0 * a - b * off) * (t1 * a - b * off) < 0.0 else h0
-            low = peak if peak < low else low
-            high = peak if peak > high else high
-            # middle of the range to the nearest whole index, less half the range and a margin for rounding
-            a = 0.5 * (low + high) - cr[j]
-            distance = fabs(a - nb_rint(a)) - 0.5 * (high - low) - 1e-6
-            distance = distance if distance > 0.0 else 0.0
+            distance = nb_row_distance(cp[j], cq[j], cr[j], w.along, w.step, off, t0, t1, inv0, inv1)
             near[j] = 0.0 if reach * distance * distance > limit else near[j]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,8 @@ from ..api import Experiment
 from ..errors import FieldError, NanoBraggError
 from ..experiment.checks import count as check_count
 from ..flags.options import Options
+from ..render.backends import Compute
+from ..render.images import render, render_many
 from .draws import ABOUT_THE_VALUE, ORIENTATION, SPECTRUM, noise_seed
 from .jobs import Job, flag_tokens, read_job
 from .labels import spots_of
@@ -26,6 +29,8 @@ if TYPE_CHECKING:
 KEPT_TABLES = 4
 KEPT_EXPERIMENTS = 16
 DEFAULT_SEED = 1
+#: images that a GPU is given together
+TOGETHER = 64
 #: rows of each list that are tried before any work is done, and seconds that this may take
 CHECKED_ROWS = 200
 CHECK_SECONDS = 5.0
@@ -59,7 +64,7 @@ class Maker:
     def __init__(self, job: Job | str | os.PathLike[str], threads: int = 1, worker: int = 0) -> None:
         self.job: Any = job if isinstance(job, Job) else read_job(job)
         self.threads: int = threads
-        self.device: int = self.job.device_of(worker)
+        self.compute = Compute(self.job.backend, self.job.device_of(worker), self.job.precision, threads)
         self._tables: dict[Any, StructureFactors] = {}
         self._experiments: dict[tuple, tuple[Experiment, Options]] = {}
         self.warnings: list[str] = []
@@ -241,9 +246,33 @@ class Maker:
         if out is not None and out.shape != experiment.shape:
             out = None
         try:
-            pixels, statistics = experiment.simulate(
-                self.job.backend, self.threads, out, device=self.device, precision=self.job.precision
-            )
+            pixels, statistics = render(experiment, self.compute, out)
+        except FieldError as error:
+            raise NanoBraggError(f"{self.job.name}, image {index}: {error}") from None
+        return self._finish(index, experiment, parameters, noise, pixels, statistics, spots)
+
+    def make_many(self, indices: Iterable[int], spots: bool = False, reuse: bool = False) -> Iterator[Made]:
+        """Images as of `make`, one after the other; a GPU renders many of them together.
+
+        reuse: an image may be overwritten when the next one is asked for.
+        """
+        if self.compute.backend != "gpu":
+            buffer = None
+            for index in indices:
+                made = self.make(index, buffer, spots)
+                if reuse and buffer is None:
+                    buffer = np.empty(made.pixels.shape, np.float32)
+                yield made
+            return
+        for some in batched(indices, TOGETHER):
+            asked = [self.experiment(index) for index in some]
+            rendered = render_many([experiment for experiment, _, _ in asked], self.compute)
+            for index, what, (pixels, statistics) in zip(some, asked, rendered, strict=True):
+                yield self._finish(index, *what, pixels, statistics, spots)
+
+    def _finish(self, index, experiment, parameters, noise, pixels, statistics, spots):
+        """What comes after the float image."""
+        try:
             found = spots_of(experiment.resolved, pixels) if spots else None
             for background in self.job.backgrounds:
                 pixels += background.render(experiment, threads=self.threads)
@@ -315,9 +344,15 @@ def iter_images(
 
 
 def _images(maker, indices, labels):
-    for index in indices:
-        made = maker.make(index)
+    for made in maker.make_many(indices):
         yield (made.pixels, made.parameters) if labels else made.pixels
+
+
+def batched(indices: Iterable[int], most: int) -> Iterator[list[int]]:
+    """Runs of at most so many (itertools.batched, of Python 3.12)."""
+    rest = iter(indices)
+    while some := list(islice(rest, most)):
+        yield some
 
 
 def parsed(tokens: Any) -> Any:

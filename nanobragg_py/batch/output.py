@@ -155,13 +155,9 @@ def write_unit(
     records = []
 
     def images():
-        buffer = None
-        for index in output.indices(maker.job, unit):
-            made = maker.make(index, buffer, output.spots)
-            if buffer is None:
-                buffer = np.empty(made.pixels.shape, np.float32)
+        for made in maker.make_many(output.indices(maker.job, unit), output.spots, reuse=True):
             yield made
-            records.append(record(made, name, index - unit * output.per_file))
+            records.append(record(made, name, made.index - unit * output.per_file))
             if progress is not None:
                 progress()
 

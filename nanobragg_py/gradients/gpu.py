@@ -9,11 +9,10 @@ import numpy as np
 from ..errors import NanoBraggError, OptionError
 from ..experiment.fields import in_fields
 from ..render.backends import Compute
-from ..render.gpu.arrays import allocate, job_arrays, padded, split
 from ..render.gpu.device import clear_errors
-from ..render.gpu.modules import STRUCTURES, THREADS, Variant
 from ..render.gpu.renderer import NULL
 from ..render.gpu.structs import job_struct
+from ..render.gpu.variants import STRUCTURES, THREADS, Variant
 
 #: parts that the pixels are divided into for the derivatives of orientations, and bytes of sums that these may take
 PARTS = 256
@@ -55,14 +54,11 @@ class DeviceLoops:
         renderer = self.renderer
         kind, structure, curved = job.choices
         variant = Variant(kind=kind, structure=structure, curved=curved)
-        arrays = allocate(renderer.cupy, job_arrays(job))
-        arrays["sources"], arrays["phis"], arrays["rotations"] = split(arrays["inputs"], job)
-        renderer.rotate(job, arrays)
-        table = None if job.table is None else renderer.cupy.asarray(padded(job.table))[job.table.pad :]
-        mask = None if job.mask is None else renderer.cupy.asarray(np.asarray(job.mask))
+        arrays = renderer.inputs([job])
+        table, mask = arrays["table"], arrays["mask"]
         tricubic = STRUCTURES[structure] == "tricubic"
         given = (
-            job_struct(job), arrays["sources"], arrays["cells"], np.int64(job.stride), NULL if table is None else table,
+            job_struct(job), arrays["inputs"], arrays["cells"], np.int64(job.stride), NULL if table is None else table,
             NULL if mask is None else mask,
         )  # fmt: skip
         return given, variant.macros, renderer.hardware.rate("double", tricubic) / 3.0

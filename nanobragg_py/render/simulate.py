@@ -66,17 +66,8 @@ def simulate(
     if compute.compat == "c" and experiment.physics != REFERENCE:
         raise OptionError(NO_DEFECTS)
     sequential = compute.is_sequential(experiment.sampling)
-    if compute.backend == "gpu" and needs_cpu(experiment, compute.compat):
-        raise OptionError(
-            "{compat} c makes pixels depend on those before them where structure factors are interpolated or "
-            "{oversample_thick}, _polar or _omega is given, and has spots' centres of round crystals worked out one by "
-            "one, which a GPU cannot do; use {backend} cpu, or no {compat} c"
-        )
-    if compute.backend == "gpu" and experiment.sampling.oversample > GPU_OVERSAMPLE:
-        raise OptionError(
-            f"a GPU counts no more than {GPU_OVERSAMPLE} sub-pixels a side ({{oversample}}); "
-            "use fewer, or {backend} cpu"
-        )
+    if compute.backend == "gpu":
+        check_gpu(experiment, compute.compat)
     if experiment.is_sum:
         from .sums import simulate_sum
 
@@ -102,6 +93,41 @@ def simulate(
         sums = renderer.render(job, out, threads, progress, override, **given)
     found = statistics(experiment, renderer, job, out, sums, threads)
     return renderer.take() if on_device else out, found
+
+
+def simulate_many(experiments: "Any", tables: "Any", images: "Any", compute: "Any") -> "list[Statistics]":
+    """Render many experiments on a GPU, those that are small and alike in one launch; their Statistics.
+
+    tables: of each, the same object where they have the same. images: a zeroed float32 buffer (slow, fast) for each.
+    compute: a Compute of backend "gpu". Every image is as of `simulate`. Raises NanoBraggError.
+    """
+    if compute.compat == "c" or any(experiment.is_sum for experiment in experiments):
+        return [
+            simulate(experiment, table, image, compute)[1]
+            for experiment, table, image in zip(experiments, tables, images, strict=True)
+        ]
+    for experiment in experiments:
+        check_gpu(experiment, compute.compat)
+    single = compute.precision == "single"
+    jobs = [Job(experiment, table, single=single) for experiment, table in zip(experiments, tables, strict=True)]
+    found = compute.renderer.render_many(jobs, images)
+    return [statistics(experiment, one, job, image, one.sums)
+            for experiment, job, image, one in zip(experiments, jobs, images, found, strict=True)]  # fmt: skip
+
+
+def check_gpu(experiment: "Any", compat: str) -> None:
+    """Raise an OptionError for what a GPU does not do."""
+    if needs_cpu(experiment, compat):
+        raise OptionError(
+            "{compat} c makes pixels depend on those before them where structure factors are interpolated or "
+            "{oversample_thick}, _polar or _omega is given, and has spots' centres of round crystals worked out one by "
+            "one, which a GPU cannot do; use {backend} cpu, or no {compat} c"
+        )
+    if experiment.sampling.oversample > GPU_OVERSAMPLE:
+        raise OptionError(
+            f"a GPU counts no more than {GPU_OVERSAMPLE} sub-pixels a side ({{oversample}}); "
+            "use fewer, or {backend} cpu"
+        )
 
 
 def new_image(shape: "Any") -> "Any":

@@ -41,6 +41,8 @@ static inline float __int_as_float(int n) { float x; std::memcpy(&x, &n, sizeof 
 static inline unsigned __float_as_uint(float x) { return (unsigned)__float_as_int(x); }
 static inline float __uint_as_float(unsigned n) { return __int_as_float((int)n); }
 static inline double rsqrt(double x) { return 1.0 / std::sqrt(x); }
+static inline int __popc(unsigned n) { return __builtin_popcount(n); }
+static inline unsigned atomicOr(unsigned *place, unsigned bits) { unsigned before = *place; *place |= bits; return before; }
 static inline unsigned __umulhi(unsigned a, unsigned b) { return (unsigned)((unsigned long long)a * b >> 32); }
 
 namespace emulated {

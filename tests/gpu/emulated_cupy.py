@@ -11,6 +11,7 @@ import os
 import re
 import subprocess
 import sys
+import tempfile
 import types
 from pathlib import Path
 
@@ -153,6 +154,21 @@ class RawModule:
     def get_function(self, name):
         if self._library is None:
             self._library = ctypes.CDLL(build(self.code, self.options))
+        return RawKernel(getattr(self._library, f"launch_{name}"), name)
+
+
+class Module:
+    """Kernels of machine code that is at hand; g++'s stands for a device's."""
+
+    def load(self, code):
+        if not code.startswith(b"\x7fELF"):
+            raise CUDADriverError("CUDA_ERROR_INVALID_IMAGE: device kernel image is invalid", 200)
+        with tempfile.NamedTemporaryFile(suffix=".so") as file:
+            file.write(code)
+            file.flush()
+            self._library = ctypes.CDLL(file.name)
+
+    def get_function(self, name):
         return RawKernel(getattr(self._library, f"launch_{name}"), name)
 
 
@@ -311,6 +327,7 @@ def install():
             **{f"cudaDevAttr{what}": what for what in ATTRIBUTES},
         ),
         driver=types.SimpleNamespace(CUDADriverError=CUDADriverError),
+        function=types.SimpleNamespace(Module=Module),
         compiler=types.SimpleNamespace(CompileException=CompileException),
         nvrtc=types.SimpleNamespace(getVersion=lambda: (12, 9), NVRTCError=NVRTCError),
         memory=types.SimpleNamespace(OutOfMemoryError=OutOfMemoryError),

@@ -10,6 +10,11 @@ static inline float nb_float(double x)
     return __int_as_float(multiple | (std::signbit(x) ? 1 << 31 : 0));
 }
 
+static inline int nb_whole(double x)
+{
+    return x < 2147483647.0 ? (x > -2147483648.0 ? (int)x : -2147483647 - 1) : 2147483647;
+}
+
 static inline double nb_double(float x)
 {
     const int bits = __float_as_int(x);

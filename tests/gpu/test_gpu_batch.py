@@ -75,8 +75,8 @@ def test_a_job_chooses_the_device_and_the_precision(emulated, monkeypatch):
 
 def test_workers_take_turns_at_the_devices():
     job = stills(device=[1, 3])
-    assert [Maker(job, worker=worker).device for worker in range(4)] == [1, 3, 1, 3]
-    assert Images(job).maker.device == 1
+    assert [Maker(job, worker=worker).compute.device for worker in range(4)] == [1, 3, 1, 3]
+    assert Images(job).maker.compute.device == 1
 
 
 def test_workers_of_a_data_loader_share_the_devices(monkeypatch):
@@ -85,7 +85,7 @@ def test_workers_of_a_data_loader_share_the_devices(monkeypatch):
     info = types.SimpleNamespace(id=3, num_workers=4)
     loader = types.SimpleNamespace(get_worker_info=lambda: info)
     monkeypatch.setitem(sys.modules, "torch", types.SimpleNamespace(utils=types.SimpleNamespace(data=loader)))
-    assert Images(stills(device=[4, 5])).maker.device == 5
+    assert Images(stills(device=[4, 5])).maker.compute.device == 5
 
 
 def test_a_few_workers_for_each_device(monkeypatch):

@@ -132,7 +132,6 @@ def test_kernels_that_do_not_compile(emulated, monkeypatch):
 def test_a_launch_that_fails(emulated, monkeypatch):
     from nanobragg_py.render.gpu import renderer
 
-    monkeypatch.setattr(renderer, "THREADS", 100)  # not what the kernel's shared memory is for
     monkeypatch.setattr(renderer, "REDUCE_THREADS", 2048)
     with pytest.raises(NanoBraggError, match=r"the GPU failed \(cudaErrorInvalidConfiguration"):
         simulate(small(), backend="gpu")

@@ -11,7 +11,7 @@ import test_gradients_panels
 
 from nanobragg_py import FieldError
 from nanobragg_py.gradients.changes import loops
-from nanobragg_py.render.gpu.modules import all_variants, options, source
+from nanobragg_py.render.gpu.variants import all_variants, options, source
 
 SOURCE = Path(__file__).parents[2] / "kernels" / "loops" / "gradient.cu"
 

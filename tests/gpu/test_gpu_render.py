@@ -68,7 +68,7 @@ def test_region_of_interest_leaves_the_rest_alone(emulated):
         "-Na 5 -Nb 7 -Nc 12",
         "-N 5 -round_xtal",
         "-N 5 -gauss_xtal",
-        "-N 5 -tophat_xtal -mosaic_spread 20 -mosaic_domains 8",
+        "-N 5 -tophat_spots -mosaic_spread 20 -mosaic_domains 8",
         "-N 5 -curved_det -dispersion 5 -dispsteps 3",
         "-N 5 -dispersion 5 -dispsteps 3 -phi 10 -osc 1 -phisteps 30",
         "-N 5 -dmin 2.5 -dispersion 20 -dispsteps 3",
@@ -186,7 +186,7 @@ def test_no_memory(emulated, monkeypatch):
     import emulated_cupy
 
     loaded = load("-N 5 -oversample 1 -detpixels 50")
-    for more, sentence in ((10, "has not enough memory for this"), (700, "has no memory left for a row of 50 pixels")):
+    for more, sentence in ((10, "has not enough memory for this"), (1600, "has no memory left for a row of 50 pixels")):
         monkeypatch.setattr(emulated_cupy, "MEMORY", emulated_cupy.Memory.used + more)
         with pytest.raises(NanoBraggError, match=sentence):
             simulate(loaded.experiment, backend="gpu")
@@ -232,31 +232,66 @@ def test_rotation(emulated):
     """The device's cells are the host's."""
     from nanobragg_py.kernels.loops.job import Job
     from nanobragg_py.render.gpu import Renderer
-    from nanobragg_py.render.gpu.arrays import allocate, job_arrays, split
 
-    job = Job(load("-N 5 -detpixels 4 -phi 10 -osc 5 -phisteps 7 -mosaic_spread 3 -mosaic_domains 5").experiment)
-    renderer = Renderer()
-    arrays = allocate(renderer.cupy, job_arrays(job))
-    arrays["sources"], arrays["phis"], arrays["rotations"] = split(arrays["inputs"], job)
-    renderer.rotate(job, arrays)
-    expected = np.asarray(job.orientations)[:, :35]
-    np.testing.assert_allclose(arrays["cells"].get()[:, :35], expected, rtol=0, atol=1e-15 * np.abs(expected).max())
+    lines = [
+        "-phi 10 -osc 5 -phisteps 7 -mosaic_spread 3 -mosaic_domains 5",
+        "-phi 20 -osc 5 -phisteps 3",
+        "-misset 10 20 30 -mosaic_spread 3 -mosaic_domains 9",
+    ]
+    jobs = [Job(load(f"-N 5 -detpixels 4 {line}").experiment) for line in lines]
+    cells, first = Renderer().inputs(jobs)["cells"].get(), 0
+    for job, orientations in zip(jobs, (35, 3, 9), strict=True):
+        expected = np.asarray(job.orientations)[:, :orientations]
+        found = cells[first : first + 9 * job.stride].reshape(9, -1)[:, :orientations]
+        np.testing.assert_allclose(found, expected, rtol=0, atol=1e-15 * np.abs(expected).max())
+        first += 9 * job.stride
+    assert first == cells.size
 
 
 def test_arrays_are_described_as_data(emulated):
     from nanobragg_py.kernels.loops.job import Job
-    from nanobragg_py.render.gpu.arrays import band_arrays, image_arrays, job_arrays
+    from nanobragg_py.render.gpu.arrays import band_arrays, image_arrays, pack
     from nanobragg_py.render.gpu.bands import Cut
-    from nanobragg_py.render.gpu.modules import Variant
     from nanobragg_py.render.gpu.structs import CARRIED, STATISTICS
+    from nanobragg_py.render.gpu.variants import Variant
 
     loaded = load("-N 5 -detpixels 12 -mosaic_spread 3 -mosaic_domains 5")
-    arrays = {array.name: array for array in job_arrays(Job(loaded.experiment))}
-    assert {*arrays} == {"inputs", "cells"}
-    assert arrays["inputs"].nbytes == 8 * (11 + 1 + 45)
+    job = Job(loaded.experiment)
+    packed = pack([job, job])  # what both have is there once
+    assert packed.data.nbytes - packed.inputs == 8 * (11 + 1 + 45)
+    assert (packed.cells, packed.orientations) == (2 * 9 * job.stride, 5)
     assert image_arrays(5, 12, False)[0].nbytes == 4 * 5 * 12
     variant = Variant(kind=0, structure=0)
     cut = Cut(bands=[(0, 300), (300, 600)], slices=[(0, 2)])
     sizes = {array.name: array.nbytes for array in band_arrays(cut, 2, variant)}
     assert sizes == {name: STATISTICS.itemsize * n for name, n in (("total", 1), ("partials", 600), ("level0", 3))}
+    many = {array.name: array.nbytes for array in band_arrays(cut, 2, variant, 3)}
+    assert many == {name: 3 * size for name, size in sizes.items()}
     assert band_arrays(cut.replace(slices=[(0, 1), (1, 2)]), 2, variant)[-1].nbytes == 600 * 256 * CARRIED.itemsize
+
+
+@pytest.mark.parametrize("precision", ["double", "single"])
+def test_orientations_out_of_reach_are_left_out(emulated, tmp_path, precision):
+    """As on the CPU: with infinite structure factors, a spot's zero that is added in vain would leave nan."""
+    (tmp_path / "a.hkl").write_text("".join(f"{h} {k} {l} 10\n" for h in (-9, 9) for k in (-9, 9) for l in (-9, 9)))
+    loaded = load(f"-tophat_spots -N 30 -pixel 0.1 -detpixels 40 -hkl {tmp_path / 'a.hkl'} -oversample 1")
+    np.asarray(loaded.table)[...] = 1e200
+    image, _ = simulate(loaded.experiment, loaded.table, backend="gpu", precision=precision)
+    assert (np.asarray(image) == 0).mean() > 0.4
+
+
+@pytest.mark.parametrize("precision", ["double", "single"])
+@pytest.mark.parametrize("shape", ["-N 5", "-N 20 -gauss_xtal", "-N 10 -tophat_spots", "-N 5 -curved_det"])
+def test_the_nearest_structure_factor(emulated, tmp_path, shape, precision):
+    """Tables that indices leave on both sides, each with a value of its own."""
+    indices = [(h, k, l) for h in range(-2, 3) for k in range(1, 4) for l in range(-5, 0)]
+    rows = [f"{h} {k} {l} {(h * 7 + k * 3 + l + 60) % 50 + 1}\n" for h, k, l in indices]
+    (tmp_path / "a.hkl").write_text("".join(rows))
+    loaded = load(f"{shape} -detpixels 60 -pixel 0.8 -hkl {tmp_path / 'a.hkl'} -mosaic_spread 2 -mosaic_domains 70")
+    expected, _ = simulate(loaded.experiment, loaded.table)
+    image, _ = simulate(loaded.experiment, loaded.table, backend="gpu", precision=precision)
+    expected, image = np.asarray(expected), np.asarray(image)
+    if precision == "double":
+        np.testing.assert_allclose(image, expected, rtol=1e-6, atol=1e-9 * expected.max())
+    else:
+        assert np.linalg.norm(image - expected) < 1e-4 * np.linalg.norm(expected)

@@ -160,6 +160,16 @@ NB_FN double nb_spot_ends(int shape, const nb_lattice *c, double brightest, doub
     return 0.0;
 }
 
+/* Whether the spots of a transform can end; known to the compiler where they never do. */
+NB_FN int nb_can_end(int kind, const nb_lattice *c)
+{
+    double form[6];
+#define NB_ENTRY(name, shape, single) case NB_KIND_##name: return nb_##shape##_ends(&c->of.shape, 1.0, form) > 0.0;
+    switch (kind) { NB_TRANSFORMS(NB_ENTRY) }
+#undef NB_ENTRY
+    return 0;
+}
+
 #ifndef __CUDACC__
 /* The lists for Python. */
 #define NB_ENTRY(name, printed, product) {#name, printed},

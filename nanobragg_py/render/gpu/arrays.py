@@ -7,8 +7,8 @@ import numpy as np
 
 from ...records import REQUIRED, Record
 from .bands import Cut
-from .modules import REDUCE_THREADS, Variant
-from .structs import CARRIED, STATISTICS
+from .structs import CARRIED, STATISTICS, shot_bytes
+from .variants import REDUCE_THREADS, Variant
 
 
 class DeviceArray(Record):
@@ -24,31 +24,47 @@ class DeviceArray(Record):
         return size
 
 
-def job_arrays(job: Any) -> list[DeviceArray]:
-    """What a job needs on the device whatever rows are rendered."""
-    given = np.concatenate([[] if values is None else np.ravel(values) for values in inputs_of(job)])
-    return [
-        DeviceArray(name="inputs", dtype="f8", shape=given.shape, values=given),
-        DeviceArray(name="cells", dtype="f8", shape=(9, job.stride)),
-    ]
+class Packed(Record):
+    """Images as they are copied to the device.
+
+    data: bytes of the `nb_shot`s, and behind them, from `inputs` on, the doubles that they have the places of, those of
+    the first image's sources first. cells: doubles of all cell vectors. orientations: of the image with most.
+    """
+
+    _fields = {"data": REQUIRED, "inputs": REQUIRED, "cells": REQUIRED, "orientations": REQUIRED}
 
 
-def inputs_of(job: Any) -> Any:
-    """What is copied to the device for every image: sources, where their tables begin, phi of every step, mosaic
-    rotations or None."""
-    _, _, phis, rotations, _ = job.rotation
-    tables = np.asarray(job.tables, dtype="f8")
-    return np.asarray(job.sources), tables, np.array(phis), None if rotations is None else np.asarray(rotations)
+def pack(jobs: Any, overrides: Any = None) -> Packed:
+    """Jobs side by side. overrides: None, or a pixel of each that was worked out elsewhere, or None."""
+    known: dict[Any, int] = {}  # what several images have in common is there once
+    parts: list[Any] = []
+    shots: list[bytes] = []
+    here = cells = orientations = 0
 
+    def place(values, key):
+        nonlocal here
+        at = known.get(key)
+        if at is None:
+            at = known[key] = here
+            parts.append(values)
+            here += values.size
+        return at
 
-def split(inputs: Any, job: Any) -> Any:
-    """Sources, tables, phis and rotations (or None) of the array "inputs" on the device."""
-    found, at = [], 0
-    for values in inputs_of(job):
-        size = 0 if values is None else values.size
-        found.append(None if values is None else inputs[at : at + size])
-        at += size
-    return found
+    for number, job in enumerate(jobs):
+        _, _, phis, rotations, _ = job.rotation
+        sources = np.asarray(job.sources)
+        tables = np.asarray(job.tables, dtype="f8")
+        # the numbers themselves are short; the rotations are the same object where they are the same
+        short = sources, tables, np.array(phis, np.float64)
+        places = [place(values.reshape(-1), values.tobytes()) for values in short]
+        domains = -1
+        if rotations is not None:
+            domains = place(np.asarray(rotations).reshape(-1), id(rotations))
+        shots.append(shot_bytes(job, (*places, domains, cells), overrides and overrides[number]))
+        cells += 9 * job.stride
+        orientations = max(orientations, len(phis) * job.domains)
+    data = b"".join([*shots, *parts])
+    return Packed(data=np.frombuffer(data, "u1"), inputs=sum(map(len, shots)), cells=cells, orientations=orientations)
 
 
 def image_arrays(held: int, width: int, zeroed: bool) -> list[DeviceArray]:
@@ -56,12 +72,12 @@ def image_arrays(held: int, width: int, zeroed: bool) -> list[DeviceArray]:
     return [DeviceArray(name="image", dtype="f4", shape=(held, width), zeroed=zeroed)]
 
 
-def band_arrays(cut: Cut, segments: int, variant: Variant) -> list[DeviceArray]:
+def band_arrays(cut: Cut, segments: int, variant: Variant, images: int = 1) -> list[DeviceArray]:
     """What a band needs: statistics of its blocks and of the levels of their tree, and what launches leave."""
     blocks = cut.rows * segments
-    arrays = [statistics("total", 1), statistics("partials", blocks)]
+    arrays = [statistics("total", images), statistics("partials", images * blocks)]
     for depth, level in enumerate(levels(blocks)):
-        arrays.append(statistics(f"level{depth}", level))
+        arrays.append(statistics(f"level{depth}", images * level))
     if len(cut.slices) > 1:
         shape = (blocks * variant.segment, CARRIED.itemsize)
         arrays.append(DeviceArray(name="carried", dtype="u1", shape=shape))
@@ -135,10 +151,14 @@ class Staging:
 
     def fetch(self, array: Any, out: Any) -> None:
         """Copy an array whose kernels are done into a host array of its shape and type."""
+        out[...] = self.view(array)
+
+    def view(self, array: Any) -> Any:
+        """What is in an array whose kernels are done, until the next call."""
         if self._memory is None or len(self._memory) < array.nbytes:
             pinned = self._cupy.cuda.alloc_pinned_memory(array.nbytes)
             self._memory = np.frombuffer(pinned, "u1")
         view = self._memory[: array.nbytes].view(array.dtype).reshape(array.shape)
         array.get(stream=self._stream, out=view)
         self._stream.synchronize()
-        out[...] = view
+        return view

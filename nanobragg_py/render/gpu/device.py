@@ -29,6 +29,15 @@ def open_device(number: Any) -> Any:
             "no CUDA device can be used ({error}); check the driver with nvidia-smi, or use {backend} cpu",
             error=first_line(error),
         ) from None
+    if number >= count:
+        raise OptionError(f"{{device}} {number} does not exist: there are {count} CUDA devices, numbered from 0")
+    with clear_errors(cupy):
+        cupy.cuda.Device(number).use()
+    return cupy
+
+
+def need_compiler(cupy: Any) -> None:
+    """Raise NanoBraggError where NVRTC is missing, which a kernel that did not come with the wheel needs."""
     try:
         cupy.cuda.nvrtc.getVersion()
     except (RuntimeError, OSError, ImportError) as error:  # which of them depends on CuPy's version
@@ -38,11 +47,6 @@ def open_device(number: Any) -> Any:
             error=first_line(error),
             how=INSTALL,
         ) from None
-    if number >= count:
-        raise OptionError(f"{{device}} {number} does not exist: there are {count} CUDA devices, numbered from 0")
-    with clear_errors(cupy):
-        cupy.cuda.Device(number).use()
-    return cupy
 
 
 @contextmanager

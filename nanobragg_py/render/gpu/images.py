@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 
 from .device import clear_errors
-from .modules import THREADS
 from .structs import NOISE_ROW
+from .variants import THREADS
 
 
 class DeviceImage:

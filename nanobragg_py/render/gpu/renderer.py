@@ -8,16 +8,21 @@ import numpy as np
 
 from ...errors import OptionError
 from ...kernels.files.imagefile import smv_pixels
-from .arrays import Lasting, Staging, allocate, band_arrays, image_arrays, job_arrays, levels, nbytes, padded, split
-from .bands import cut_work
+from .arrays import Lasting, Staging, allocate, band_arrays, image_arrays, levels, nbytes, pack, padded
+from .bands import MOST_ROWS, SECONDS, Cut, cut_work
 from .device import clear_errors, open_device
 from .hardware import hardware_of
 from .images import DeviceImage, DeviceNoise
-from .modules import REDUCE_THREADS, STRUCTURES, THREADS, Modules, Variant
-from .structs import OVERRIDE, SETTING, STATISTICS, job_struct
+from .modules import Modules
+from .structs import STATISTICS
+from .variants import REDUCE_THREADS, STRUCTURES, THREADS, Variant
 
 #: a pointer to nothing, as CuPy passes it
 NULL = np.uint64(0)
+#: pieces of a pixel's work: all that there are
+ALL = 2**62
+#: bytes of the images of a launch, if they are several
+STILLS = 1 << 26
 #: part of the free memory that is taken where an image does not fit
 MEMORY_PART = 0.8
 
@@ -25,10 +30,10 @@ MEMORY_PART = 0.8
 EMPTY = np.array((0, 0, 0, 0, 0, 0, -1, 0, 0), STATISTICS)
 
 
-def variant_of(job: Any, precision: str) -> Any:
-    """Which kernel a job needs; job: a Job, precision: double or single."""
+def variant_of(job: Any) -> Any:
+    """Which kernel a Job needs."""
     kind, structure, curved = job.choices
-    return Variant(kind=kind, structure=structure, curved=curved, single=precision == "single" and job.has_single)
+    return Variant(kind=kind, structure=structure, curved=curved, single=job.single)
 
 
 def shrinking(rows: int) -> Iterator[int]:
@@ -41,8 +46,8 @@ def shrinking(rows: int) -> Iterator[int]:
 class Renderer:
     """Renders jobs on one device; `render` and `squared_deviations` are those of the CPU's renderers.
 
-    device: its number. precision: "double", or "single" for lattice transforms in float32 (Miller indices and sums stay
-    in double). Raises NanoBraggError when CuPy or the device is missing.
+    device: its number. precision: of the jobs that it is for, "double", or "single" for lattice transforms in float32
+    (Miller indices and sums stay in double). Raises NanoBraggError when CuPy or the device is missing.
     """
 
     def __init__(self, device: Any = 0, precision: str = "double") -> None:
@@ -52,7 +57,7 @@ class Renderer:
             self.hardware: Any = hardware_of(self.cupy, device)
             self._staging = Staging(self.cupy)
         self.name: Any = self.hardware.name
-        self.modules: Any = Modules(self.cupy)
+        self.modules: Any = Modules(self.cupy, self.cupy.cuda.Device(device).compute_capability)
         self.seconds: Any = dict.fromkeys(("in", "kernels", "out"), 0.0)  # of the last image: copies and computation
         self._lasting = Lasting(self.cupy)
         self._total = EMPTY
@@ -78,23 +83,23 @@ class Renderer:
             return 0.0, 0.0, 0, 0.0, None, 0.0, 0, 0.0
         self.seconds = dict.fromkeys(("in", "kernels", "out"), 0.0)
         begin = perf_counter()
-        variant = variant_of(job, self.precision)
-        cut, arrays = self._prepare(job, variant, image is None)
+        variant = variant_of(job)
+        cut, arrays = self._prepare(job, variant, image is None, override)
         self._spent("in", begin)
-        self._run(job, variant, cut, arrays, image, progress, override)
+        self._run(job, variant, cut, arrays, image, progress)
         whole = arrays["image"]
         if image is None:
             self._there = whole
         elif len(whole) == slow_max - slow_min + 1:
             self._kept = DeviceImage(self.cupy, self.modules, image, whole, job.roi)
-        return self._sums(job.shape[1], self.seconds["kernels"])
+        return sums_of(self._total, job.shape[1], self.seconds["kernels"])
 
     def take(self) -> Any:
         """The image that the last `render` left on the device, a CuPy array (slow, fast); it is the caller's then."""
         image, self._there = self._there, None
         return image
 
-    def _run(self, job, variant, cut, arrays, image, progress, override):
+    def _run(self, job, variant, cut, arrays, image, progress):
         """Render band after band; the rows of one are copied back while the next is being rendered."""
         slow_min = job.roi[2]
         synchronize = self.cupy.cuda.get_current_stream().synchronize
@@ -110,7 +115,7 @@ class Renderer:
             lit = self._lit(job, slow_min + first, slow_min + end) if progress is not None else 0
             for piece, (one, next_one) in enumerate(cut.slices, 1):
                 begin = perf_counter()
-                self._launch(job, variant, arrays, slow_min + first, band, (one, next_one), override)
+                self._launch(job, variant, arrays, slow_min + first, band, (one, next_one))
                 if piece == len(cut.slices):
                     self._reduce(arrays, len(band) * self._segments(job, variant), number > 0)
                 if waiting is not None:
@@ -153,17 +158,31 @@ class Renderer:
 
     # ---- memory ----------------------------------------------------------------------------------------------------
 
-    def _prepare(self, job, variant, stays):
+    def inputs(self, jobs: Any, overrides: Any = None) -> dict[str, Any]:
+        """What jobs of one table and mask need on the device, with the cell vectors of every orientation."""
+        packed = pack(jobs, overrides)
+        data = self.cupy.asarray(packed.data)
+        arrays = {"shots": data[: packed.inputs], "inputs": data[packed.inputs :]}
+        arrays["cells"] = self.cupy.empty((packed.cells,), "f8")
+        self.modules.function("rotation", "nb_rotation")(
+            (-(-packed.orientations // THREADS), len(jobs)), (THREADS,), tuple(arrays.values())
+        )
+        table = self._lasting.array("table", jobs[0].table, padded)
+        arrays["table"] = None if table is None else table[jobs[0].table.pad :]
+        arrays["mask"] = self._lasting.array("mask", jobs[0].mask, np.asarray)
+        return arrays
+
+    def _rate(self, variant):
+        """Steps a second."""
+        tricubic = STRUCTURES[variant.structure] == "tricubic"
+        return self.hardware.rate("single" if variant.single else "double", tricubic)
+
+    def _prepare(self, job, variant, stays, override):
         """The launches, and the arrays by name, with what goes in; stays: the whole image, on the device."""
         fast_min, fast_max, slow_min, slow_max = job.roi
-        arrays = allocate(self.cupy, job_arrays(job))
-        arrays["sources"], arrays["tables"], arrays["phis"], arrays["rotations"] = split(arrays["inputs"], job)
-        table = self._lasting.array("table", job.table, padded)
-        arrays["table"] = None if table is None else table[job.table.pad :]
-        arrays["mask"] = self._lasting.array("mask", job.mask, np.asarray)
-        self.rotate(job, arrays)
+        arrays = self.inputs([job], [override])
         height, width, segments = slow_max - slow_min + 1, job.shape[1], self._segments(job, variant)
-        rate = self.hardware.rate("single" if variant.single else "double", STRUCTURES[variant.structure] == "tricubic")
+        rate = self._rate(variant)
         cut = cut_work(height, segments, job, self.hardware, rate)
         held, partly = (job.shape[0], True) if stays else (height, fast_max - fast_min + 1 < width)
         wanted = [*image_arrays(held, width, partly), *band_arrays(cut, segments, variant)]
@@ -184,35 +203,16 @@ class Renderer:
 
     # ---- launches --------------------------------------------------------------------------------------------------
 
-    def rotate(self, job: Any, arrays: Any) -> None:
-        """Cell vectors of every orientation: the array `cells`."""
-        cell, spindle, phis, _, inside = job.rotation
-        self.modules.function("rotation", "nb_rotation")(
-            (-(-len(phis) * job.domains // THREADS),),
-            (THREADS,),
-            (
-                np.array((cell, spindle, inside), SETTING),
-                arrays["phis"],
-                NULL if arrays["rotations"] is None else arrays["rotations"],
-                np.int32(len(phis)),
-                np.int32(job.domains),
-                np.int64(job.stride),
-                arrays["cells"],
-            ),
-        )
-
-    def _launch(self, job, variant, arrays, first, band, pieces, override):
-        """Add some pieces of the work to a band that begins with row `first`."""
+    def _launch(self, job, variant, arrays, first, band, pieces, images=1):
+        """Add some pieces of the work to a band that begins with row `first`; of several images, all of each."""
+        rows = len(band) // images
         self.modules.function("intensity", "nb_intensity", variant.macros)(
-            (self._segments(job, variant), len(band)),
-            (THREADS,),
+            (self._segments(job, variant), rows, images),
+            (variant.threads,),
             (
-                job_struct(job),
-                np.array((-1, -1, 0.0) if override is None else tuple(override), OVERRIDE),
-                arrays["sources"],
-                arrays["tables"],
+                arrays["shots"],
+                arrays["inputs"],
                 arrays["cells"],
-                np.int64(job.stride),
                 NULL if arrays["table"] is None else arrays["table"],
                 NULL if arrays["mask"] is None else arrays["mask"],
                 np.int32(first),
@@ -223,35 +223,75 @@ class Renderer:
             ),
         )
 
-    def _reduce(self, arrays, blocks, joins):
+    def _reduce(self, arrays, blocks, joins, images=1):
         """The statistics of a band's blocks become the total, or join it."""
         reduce = self.modules.function("statistics", "nb_reduce")
         given, count = arrays["partials"], blocks
         for depth, level in enumerate(levels(blocks)):
             made = arrays[f"level{depth}"]
-            reduce((level,), (REDUCE_THREADS,), (given, np.int64(count), NULL, made))
+            reduce((level, images), (REDUCE_THREADS,), (given, np.int64(count), NULL, made))
             given, count = made, level
         total = arrays["total"]
-        reduce((1,), (REDUCE_THREADS,), (given, np.int64(count), total if joins else NULL, total))
+        reduce((1, images), (REDUCE_THREADS,), (given, np.int64(count), total if joins else NULL, total))
 
-    def _sums(self, width, seconds):
-        total = self._total
-        where = int(total["where"])
-        return (
-            float(total["count"] * total["mean"]),
-            float(total["squares"]),
-            int(total["rendered"]),
-            float(total["top"]),
-            divmod(where, width) if where >= 0 else None,
-            float(total["angle"]),
-            int(total["outside"]),
-            seconds,
-        )
+    # ---- many images -----------------------------------------------------------------------------------------------
+
+    def render_many(self, jobs: Any, images: Any) -> list[Any]:
+        """Render each job into its image, as `render` does, those that allow it in one launch; a `Found` of each."""
+        found: list[Any] = []
+        for batch, variant in self._batches(jobs):
+            some = images[len(found) : len(found) + len(batch)]
+            if variant is None:
+                found.append(Found(self.render(batch[0], some[0]), self._total))
+            else:
+                with clear_errors(self.cupy), self.cupy.cuda.Device(self.device):
+                    found += self._render_stills(batch, variant, some)
+        return found
+
+    def _batches(self, jobs):
+        """Runs of jobs for a launch with their variant; a job with None where it takes several launches, or none."""
+        batch, kept, steps, held = [], None, 0.0, 0
+        for job in jobs:
+            variant, (fast_min, fast_max, slow_min, slow_max) = variant_of(job), job.roi
+            height = slow_max - slow_min + 1
+            more = float(job.steps_per_pixel) * height * (fast_max - fast_min + 1)
+            most = SECONDS * self._rate(variant)
+            alone = min(height, fast_max - fast_min + 1) < 1 or more > most or height > MOST_ROWS
+            size = 4 * height * job.shape[1]
+            # of a table and a mask there is one for all
+            key = None if alone else (variant, job.shape, job.roi, id(job.table), id(job.mask))
+            if batch and (key is None or key != kept or steps + more > most or held + size > STILLS):
+                yield batch, kept and kept[0]
+                batch, steps, held = [], 0.0, 0
+            batch, kept, steps, held = [*batch, job] if batch else [job], key, steps + more, held + size
+        if batch:
+            yield batch, kept and kept[0]
+
+    def _render_stills(self, jobs, variant, images):
+        """One launch."""
+        self._kept = self._there = None
+        fast_min, fast_max, slow_min, slow_max = jobs[0].roi
+        height, width, count = slow_max - slow_min + 1, jobs[0].shape[1], len(jobs)
+        segments = self._segments(jobs[0], variant)
+        cut = Cut(bands=[(0, height)], slices=[(0, ALL)])
+        arrays = self.inputs(jobs)
+        partly = fast_max - fast_min + 1 < width
+        wanted = [*image_arrays(count * height, width, partly), *band_arrays(cut, segments, variant, count)]
+        arrays |= allocate(self.cupy, wanted)
+        begin = perf_counter()
+        self._launch(jobs[0], variant, arrays, slow_min, arrays["image"], (0, ALL), count)
+        self._reduce(arrays, height * segments, False, count)
+        self.cupy.cuda.get_current_stream().synchronize()
+        seconds = (perf_counter() - begin) / count
+        rendered = self._staging.view(arrays["image"]).reshape(count, height, width)
+        for image, rows in zip(images, rendered, strict=True):
+            np.asarray(image)[slow_min : slow_max + 1] = rows
+        totals = self._staging.view(arrays["total"]).view(STATISTICS)[:, 0].copy()
+        return [Found(sums_of(total, width, seconds), total) for total in totals]
 
     def squared_deviations(self, job: Any, image: Any, mean: float, threads: int = 1) -> tuple[Any, Any]:
         """Sum of (pixel - mean)^2 over the region of interest of the last image, and its number of pixels."""
-        total = self._total
-        return float(total["deviations"] + total["count"] * (total["mean"] - mean) ** 2), int(total["count"])
+        return deviations_of(self._total, mean)
 
     def smv_pixels(self, image: Any, first: Any, block: Any, roi: Any, scale: float, adc: float) -> None:
         """`kernels.files.imagefile.smv_pixels`, by the device if the image is the last one and still there."""
@@ -268,3 +308,26 @@ class Renderer:
     def noise(self, cpu: Any) -> Any:
         """A noise maker like `cpu`, one of the counter-based stream (render/noise.py), that lets the device work."""
         return DeviceNoise(self, cpu)
+
+
+def sums_of(total: Any, width: int, seconds: float) -> tuple[Any, ...]:
+    """What `render` returns, from the statistics of an image of some width."""
+    count, average, _, squares, angle, top, where, rendered, outside = total.item()
+    place = divmod(where, width) if where >= 0 else None
+    return count * average, squares, rendered, top, place, angle, outside, seconds
+
+
+def deviations_of(total: Any, mean: float) -> tuple[float, int]:
+    """Sum of (pixel - mean)^2 over the region of interest, and its number of pixels."""
+    return float(total["deviations"] + total["count"] * (total["mean"] - mean) ** 2), int(total["count"])
+
+
+class Found:
+    """What is known of one of many images. sums: what `Renderer.render` returns."""
+
+    def __init__(self, sums: Any, total: Any) -> None:
+        self.sums, self._total = sums, total
+
+    def squared_deviations(self, job: Any, image: Any, mean: float) -> tuple[float, int]:
+        """As of a `Renderer`."""
+        return deviations_of(self._total, mean)

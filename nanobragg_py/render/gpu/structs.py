@@ -1,5 +1,6 @@
 """The kernels' parameter structs; tests compare sizes and offsets with the compilers'."""
 
+import struct as c_struct
 from typing import Any
 
 import numpy as np
@@ -10,10 +11,19 @@ def struct(*fields: Any) -> Any:
     return np.dtype(list(fields), align=True)
 
 
-#: nb_setting of kernels/loops/rotation.cu
-SETTING = struct(("cell", "f8", 9), ("spindle", "f8", 3), ("inside", "i4"))
-#: nb_override of kernels/loops/intensity.cu
-OVERRIDE = struct(("slow", "i4"), ("fast", "i4"), ("value", "f4"))
+#: what follows the job in an nb_shot (kernels/formulas/nb_job.h)
+SHOT = struct(
+    ("cell", "f8", 9),
+    ("spindle", "f8", 3),
+    *[(name, "i8") for name in ("sources", "tables", "phis", "domains", "cells", "stride")],
+    ("inside", "i4"),
+    ("slow", "i4"),
+    ("fast", "i4"),
+    ("value", "f4"),
+)
+_SHOT = c_struct.Struct("=12d6q3if")
+#: of an image without a pixel that was worked out elsewhere
+NO_OVERRIDE = (-1, -1, 0.0)
 #: nb_carried of kernels/loops/intensity.cu
 CARRIED = struct(*[(name, "f8") for name in ("sum", "omega", "capture", "polar", "angle")], ("outside", "i8"))
 #: nb_statistics of kernels/formulas/nb_statistics.h
@@ -23,6 +33,12 @@ STATISTICS = struct(
 )
 #: nb_noise_row of kernels/loops/pixels.cu
 NOISE_ROW = struct(("photons", "f8"), ("overloads", "i8"))
+
+
+def shot_bytes(job: Any, places: Any, override: Any = None) -> bytes:
+    """An nb_shot. job: a Job. places: as in SHOT, from sources to cells. override: (slow, fast, value)."""
+    cell, spindle, _, _, inside = job.rotation
+    return job.params + _SHOT.pack(*cell, *spindle, *places, job.stride, inside, *(override or NO_OVERRIDE))
 
 
 def job_struct(job: Any) -> Any:
