@@ -22,14 +22,25 @@ GOLDEN = FOLDER.parent.parent / "golden"
 CASES = json.loads((GOLDEN / "cases.json").read_text())
 
 
+@pytest.fixture(scope="module")
+def one_process():
+    """The program, all runs of which are in one process."""
+    from one_process import started, stop
+
+    words, process = started()
+    yield words
+    stop(words[-2])
+    process.wait(20)
+
+
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case["id"])
-def test_golden(case, program):
+def test_golden(case, one_process):
     from test_gpu_golden import check
 
-    check(case, golden.run_case([*program, "-backend", "gpu"], case, GOLDEN / "inputs"))
+    check(case, golden.run_case([*one_process, "-backend", "gpu"], case, GOLDEN / "inputs"))
 
 
-SHAPES = ["-N 5", "-N 4", "-Na 5 -Nb 7 -Nc 12", "-N 5 -round_xtal", "-N 5 -gauss_xtal", "-N 5 -tophat_xtal"]
+SHAPES = ["-N 5", "-N 4", "-Na 5 -Nb 7 -Nc 12", "-N 5 -round_xtal", "-N 5 -gauss_xtal", "-N 5 -tophat_spots"]
 
 
 @pytest.mark.parametrize("shape", SHAPES)
