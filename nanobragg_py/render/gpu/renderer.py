@@ -328,6 +328,6 @@ class Found:
     def __init__(self, sums: Any, total: Any) -> None:
         self.sums, self._total = sums, total
 
-    def squared_deviations(self, job: Any, image: Any, mean: float) -> tuple[float, int]:
+    def squared_deviations(self, job: Any, image: Any, mean: float, threads: int = 1) -> tuple[float, int]:
         """As of a `Renderer`."""
         return deviations_of(self._total, mean)
