@@ -22,6 +22,16 @@ for _number, _default in ((signal.SIGINT, signal.default_int_handler), (signal.S
         signal.signal(_number, _default)
 
 
+@pytest.fixture(autouse=True)
+def _signals():
+    """A program that a test calls leaves signals ignored at its end, and what is started later would inherit that."""
+    kept = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    yield
+    for number, handler in kept.items():
+        if signal.getsignal(number) is not handler:
+            signal.signal(number, handler)
+
+
 def installed_program(name):
     """An installed program, as the words of a command."""
     path = Path(sysconfig.get_path("scripts")) / name
