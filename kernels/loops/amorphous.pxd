@@ -56,6 +56,7 @@ cdef class BackgroundJob:
     cdef readonly Buffer sources      # (sources, 14): direction, wavelength, weight, E, B, and whether that is 0
     cdef Buffer directions, spectra, inverses, weights
     cdef list kept
+    cdef int threads
     cdef _set_sources(self, beam)
     cdef _set_spectra(self, list spectra, long uses)
     cdef double _largest_half_difference(self)

@@ -2,8 +2,9 @@
 """Amorphous scattering -> kernel arrays: everything that is worked out once an image."""
 
 from libc.math cimport INFINITY, fabs, sqrt
-from libc.stdlib cimport qsort
 from libc.string cimport memset
+
+from cython.parallel cimport prange
 
 from nanobragg_py.kernels.memory.buffers cimport Borrowed, Buffer
 
@@ -21,6 +22,7 @@ cdef extern from "nb_interpolant.h" nogil:
 cdef enum:
     MOST_CELLS = 1 << 18   # of the grid that finds a piece,
     MOST_MERGED = 1 << 18  # and pieces of a merged spectrum: 16 MiB
+    NODES = 256            # of a merged spectrum that a thread takes at a time: their polynomials stay in its cache
 
 # What it takes to put one wavelength into one piece of a merged spectrum, in look-ups of a pixel's wavelength.
 cdef double MERGING = 6.0
@@ -168,15 +170,61 @@ cdef class Curve:
         return nb_cubic(self.pieces.coefficient + 4 * k, x - self.pieces.node[k])
 
 
-cdef struct Break:
-    double u
-    int source
-    int piece
+cdef double *sorted_runs(double *values, double *other, Py_ssize_t *ends, int runs) noexcept nogil:
+    """Merge runs of values, each in ascending order, two by two; which of the two arrays holds all in order.
+
+    ends: where each run ends; overwritten.
+    """
+    cdef double *held
+    cdef Py_ssize_t i, j, at, begin, middle, stop
+    cdef int run
+    while runs > 1:
+        begin = 0
+        for run in range(0, runs, 2):
+            middle = ends[run]
+            stop = ends[run + 1] if run + 1 < runs else middle
+            i = begin
+            j = middle
+            for at in range(begin, stop):
+                if j >= stop or (i < middle and values[i] <= values[j]):
+                    other[at] = values[i]
+                    i += 1
+                else:
+                    other[at] = values[j]
+                    j += 1
+            begin = stop
+            ends[run // 2] = stop
+        runs = (runs + 1) // 2
+        held = values
+        values = other
+        other = held
+    return values
 
 
-cdef int by_place(const void *one, const void *other) noexcept nogil:
-    cdef double a = (<const Break *>one).u, b = (<const Break *>other).u
-    return -1 if a < b else (1 if a > b else 0)
+cdef void sum_squares(const nb_pieces *curve, const double *signs, const double *inverse, const double *weight,
+                      int count, const double *node, Py_ssize_t first, Py_ssize_t end, double *out) noexcept nogil:
+    """Add the squares of a spectrum's `count` wavelengths to the polynomials of the nodes from `first` to `end`."""
+    cdef Py_ssize_t i
+    cdef int s, k, low, high
+    cdef double next_node
+    cdef double shifted[4]
+    for s in range(count):
+        # the last piece that begins at or before the first node
+        k = 0
+        high = curve.pieces
+        while high - k > 1:
+            low = (k + high) // 2
+            if curve.node[low] / inverse[s] <= node[first]:
+                k = low
+            else:
+                high = low
+        next_node = curve.node[k + 1] / inverse[s]
+        for i in range(first, end):
+            while next_node <= node[i]:  # behind the last piece's is infinity
+                k += 1
+                next_node = curve.node[k + 1] / inverse[s]
+            nb_shift_cubic(curve.coefficient + 4 * k, node[i] * inverse[s] - curve.node[k], shifted)
+            nb_add_square(shifted, inverse[s], weight[s] * signs[k], out + 8 * i)
 
 
 cdef void set_vector(double *out, values):
@@ -198,10 +246,10 @@ cdef class BackgroundJob:
     """Amorphous scattering as plain arrays.
 
     background: a resolved one (`nanobragg_py.experiment.background.ResolvedBackground`). merge: 1 puts spectra
-    together in any case, 0 never, -1 where that is expected to be faster.
+    together in any case, 0 never, -1 where that is expected to be faster. threads: how many do it.
     """
 
-    def __init__(self, background, int merge=-1):
+    def __init__(self, background, int merge=-1, int threads=1):
         cdef nb_background *p = &self.p
         memset(p, 0, sizeof(nb_background))
         beam, detector = background.beam, background.detector
@@ -238,6 +286,7 @@ cdef class BackgroundJob:
         self.curve = background.curve
         p.curve = self.curve.pieces
         self.kept = []
+        self.threads = threads
         self._set_sources(beam)
         spectra = self._group(beam)
         if self.curve.ascending:
@@ -354,55 +403,48 @@ cdef class BackgroundJob:
         cdef const double *inverse = self.p.inverse + spectrum.first
         cdef const double *weight = self.p.weight + spectrum.first
         cdef const double *signs = <const double *>self.curve.signs.data
-        cdef Py_ssize_t total = 0, i, at
-        cdef int s, k
-        cdef double u
-        cdef double shifted[4]
-        cdef Buffer breaks, current, nodes, coefficients, cells
-        cdef Break *places
-        cdef int *piece
+        cdef Py_ssize_t total = 0, at = 0, i
+        cdef int s, k, chunk, chunks
+        cdef Buffer places, others, last, nodes, coefficients, cells
+        cdef double *breaks
+        cdef double *node
+        cdef Py_ssize_t *ends
         cdef double *out
         for s in range(spectrum.count):
             for k in range(1, curve.pieces):
                 if curve.node[k] / inverse[s] >= largest:
                     break
                 total += 1
-        breaks = Buffer((total + 1) * sizeof(Break), "B")
-        places = <Break *>breaks.data
-        at = 0
+        places = Buffer(total + 1, "d", zero=False)
+        others = Buffer(total + 1, "d", zero=False)
+        last = Buffer(spectrum.count * sizeof(Py_ssize_t), "B", zero=False)
+        breaks = <double *>places.data
+        ends = <Py_ssize_t *>last.data
         for s in range(spectrum.count):
             for k in range(1, curve.pieces):
-                u = curve.node[k] / inverse[s]
-                if u >= largest:
+                if curve.node[k] / inverse[s] >= largest:
                     break
-                places[at].u = u
-                places[at].source = s
-                places[at].piece = k
+                breaks[at] = curve.node[k] / inverse[s]
                 at += 1
-        qsort(places, total, sizeof(Break), by_place)
-        current = Buffer(spectrum.count, "i")
-        piece = <int *>current.data
-        nodes = Buffer(total + 2, "d")
-        coefficients = Buffer((total + 1, 8), "d")
+            ends[s] = at
+        breaks = sorted_runs(breaks, <double *>others.data, ends, spectrum.count)
+        nodes = Buffer(total + 2, "d", zero=False)
+        node = <double *>nodes.data
+        node[0] = 0.0
+        at = 1
+        for i in range(total):
+            if breaks[i] != node[at - 1]:
+                node[at] = breaks[i]
+                at += 1
+        node[at] = INFINITY
+        coefficients = Buffer((at, 8), "d")
         out = <double *>coefficients.data
-        at = i = 0
-        u = 0.0
-        while True:
-            (<double *>nodes.data)[at] = u
-            for s in range(spectrum.count):
-                k = piece[s]
-                nb_shift_cubic(curve.coefficient + 4 * k, u * inverse[s] - curve.node[k], shifted)
-                nb_add_square(shifted, inverse[s], weight[s] * signs[k], out + 8 * at)
-            at += 1
-            if i == total:
-                break
-            u = places[i].u
-            while i < total and places[i].u == u:
-                piece[places[i].source] = places[i].piece
-                i += 1
-        (<double *>nodes.data)[at] = INFINITY
+        chunks = <int>((at + NODES - 1) // NODES)
+        for chunk in prange(chunks, nogil=True, schedule="dynamic", num_threads=max(1, min(self.threads, chunks))):
+            sum_squares(curve, signs, inverse, weight, spectrum.count, node, chunk * NODES,
+                        min(<Py_ssize_t>(chunk + 1) * NODES, at), out)
         spectrum.merged = 1
-        spectrum.pieces.node = <const double *>nodes.data
+        spectrum.pieces.node = node
         spectrum.pieces.coefficient = out
         spectrum.pieces.pieces = <int>at
         spectrum.pieces.width = 8

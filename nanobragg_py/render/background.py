@@ -29,7 +29,7 @@ def render_background(background: "Any", out: "Any" = None, threads: int = 0, pr
     `thread_count` decide; the result does not depend on it. progress: called now and then with the number of pixels
     that are done. A curve whose rows do not ascend is walked through as the reference does, in image order.
     """
-    job = BackgroundJob(background)
+    job = BackgroundJob(background, threads=team_size(threads))
     if out is None:
         out = new_image(job.shape)
     if background.curve.ascending:
