@@ -91,7 +91,7 @@ def test_numpy_and_csv_writers(converted, tmp_path):
         f"{i},{h:.0f},{k:.0f},{l:.0f},45.0,{F},2.0\n" for i, (h, k, l, F) in enumerate(REAL)
     )
     found, err = converted(csv)
-    assert found == WANTED and "amplitudes from column F; left out: , phase" in err
+    assert found == WANTED and "amplitudes from column F; left out: phase" in err
     assert converted(csv, "--label", "phase")[0] == dict.fromkeys(WANTED, 45.0)
 
 

@@ -6,11 +6,11 @@ from typing import Any
 from ...errors import NanoBraggError
 
 DESCRIPTION = """\
-Reads structure factors from MTZ, CIF, XDS_ASCII, hkl text or a dump file, or calculates them from
-a model in PDB or mmCIF format, merges repeated ones, expands them by symmetry and Friedel's law to
-P1, and says on standard error which column it took and what else there was. It writes
-hkl text for -hkl, the dump file that nanoBragg reads back without -hkl, or a stol table: the root
-mean square of F over bins of sin(theta)/lambda. MTZ, CIF, XDS_ASCII and models need gemmi.
+Reads structure factors from MTZ, CIF, XDS_ASCII, SCALEPACK, hkl text or a dump file, or calculates
+them from a model in PDB or mmCIF format, merges repeated ones, expands them by symmetry and
+Friedel's law to P1, and says on standard error which column it took and what else there was. It
+writes hkl text for -hkl, the dump file that nanoBragg reads back without -hkl, or a stol table: the
+root mean square of F over bins of sin(theta)/lambda. All but text and dump files need gemmi.
 
 With nanoBragg's flags after --, says whether all indices are there that reach the corners of
 their detector with their crystal, and which are missing: those would have -default_F.
@@ -28,19 +28,19 @@ examples:
 """
 #: stands in a table for an index that is not there: no amplitude, and no number that a file would have
 MISSING = -1e-300
-MODEL_SUFFIXES = (".pdb", ".ent", ".pdb.gz", ".ent.gz")
+MODEL_SUFFIXES = tuple(f"{kind}{packed}" for kind in (".pdb", ".ent") for packed in ("", ".gz", ".bz2", ".xz"))
 
 
 def add_arguments(parser: Any) -> None:
     parser.description = DESCRIPTION
     parser.epilog = EPILOG
-    parser.add_argument("file", metavar="FILE", help="MTZ, CIF, XDS_ASCII, hkl text, dump file, PDB or mmCIF model")
+    parser.add_argument("file", metavar="FILE", help="MTZ, CIF, XDS_ASCII, SCALEPACK, hkl text, dump file or model")
     parser.add_argument("--out", metavar="NAME", help="file to write")
     parser.add_argument("--to", choices=("hkl", "dump", "stol"), default="hkl", help="what to write (default: hkl)")
     parser.add_argument("--label", metavar="NAME", help="column of an MTZ or CIF file, or of text with names")
     parser.add_argument("--block", metavar="NAME", help="data block of a CIF file")
     parser.add_argument("--intensities", action="store_true", help="the column holds intensities: F = sqrt(I)")
-    parser.add_argument("--anomalous", action="store_true", help="keep Friedel mates apart (MTZ, CIF, XDS_ASCII)")
+    parser.add_argument("--anomalous", action="store_true", help="keep Friedel mates apart (not of text)")
     parser.add_argument("--F000", type=float, metavar="X", help="amplitude of the index 0 0 0")
     parser.add_argument("--dmin", type=float, metavar="D", help="resolution of a model's structure factors, A")
     parser.add_argument("--no-solvent", action="store_true", help="a model without bulk solvent")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -16,6 +17,7 @@ from ..files.hkl_columns import read_columns
 from ..files.mtz import read_mtz
 from ..files.reflections import LARGEST_INDEX, Reflections, content
 from ..files.refln_cif import read_cif
+from ..files.scalepack import is_scalepack, read_scalepack
 from ..files.xds_ascii import STARTS, read_xds_ascii
 from ..orientation import b_matrix
 from .structure_factors import amplitudes, expand, from_arrays, symmetry_rotations
@@ -25,9 +27,17 @@ READERS = {
     "mtz": (read_mtz, ("label", "intensities", "anomalous")),
     "mmcif": (read_cif, ("label", "intensities", "anomalous", "block")),
     "xds": (read_xds_ascii, ("intensities", "anomalous")),
+    "scalepack": (read_scalepack, ("intensities", "anomalous")),
     "hkl": (read_columns, ("label", "intensities")),
 }
-_NAMES = {"mtz": "an MTZ", "mmcif": "a CIF", "xds": "an XDS_ASCII", "hkl": "a text", "dump": "a dump"}
+_NAMES = {
+    "mtz": "an MTZ",
+    "mmcif": "a CIF",
+    "xds": "an XDS_ASCII",
+    "scalepack": "a SCALEPACK",
+    "hkl": "a text",
+    "dump": "a dump",
+}
 #: more than the equivalents of an index may differ by: those of hexagonal groups have sums of two
 _SPAN = 4 * LARGEST_INDEX + 3
 #: bins of a curve, at most
@@ -48,7 +58,7 @@ def read(
     inform: Callable[[str], Any] = lambda sentence: None,
     **how: Any,
 ) -> HklTable:
-    """A table from a file whose kind is told by its content: hkl text, dump file, MTZ, CIF, XDS_ASCII.
+    """A table from a file whose kind is told by its content: text, dump file, MTZ, CIF, XDS_ASCII, SCALEPACK.
 
     default_F: amplitude of the indices that the file lacks. F000: amplitude of 0 0 0. how: what of the following the
     kind of file has a use for. label: the column; None: one that is known, or the only one of its type. intensities:
@@ -142,7 +152,7 @@ def _merged_file(name, kind, complain, inform, how):
     """The Reflections of a file, and what merging makes of them: indices and amplitudes."""
     given = _arguments(name, kind, how)
     anomalous = bool(given.get("anomalous"))
-    if kind == "xds":
+    if kind in ("xds", "scalepack"):
         given = {}
     reflections = READERS[kind][0](name, **given)
     if not np.isfinite(reflections.values).any():
@@ -238,14 +248,16 @@ def _orbits(hkl, rotations, friedel):
 
 
 def kind_of(path: str) -> str:
-    """What a file of structure factors is: "mtz", "mmcif", "xds", "dump" or "hkl"."""
+    """What a file of structure factors is: "mtz", "mmcif", "xds", "scalepack", "dump" or "hkl"."""
     head = content(path, 4096)
     if head.startswith(b"MTZ "):
         return "mtz"
     if head.lstrip().startswith(STARTS):
         return "xds"
+    if is_scalepack(head):
+        return "scalepack"
     first = next((line for line in head.splitlines() if line.strip() and not line.lstrip().startswith(b"#")), b"")
-    if first.lstrip().lower().startswith(b"data_") or path.lower().endswith((".cif", ".cif.gz")):
+    if first.lstrip().lower().startswith(b"data_") or re.search(r"\.cif(\.gz|\.bz2|\.xz)?$", path, re.IGNORECASE):
         return "mmcif"
     line, newline, rest = head.partition(b"\n")
     if newline and rest.startswith(b"\f") and len(line.split()) == 6:

@@ -19,6 +19,10 @@ FOREIGN = (
     ("a PDF file", re.compile(rb"%PDF")),
     ("an MTZ file", re.compile(rb"MTZ ")),
     ("a pickle", re.compile(rb"\x80[\x02-\x05]")),
+    ("a Fit2D mask", re.compile(rb"M\0\0\0A\0\0\0S\0\0\0K\0\0\0")),
+    ("an Esperanto image", re.compile(rb"ESPERANTO FORMAT")),
+    ("a web page", re.compile(rb"\s*<(?:!doctype|html|\?xml)", re.IGNORECASE)),
+    ("a pointer of Git LFS to a file, and not the file", re.compile(rb"version https://git-lfs")),
 )
 
 

@@ -59,7 +59,7 @@ class HklReport:
     def sentences(self, path: "Any") -> "list[Any]":
         """What the user should know and the reference does not say, of the file at `path`."""
         name, reasons = os.fsdecode(path), []
-        if self.columns % 4:
+        if self.columns != 4:
             reasons.append(f"its lines have {self.columns} columns, and nanoBragg's rows are the four of h k l F")
         if self.used < self.rows:
             reasons.append(f"an index of row {self.used + 1} is not written as a whole number, which ends the reading")

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import NanoBraggError
+from .foreign import foreign_kind
 from .reflections import AMPLITUDES, INTENSITIES, LARGEST_INDEX, Reflections, content, miller_indices
 
 _NUMBER = re.compile(r"[+-]?(?:\d+[.,]?\d*|[.,]\d+)(?:[eEdDqQ][+-]?\d+)?|[+-]?inf(?:inity)?", re.I)
@@ -27,6 +28,16 @@ _INTENSITY_NAMES = {
     for name in (*INTENSITIES, "intensity", "i_obs", "f2", "fsq", "fo2", "f^2", "fsquared", "fo^2", "f_squared")
 }
 _SIGMA = re.compile(r"^(sig|sd|su$|esd|std|d[fi]$)", re.I)
+#: names of what is neither an amplitude nor an intensity
+_OTHER = re.compile(
+    r"^(ph(ase|i|w?t)?[a-z_]*|fom|d|d[_-]?spac.*|d ?\(.*|res(olution)?|m|mult.*|n|nmeas|redundancy|free.*|r-?free.*|"
+    r"flags?|status|batch|2 ?theta|two.?theta|tth|stol|s|q|id|index|no\.?)$",
+    re.I,
+)
+#: what ends a list of CrystFEL's
+_END = "end of reflections"
+#: so many rows that count themselves are no accident
+_COUNTED = 20
 
 
 def read_columns(path: Any, label: str | None = None, intensities: bool = False) -> Any:
@@ -40,10 +51,20 @@ def read_columns(path: Any, label: str | None = None, intensities: bool = False)
     rows = _plain_rows(data) if label is None else None
     if rows is not None:
         return Reflections(hkl=miller_indices(name, rows[:, :3]), values=rows[:, 3], intensities=intensities)
-    text = _Text(name, data.decode("utf-8", "surrogateescape"))
-    if not text.rows:
-        raise NanoBraggError(f"not enough HKL indices in {name}; its rows should be h k l F")
-    return text.reflections(label, intensities)
+    kind = foreign_kind(data[:512])
+    if kind is not None:
+        raise NanoBraggError(f"{name} is {kind}, which is not read here; give a file of structure factors")
+    return columns_of_text(name, data.decode("utf-8", "surrogateescape"), label, intensities)
+
+
+def columns_of_text(name: str, text: str, label: str | None = None, intensities: bool = False) -> Any:
+    """The Reflections of a text. name: of its file. The rest as of `read_columns`."""
+    found = _Text(name, text)
+    if not found.rows:
+        first = next((line.strip() for line in text.splitlines() if line.strip()), "")
+        line = f", and the first line is {first[:40]!r}" if first else ""
+        raise NanoBraggError(f"not enough HKL indices in {name}; its rows should be h k l F{line}")
+    return found.reflections(label, intensities)
 
 
 def _plain_rows(data):
@@ -117,7 +138,7 @@ class _Text:
     """Lines sorted into rows, names and comments. rows: list of (line number, text)."""
 
     def __init__(self, name, text):
-        self.name, self.rows, self.names, self.skipped = name, [], None, []
+        self.name, self.rows, self.names, self.skipped, self.warnings = name, [], None, [], []
         mark = None
         for number, line in enumerate(text.replace("\r\n", "\n").replace("\r", "\n").split("\n"), 1):
             bare = line.strip()
@@ -128,15 +149,28 @@ class _Text:
                 if not self.rows and {"h", "k", "l"} <= set(words):
                     self.names = bare.lstrip("#!/ ")
                 continue
+            if self.rows and bare.lower() == _END:
+                break
             if not self.rows:
                 mark = _splitter(line)
                 first = next((word for word in _split(line, mark) if word), "")
                 if not _is_number(first) and not _fixed_fields(line):
-                    self.names = bare
-                    self.skipped.append(number)
+                    self._heading(number, bare)
                     continue
             self.rows.append((number, re.split(r"[#!]", line, maxsplit=1)[0].rstrip()))
         self.mark = mark
+
+    def _heading(self, number, line):
+        """A line above the rows: names of columns, or prose."""
+        self.skipped.append(number)
+        words = [word.lower().rpartition("index_")[2] for word in _split(line, _names_mark(line))]
+        if {"h", "k", "l"} <= set(words):
+            self.names = line
+        symmetry = re.fullmatch(r"symmetry:\s*(\S+)", line, re.I)
+        if symmetry and symmetry[1] not in ("1", "P1"):
+            self.warnings.append(
+                f"its symmetry {symmetry[1]} is not applied, and reflections that it would give are missing"
+            )
 
     def reflections(self, label, intensities):
         fixed = [_fixed_fields(line) for _, line in self.rows] if self.mark is None else [None]
@@ -156,7 +190,12 @@ class _Text:
             notes.append(f"the row of zeros on line {self.rows[at][0]} ends the list, as SHELX's files have it")
         if not split:
             raise NanoBraggError(f"not enough HKL indices in {self.name}; its rows should be h k l F")
-        columns, sigma_at = self._columns(split[0], label, intensities, is_shelx, notes)
+        self._check_first(split)
+        if self.names is None and not is_shelx and (several := _several_a_line(split)) is not None:
+            notes.append(f"{len(split[0]) // 4} reflections on a line")
+            self.rows = [row for row, words in zip(self.rows, split, strict=False) for _ in range(len(words) // 4)]
+            split = several
+        columns, sigma_at = self._columns(split, label, intensities, is_shelx, notes)
         rows = np.empty((len(split), 4))
         sigma = np.full(len(split), np.nan)
         for i, words in enumerate(split):
@@ -175,12 +214,25 @@ class _Text:
             sigma=sigma if sigma_at is not None else None,
             intensities=intensities,
             notes=tuple(notes),
+            warnings=tuple(self.warnings),
         )
+
+    def _check_first(self, split):
+        """Raise where the first row has not the columns of those that follow, and so is none."""
+        counts = [len(words) for words in split[:6]]
+        if len(counts) > 2 and counts[0] != counts[1] and len(set(counts[1:])) == 1 and counts[0] > 4:
+            number, line = self.rows[0]
+            raise NanoBraggError(
+                f"{self.name}, line {number}: {line.strip()[:40]!r} has {counts[0]} columns, and the rows below it "
+                f"{counts[1]}; put a # before it if it is no reflection"
+            )
 
     @staticmethod
     def _zero_row(split):
         """The row of zeros that no other row follows, or None."""
         at = next((at for at, words in enumerate(split) if _is_end(words)), None)
+        if at is None and len(split) > 1 and len(split[0]) > 4 and [*map(_plain_zero, split[-1])] == [True] * 3:
+            return len(split) - 1
         if at is None or any(len(words) > 3 and all(map(_is_number, words[:4])) for words in split[at + 1 :]):
             return None
         return at
@@ -203,32 +255,63 @@ class _Text:
             values.append(value)
         return values
 
-    def _columns(self, first, label, intensities, is_shelx, notes):
+    def _columns(self, split, label, intensities, is_shelx, notes):
         """Places of h, k, l, F and of the standard deviations, or None for the latter."""
-        count = len(first)
-        names = None if is_shelx or self.names is None else _split(self.names, _names_mark(self.names))
-        if names is not None and len(names) != count:
-            names = None
+        count = len(split[0])
+        names = None if is_shelx else self._column_names(split, notes)
         if names is None:
             if label is not None:
                 raise NanoBraggError(f"label has no meaning for {self.name}, whose columns have no names")
-            if count > 4 and not is_shelx:
+            first = 0
+            if not is_shelx and count == 5 and len(split) >= _COUNTED and _counts(split) and _whole_columns(split, 4):
+                first = 1
+                notes.append("the first column counts the rows, and is left out")
+            elif count > 4 and not is_shelx:
                 notes.append(f"column 4 is taken as {_what(intensities)}, columns from the fifth on are left out")
-            return (0, 1, 2, 3), 4 if is_shelx and count > 4 else None
+            return tuple(range(first, first + 4)), 4 if is_shelx and count > 4 else None
         low = [re.sub(r"^.*index_", "", name.lower()) for name in names]
-        indices = [low.index(axis) if axis in low else place for place, axis in enumerate("hkl")]
+        indices = [low.index(axis) for axis in "hkl"]
         rest = [place for place in range(count) if place not in indices]
         if not rest:
             raise NanoBraggError(f"{self.name} has no column besides its indices; its rows should be h k l F")
         value = self._named(names, rest, label, intensities)
         sigmas = [place for place in rest if place > value and _SIGMA.match(names[place])]
-        others = [names[place] for place in rest if place != value and place not in sigmas[:1]]
+        others = [
+            names[place] for place in rest if place != value and place not in sigmas[:1] and names[place].strip('"')
+        ]
         rest = f"; left out: {', '.join(others)}" if others else ""
         notes.append(f"{_what(intensities)} from column {names[value]}{rest}")
         return (*indices, value), sigmas[0] if sigmas else None
 
+    def _column_names(self, split, notes):
+        """A name for every column, or None where there are none that can be told."""
+        if self.names is None:
+            return None
+        names, count = _split(self.names, _names_mark(self.names)), len(split[0])
+        low = [re.sub(r"^.*index_", "", name.lower()) for name in names]
+        if not {"h", "k", "l"} <= set(low):
+            return None
+        if len(names) == count:
+            return names
+        if len(names) > 3 and len(names) == count - 1 and _distinct(split) and _whole_columns(split, 4):
+            # pandas gives the column that counts rows no name
+            notes.append("the first column has no name, and is left out")
+            return ["", *names]
+        known = _AMPLITUDE_NAMES | _INTENSITY_NAMES
+        if low[:3] == ["h", "k", "l"] and (len(names) == 3 or low[3] in known):
+            if len(names) == 3:
+                return None if count > 3 else names
+            return [*names, *(f"column {place}" for place in range(len(names) + 1, count + 1))][:count]
+        raise NanoBraggError(
+            f"{self.name} has names for {len(names)} columns, {self.names[:60]!r}, and {count} columns; "
+            "give each of them one word"
+        )
+
     def _named(self, names, rest, label, intensities):
         low = [name.lower() for name in names]
+        wanted, other = _AMPLITUDE_NAMES, _INTENSITY_NAMES
+        if intensities:
+            wanted, other = other, wanted
         if label is not None:
             if label not in names:
                 offered = ", ".join(names[place] for place in rest)
@@ -237,13 +320,61 @@ class _Text:
             if place not in rest:
                 raise NanoBraggError(f"column {label} of {self.name} holds indices")
         else:
-            wanted = _INTENSITY_NAMES if intensities else _AMPLITUDE_NAMES
             place = next((place for place in rest if low[place] in wanted), None)
             if place is None:
-                place = next((place for place in rest if not _SIGMA.match(names[place])), rest[0])
-        if low[place] in _INTENSITY_NAMES and not intensities:
-            raise NanoBraggError(f"column {names[place]} of {self.name} holds intensities; add --intensities")
+                place = next((place for place in rest if low[place] in other), None)
+            if place is None:
+                place = self._only(names, rest)
+        if low[place] in other:
+            advice = "leave out --intensities" if intensities else "add --intensities"
+            raise NanoBraggError(f"column {names[place]} of {self.name} holds {_what(not intensities)}; {advice}")
         return place
+
+    def _only(self, names, rest):
+        """The place of the one column that may hold what is wanted, where none has a name that is known."""
+        places = [place for place in rest if not _SIGMA.match(names[place]) and not _OTHER.match(names[place])]
+        if len(places) == 1:
+            return places[0]
+        offered = ", ".join(names[place] for place in places or rest)
+        if not places:
+            raise NanoBraggError(f"{self.name} has no amplitudes; its columns are: {offered}")
+        raise NanoBraggError(f"{self.name} does not say which column to use; give label, one of: {offered}")
+
+
+def _several_a_line(split):
+    """The rows of lines that hold several each, four words a row, or None where they do not."""
+    counts = [len(words) for words in split]
+    if counts[0] < 8 or counts[0] % 4 or any(count != counts[0] for count in counts[:-1]) or counts[-1] % 4:
+        return None
+    rows = [words[at : at + 4] for words in split for at in range(0, len(words), 4)]
+    indices = {tuple(row[:3]) for row in rows}
+    # columns of other things repeat themselves, or have a point
+    whole = all(word.lstrip("+-").isdigit() for index in indices for word in index)
+    return rows if whole and len(indices) == len(rows) else None
+
+
+def _counts(split):
+    """Whether the first column is 0, 1, 2 ..., or 1, 2, 3 ..."""
+    first = [words[0] for words in split]
+    return any(first == [str(number) for number in range(start, start + len(split))] for start in (0, 1))
+
+
+def _distinct(split):
+    """Whether the first column has another whole number in every row."""
+    first = [words[0].strip("\"'") for words in split]
+    return len(set(first)) == len(first) and all(word.isdigit() for word in first)
+
+
+def _whole_columns(split, end):
+    """Whether the columns from the second to `end` hold whole numbers."""
+    try:
+        return all(_number(word).is_integer() for words in split for word in words[1:end])
+    except ValueError:
+        return False
+
+
+def _plain_zero(word):
+    return word in ("0", "+0", "-0")
 
 
 def _is_end(fields):

@@ -89,7 +89,11 @@ class _Columns:
         self.types = {column.label: column.type for column in reversed(mtz.columns)}
         self.table = np.array(mtz.array, dtype=float).reshape(-1, len(self.labels))
         self.notes = []
-        self.isym = next((label for label, kind in self.types.items() if kind == "Y"), None)
+        symmetry = [label for label, kind in self.types.items() if kind == "Y"]
+        # merged files of CTRUNCATE have a column of that type, too
+        observed = len(mtz.batches) or "B" in self.types.values()
+        observed = observed or any(re.fullmatch("M.?ISYM", label, re.I) for label in symmetry)
+        self.isym = symmetry[0] if symmetry and observed else None
         if self.isym is None and len(mtz.batches):
             raise NanoBraggError(f"{name} is not merged and has no column M/ISYM; merge it with the program it is from")
 
@@ -97,6 +101,7 @@ class _Columns:
         return [label for label in self.labels if self.types[label] in kinds]
 
     def numbers(self, label):
+        """The numbers of a column, nan where there is none."""
         values = self.table[:, self.labels.index(label)].copy()
         if np.isfinite(self.mtz.valm):
             values[values == np.float32(self.mtz.valm)] = np.nan
@@ -140,7 +145,25 @@ class _Columns:
         found = {label: self.minus(label) for label in self.of(kinds)}
         return {plus: minus for plus, minus in found.items() if minus is not None}
 
+    def filled(self, labels):
+        """Those of the columns that have a number at all, or all where none has."""
+        return [label for label in labels if np.isfinite(self.numbers(label)).any()] or labels
+
+    def mates_in_rows(self):
+        """Whether there are rows of h k l and of -h -k -l."""
+        indices = {tuple(row) for row in self.hkl().tolist()}
+        return any(tuple(-x for x in row) in indices for row in indices if any(row))
+
+    def held(self):
+        """What the columns hold, for those who find nothing in them."""
+        names = [
+            f"{label} ({kind_of(self.types[label])})" for label in self.labels if self.types[label] not in "HQLMBY"
+        ]
+        return f"its columns are {listed(names)}" if names else "it has no columns of data"
+
     def reflections(self, values, label, others=(), **more):
+        if self.labels.count(label) > 1:
+            self.notes.append(f"of several columns {label} the first is taken")
         rest = [other for other in self.of("FGJKDR") if other not in (label, *others)]
         if rest:
             self.notes.append(f"left out: {', '.join(f'{other} ({kind_of(self.types[other])})' for other in rest)}")
@@ -166,6 +189,7 @@ def _chosen(columns, label, intensities):
     candidates = columns.of(wanted)
     if label is not None:
         return _asked_for(columns, label, intensities, candidates, columns.of(other))
+    candidates = columns.filled(candidates)
     for preferred in INTENSITIES if intensities else AMPLITUDES:
         if preferred in candidates:
             return preferred
@@ -184,9 +208,11 @@ def _chosen(columns, label, intensities):
             f"{columns.name} has no {'intensities' if intensities else 'amplitudes'}; "
             + _other_kind(intensities, columns.of(other))
         )
-    raise NanoBraggError(
-        f"{columns.name} does not say which column to use; give label, one of: {listed(single or columns.of('R'))}"
-    )
+    offered = single or columns.of("R")
+    if not offered:
+        what = "intensities" if intensities else "amplitudes"
+        raise NanoBraggError(f"{columns.name} has no {what}: {columns.held()}; give a file that has some")
+    raise NanoBraggError(f"{columns.name} does not say which column to use; give label, one of: {listed(offered)}")
 
 
 def _other_kind(intensities, labels):
@@ -246,8 +272,7 @@ def _merged(columns, label, intensities, anomalous):
         )
     values, others = columns.numbers(column), []
     more = {"sigma": columns.sigma(column), "intensities": intensities}
-    if anomalous:
-        difference = _difference(columns, column, intensities)
+    if anomalous and (difference := _difference(columns, column, intensities)) is not None:
         half = np.nan_to_num(columns.numbers(difference)) / 2.0
         others.append(difference)
         columns.notes.append(f"{what} from {column} and half the difference {difference}")
@@ -255,16 +280,19 @@ def _merged(columns, label, intensities, anomalous):
         values = values + half
     else:
         mates = f"; --anomalous takes its mates from {pairs[column]}" if column in pairs else ""
+        mates = "; mates have rows of their own" if anomalous else mates
         columns.notes.append(f"{what} from column {column} (type {columns.types[column]}){mates}")
     return columns.reflections(values, column, others, **more)
 
 
 def _difference(columns, column, intensities):
-    """The column of anomalous differences that belongs to one of mean amplitudes."""
+    """The column of anomalous differences that belongs to one of mean amplitudes; None where mates have rows."""
     found = [] if intensities else columns.of("D")
     named = [label for label in found if label.upper() in ("DANO", f"DANO_{column}".upper(), f"D{column}".upper())]
     behind = [label for label in columns.labels[columns.labels.index(column) + 1 :] if label in found]
     chosen = named or behind or found
+    if not chosen and columns.mates_in_rows():
+        return None
     if not chosen:
         raise NanoBraggError(
             f"{columns.name} has no mate of column {column}; name a column that ends in (+), or leave out --anomalous"

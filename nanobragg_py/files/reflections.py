@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import gzip
+import lzma
 import os
 import tempfile
 import zlib
 from contextlib import contextmanager
+from importlib import import_module
 
 import numpy as np
 
@@ -14,6 +15,7 @@ from ..errors import NanoBraggError
 from ..records import REQUIRED, Record
 from .extras import need
 from .reading import cannot_read
+from .source import WRAPPINGS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -42,6 +44,7 @@ ADVICE = "give a file of structure factors"
 #: as much as a compressed file may hold, bytes
 LARGEST_TEXT = 2**31
 _MARKS = {b"\xef\xbb\xbf": "utf-8-sig", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
+_PACKED = tuple(magic for magic, _ in WRAPPINGS)
 
 
 class Reflections(Record):
@@ -70,7 +73,7 @@ class Reflections(Record):
 
 def gemmi_module() -> Any:
     """The package gemmi; NanoBraggError that says how to install it where it is missing."""
-    return need("gemmi", "gemmi", "MTZ, mmCIF, XDS_ASCII and models")
+    return need("gemmi", "gemmi", "MTZ, mmCIF, XDS_ASCII, SCALEPACK and models")
 
 
 @contextmanager
@@ -88,29 +91,48 @@ def in_one_sentence(name: str, shown: Any = None) -> Iterator[Any]:
 
 
 def content(path: Any, limit: Any = LARGEST_TEXT) -> Any:
-    """The bytes of a file, decompressed if it is gzip, without a byte order mark, UTF-8 if they were UTF-16.
+    """The bytes of a file, decompressed (gzip, bzip2, xz), without a byte order mark, in UTF-8 if they were in UTF-16.
 
     limit: no more than so many of them. Raises NanoBraggError.
     """
     name = os.fspath(path)
+    module = None
     try:
         with open(name, "rb") as file:
-            packed = file.read(2) == b"\x1f\x8b"
+            head = file.read(6)
+            module = next((module for magic, module in WRAPPINGS if head.startswith(magic)), None)
             file.seek(0)
-            data = gzip.GzipFile(fileobj=file).read(limit) if packed else file.read(limit)
-    except (EOFError, zlib.error, gzip.BadGzipFile):
-        raise NanoBraggError(f"{name} is gzip that is cut off or damaged; unpack it again from its source") from None
+            data = file.read(limit) if module is None else import_module(module).open(file).read(limit)
+    except (EOFError, zlib.error, lzma.LZMAError):
+        raise _damaged(name, module) from None
     except (OSError, ValueError) as error:
+        # gzip and bz2 have no errors of their own for damage
+        if module is not None and getattr(error, "errno", None) is None:
+            raise _damaged(name, module) from None
         raise cannot_read(path, error, ADVICE) from None
     if len(data) == LARGEST_TEXT:
         raise NanoBraggError(f"{name} is larger than {LARGEST_TEXT >> 30} GiB; give a part of it")
-    for mark, code in _MARKS.items():
-        if data.startswith(mark):
-            try:
-                return data.decode(code, "ignore" if limit < LARGEST_TEXT else "strict").encode()
-            except UnicodeError:
-                raise NanoBraggError(f"{name} begins with the mark of {code}, and is none; save it as UTF-8") from None
-    return data
+    return _in_utf8(name, data, limit)
+
+
+def _damaged(name, module):
+    kind = {"gzip": "gzip", "bz2": "bzip2", "lzma": "xz"}[module]
+    return NanoBraggError(f"{name} is {kind} that is cut off or damaged; unpack it again from its source")
+
+
+def _in_utf8(name, data, limit):
+    """Bytes of a text without its mark, in UTF-8 where the mark, or every other byte, says that they are in UTF-16."""
+    code = next((code for mark, code in _MARKS.items() if data.startswith(mark)), None)
+    if code is None and len(data) > 7 and data[0] + data[1] and (data[0] == 0 or data[1] == 0):
+        first = 1 if data[0] == 0 else 0
+        if not any(data[1 - first : 64 : 2]) and all(9 <= byte < 127 for byte in data[first:64:2]):
+            code = ("utf-16-le", "utf-16-be")[first]
+    if code is None:
+        return data
+    try:
+        return data.decode(code, "ignore" if limit < LARGEST_TEXT else "strict").encode()
+    except UnicodeError:
+        raise NanoBraggError(f"{name} begins as {code} does, and is none; save it as UTF-8") from None
 
 
 @contextmanager
@@ -119,10 +141,10 @@ def plain_file(path: Any, suffix: str) -> Iterator[Any]:
     name = os.fspath(path)
     try:
         with open(name, "rb") as file:
-            head = file.read(3)
+            head = file.read(6)
     except (OSError, ValueError) as error:
         raise cannot_read(path, error, ADVICE) from None
-    if not head.startswith((b"\x1f\x8b", *_MARKS)):
+    if not head.startswith((*_PACKED, *_MARKS)):
         yield name
         return
     with tempfile.NamedTemporaryFile(suffix=suffix) as file:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import NanoBraggError
+from .hkl_columns import columns_of_text
 from .reflections import AMPLITUDES, INTENSITIES, Reflections, content, gemmi_module, in_one_sentence, miller_indices
 from .reflections import listed as in_words
 
@@ -65,6 +66,10 @@ def read_cif(
         document = gemmi.cif.read_string(data)
         tables = [table for table in map(_table_of, document) if table is not None]
         chosen = next((table for table in tables if block in (None, table.block.name)), None)
+        if chosen is None and block is None and (hidden := _shelx(name, document)) is not None:
+            if not intensities:
+                raise NanoBraggError(f"{name} holds intensities, in SHELX's format; add --intensities")
+            return hidden
         if chosen is None:
             what = "no reflections" if block is None else f"no block {block} with reflections"
             raise NanoBraggError(f"{name} has {what}; give an mmCIF file with a _refln loop")
@@ -88,8 +93,19 @@ class _Table:
 
     def numbers(self, item):
         """The numbers of an item, nan where there is none."""
-        number = gemmi_module().cif.as_number
-        return np.array([number(word) for word in self.strings(item)], dtype=float)
+        cif = gemmi_module().cif
+        # some programs quote them
+        words = (cif.as_string(word) if word[:1] in "'\"" else word for word in self.strings(item))
+        return np.array([cif.as_number(word) for word in words], dtype=float)
+
+    def filled(self, items):
+        """Those of the items that have a value at all."""
+        return [item for item in items if any(word not in ("?", ".") for word in self.strings(item))]
+
+    def mates_in_rows(self, name):
+        """Whether there are rows of h k l and of -h -k -l."""
+        indices = {tuple(row) for row in self.hkl(name).tolist()}
+        return any(tuple(-x for x in row) in indices for row in indices if any(row))
 
     def hkl(self, name):
         return miller_indices(name, np.stack([self.numbers(f"index_{axis}") for axis in "hkl"], axis=1))
@@ -103,6 +119,17 @@ class _Table:
             if name in self.items and name != item:
                 return self.numbers(name)
         return None
+
+
+def _shelx(name, document):
+    """The Reflections of an HKLF 4 file that stands as a text in a CIF, as SHELXL writes it, or None."""
+    for block in document:
+        text = _value(block, "_shelx_hkl_file")
+        if text is not None:
+            found = columns_of_text(name, text.strip("\r\n"), None, True)
+            notes = (*found.notes, "intensities from the text _shelx_hkl_file")
+            return found.replace(group=_group(name, block), cell=_cell(block), notes=notes, unmerged=True)
+    return None
 
 
 def _table_of(block):
@@ -153,8 +180,9 @@ def _minus(table, item):
 def _chosen(name, table, label, intensities, anomalous):
     """The item and that of its mates, or None for the latter."""
     wanted, other = ("intensity", "amplitude") if intensities else ("amplitude", "intensity")
-    candidates = [item for item in table.items if item_kind(item) == wanted]
-    others = [item for item in table.items if item_kind(item) == other]
+    stated = [item for item in table.items if item_kind(item) == wanted]
+    candidates = table.filled(stated) if label is None else stated
+    others = table.filled(item for item in table.items if item_kind(item) == other)
     pairs = {item: _minus(table, item) for item in candidates if _minus(table, item)}
     if label is not None:
         item = _asked_for(name, table, label, wanted, candidates)
@@ -174,6 +202,9 @@ def _chosen(name, table, label, intensities, anomalous):
                 else f"add --intensities to make them from its intensities: {in_words(others)}"
             )
             raise NanoBraggError(f"{name} has no {'intensities' if intensities else 'amplitudes'}; {advice}")
+        if item is None and not candidates:
+            what = "intensities" if intensities else "amplitudes"
+            raise NanoBraggError(f"{name} has no {what}: {_held(table, stated)}; give a file that has some")
         if item is None:
             raise NanoBraggError(f"{name} does not say which column to use; give label, one of: {in_words(candidates)}")
     if item in pairs and (anomalous or label is None):
@@ -182,9 +213,17 @@ def _chosen(name, table, label, intensities, anomalous):
         return item, None
     if _DIFFERENCE in table.items and not intensities:
         return item, _DIFFERENCE
-    if table.prefix == "_diffrn_refln.":
+    if table.prefix == "_diffrn_refln." or table.mates_in_rows(name):
         return item, None  # mates have rows of their own
     raise NanoBraggError(f"{name} has no mates of {item}; name an item with plus, or leave out --anomalous")
+
+
+def _held(table, empty):
+    """What a loop holds, for those who find nothing in it."""
+    if empty:
+        return f"{in_words(empty)} {'has' if len(empty) == 1 else 'have'} no number"
+    items = [item for item in table.items if not item.startswith("index_")]
+    return f"its items are {in_words(items)}"
 
 
 def _asked_for(name, table, label, wanted, candidates):
