@@ -4,7 +4,7 @@ import os
 from time import perf_counter
 
 from ..errors import DEBUG, NanoBraggError, UsageError
-from ..process import INTERRUPTED, catch_signals, ignore_signals, insist, open_descriptors, status_of, stopped_by
+from ..process import INTERRUPTED, catch_signals, ignore_signals, open_descriptors, status_of, stopped_by
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -80,7 +80,6 @@ def announce(factors: str, steps: "Any", seconds: "Any") -> None:
             f"{steps:.3g} steps ({factors}) are expected to take {minutes:.2g} minutes or more; Ctrl-C stops, and "
             "-roi, -oversample and -detpixels make it less"
         )
-        insist()
 
 
 def say(lines: "Any") -> None:

@@ -6,7 +6,6 @@ their like: on a small image the interpreter's start is most of the run time (a 
 
 from ..flags.nanobragg import TABLE, parse, prescan, warning_sentences
 from ..flags.options import Options
-from ..process import calm
 from .console import Clock, announce, answer, complain, guard, say, warn
 
 TYPE_CHECKING = False
@@ -50,7 +49,6 @@ def run(argv: "Any") -> int:
 
     meter = progress_meter(options, experiment.detector.roi)
     image, statistics, compute = render(panels or experiment, table, options, meter)
-    calm()
     clock.mark("render")
     if meter is not None:
         meter.close()

@@ -5,7 +5,6 @@ Everything is done elsewhere; this is the order in which it is done. As in cli/d
 
 from ..errors import Sentence
 from ..flags.nonbragg import TABLE, NonBraggOptions, flag_name
-from ..process import calm
 from .console import Clock, announce, answer, complain, guard, say, warn
 
 TYPE_CHECKING = False
@@ -50,7 +49,6 @@ def run(argv: "Any") -> int:
     announce("pixels, sub-pixels, sources", steps_of(background), expected_seconds(background, options.threads))
     meter = progress_meter(options, background.detector.roi)
     rendered = render_background(background, threads=options.threads, progress=meter)
-    calm()
     clock.mark("render")
     if meter is not None:
         meter.close()

@@ -9,7 +9,6 @@ import _signal
 import _thread
 import os
 import sys
-import time
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,14 +16,11 @@ if TYPE_CHECKING:
 
 #: what a program says that a signal has ended
 INTERRUPTED = "interrupted; no unfinished file was left behind"
-#: seconds that a loop may go on after a signal
-PATIENCE = 1.0
 _ENDING = tuple(getattr(_signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(_signal, name))
 #: signals are handled in this thread alone
 _MAIN = _thread.get_ident()
 _held = [0]
 _pending = []
-_watching = []
 #: the signal that was raised as `Stopped`, and seconds after which it is raised again where it was swallowed
 _raised = []
 _AGAIN = 0.01
@@ -77,30 +73,6 @@ def _swallowed(unraisable):
         _signal.setitimer(_signal.ITIMER_REAL, _AGAIN)
     else:
         sys.__unraisablehook__(unraisable)
-
-
-def insist() -> None:
-    """Until `calm`, a signal that nobody has looked at for `PATIENCE` ends the process all the same.
-
-    Compiled loops look between rows, and a row may have hours of work. For where no file is open for writing.
-    """
-    reading, writing = os.pipe()
-    os.set_blocking(writing, False)
-    _watching.append(_signal.set_wakeup_fd(writing, warn_on_full_buffer=False))
-    _thread.start_new_thread(_wait_for_signal, (reading,))
-
-
-def calm() -> None:
-    """The end of what `insist` began."""
-    if _watching:
-        _signal.set_wakeup_fd(_watching.pop())
-
-
-def _wait_for_signal(reading):
-    number = os.read(reading, 1)[0]
-    time.sleep(PATIENCE)
-    os.write(2, f"{INTERRUPTED}\n".encode())
-    os._exit(128 + number)
 
 
 def ignore_signals() -> None:

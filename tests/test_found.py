@@ -122,7 +122,7 @@ def test_years_are_refused(program, words, tmp_path):
 )
 @pytest.mark.parametrize(("number", "status"), [("SIGINT", 130), ("SIGTERM", 143), ("SIGHUP", 129)])
 def test_a_signal_in_a_pixel_of_minutes(program, words, number, status, tmp_path):
-    """The loops look for signals between rows, and a row here takes minutes."""
+    """Within a row, which takes minutes here."""
     (tmp_path / "c.stol").write_text("".join(f"{0.02 * i} 5\n" for i in range(40)))
     words = [os.path.join(BIN, program), *shlex.split(f"{words} -threads 1 -noprogress -detpixels 200")]
     process = subprocess.Popen(words, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
@@ -213,7 +213,7 @@ def test_no_step_is_missed_where_a_gaussian_crystal_scatters_nothing(tmp_path):
 
 
 def test_a_signal_ends_a_row_of_minutes_of_a_tool(tmp_path):
-    """The loops look for signals between rows, and a row of this image takes minutes."""
+    """Within a row, which takes minutes here."""
     words = f"simulate --out o.npy --threads 1 -- {FLAGS} -detpixels 16 -oversample 60000"
     command = [os.path.join(BIN, "nanobragg-py"), *words.split()]
     with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True) as process:

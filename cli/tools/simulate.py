@@ -5,7 +5,6 @@ import sys
 from typing import Any
 
 from ...errors import FieldError, NanoBraggError
-from ...process import calm
 from ..console import announce
 
 DESCRIPTION = """\
@@ -71,7 +70,6 @@ def run(args: Any) -> int:
         pixels = experiment.add_noise(image, args.seed, adc=0.0, threads=args.threads)
     else:
         pixels = image
-    calm()
     write(found, args.out, experiment, pixels)
     return 0
 

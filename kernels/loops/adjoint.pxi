@@ -32,6 +32,8 @@ cdef void whole_factors(const Task *t, Work *k, int slow, int fast, int n) noexc
                 place_in_pixel(p, slow, fast, layer, sub_slow, sub_fast, start, &f, &s)
                 directions(p, n, p.pixel, start, w.place, w.x, w.y, w.z, w.inv, w)
                 for source in range(p.sources):
+                    if drop(w, 4 * n):
+                        return
                     missing = take_polarization(t, k, t.sources + source * NB_SOURCE_SIZE, n)
                     for i in range(n):
                         if k.take[i] != 0.0:
@@ -322,6 +324,8 @@ cdef void slope_tile(const Task *t, Work *k, int slow, int fast, int real) noexc
     if not some:
         return
     whole_factors(t, k, slow, fast, n)
+    if w.dropped:
+        return
     fill(n, 0.0, w.acc)
     fill(n, 0.0, k.taken)
     fill(n, 0.0, k.take)
@@ -356,6 +360,8 @@ cdef void slope_tile(const Task *t, Work *k, int slow, int fast, int real) noexc
                         k.log_omega[i] = k.both[i] if first and not p.weight_omega else 0.0
                         k.log_capture[i] = k.both[i] if last and not p.weight_thick else 0.0
                 for source in range(p.sources):
+                    if drop(w, 8 * n):
+                        return
                     src = t.sources + source * NB_SOURCE_SIZE
                     take_polarization(t, k, src, n)
                     contribution_weights(p, k, src[NB_SOURCE_WEIGHT], n)

@@ -9,7 +9,7 @@ Rows are divided into as many parts as memory allows, whatever the threads; each
 added in order: results are the same bit for bit for any number of threads.
 """
 
-from cython.parallel cimport prange
+from cython.parallel cimport parallel
 from cpython.exc cimport PyErr_CheckSignals
 from libc.math cimport fabs, sqrt
 from libc.stdlib cimport free
@@ -18,6 +18,7 @@ from libc.string cimport memset
 from nanobragg_py.kernels.formulas.formulas cimport *
 from nanobragg_py.kernels.loops.job cimport Job
 from nanobragg_py.kernels.loops.threads cimport NB_PARALLEL, NB_THREAD, nb_aligned
+from nanobragg_py.kernels.loops.watch cimport begin_portions, begin_watch, end_watch, nb_leave, nb_take
 
 from nanobragg_py.kernels.memory.buffers cimport Buffer
 
@@ -66,25 +67,48 @@ cdef void rows_of_part(const Task *t, Work *k, int part, int parts, int round, i
             if n > TILE:
                 n = TILE
             slope_tile(t, k, slow, fast, n)
+            if k.w.dropped:
+                return
             fast += n
 
 
-cdef int run(Job job, Task *t, int threads, int parts, double *sums, double *turned, double *table,
-             Py_ssize_t table_size, Py_ssize_t pad) except -1:
-    """All rows. sums, turned, table: of the parts, one after the other, or NULL."""
+cdef struct Sums:
+    # of all parts, one after the other, or NULL
+    double *numbers
+    double *turned
+    double *table
+    Py_ssize_t table_size
+    Py_ssize_t pad
+
+
+cdef void take_parts(const Task *t, Work *k, const Sums *sums, int parts, int round, int rows) noexcept nogil:
+    """One thread's share of the parts."""
+    cdef Py_ssize_t part = nb_take(k.w.watch)
+    while part < parts and not k.w.dropped:
+        k.sums = sums.numbers + part * t.size
+        k.turned = sums.turned + part * 9 * t.stride
+        k.table = <double *>NULL if sums.table == NULL else sums.table + part * sums.table_size + sums.pad
+        rows_of_part(t, k, <int>part, parts, round, rows)
+        part = nb_take(k.w.watch)
+    nb_leave(k.w.watch)
+
+
+cdef int run(Job job, Task *t, int threads, int parts, const Sums *sums) except -1:
+    """All rows."""
     cdef const nb_job *p = t.p
-    cdef int height = p.slow_max - p.slow_min + 1, width = p.fast_max - p.fast_min + 1, part, i, rows, round = 0
-    cdef Py_ssize_t each = workspace(t), index
+    cdef int height = p.slow_max - p.slow_min + 1, width = p.fast_max - p.fast_min + 1, i, rows, round = 0
+    cdef Py_ssize_t each = workspace(t)
     cdef double cost = 5e-9 * job.steps_per_pixel * width * parts
     cdef double *memory
     cdef Work *work
+    cdef nb_watch watch
     if width <= 0 or height <= 0:
         return 0
     if threads < 1 or not NB_PARALLEL:
         threads = 1
     if threads > parts:
         threads = parts
-    # rows of every part between two looks at the keyboard: about a tenth of a second
+    # rows of every part between two times that threads wait for one another: about a tenth of a second
     rows = <int>(0.1 * threads / cost) + 1 if cost < 0.1 * threads else 1
     each = (each + 7) // 8 * 8
     memory = <double *>nb_aligned(threads * each * sizeof(double))
@@ -96,14 +120,13 @@ cdef int run(Job job, Task *t, int threads, int parts, double *sums, double *tur
     try:
         memset(memory, 0, threads * each * sizeof(double))
         for i in range(threads):
-            lay_out_work(&work[i], t, memory + i * each)
+            lay_out_work(&work[i], t, memory + i * each, &watch)
+        begin_watch(&watch)
         while round * rows * parts < height + parts * rows:
-            for part in prange(parts, nogil=True, schedule="dynamic", chunksize=1, num_threads=threads):
-                index = part
-                work[NB_THREAD].sums = sums + index * t.size
-                work[NB_THREAD].turned = turned + index * 9 * t.stride
-                work[NB_THREAD].table = <double *>NULL if table == NULL else table + index * table_size + pad
-                rows_of_part(t, &work[NB_THREAD], part, parts, round, rows)
+            begin_portions(&watch)
+            with nogil, parallel(num_threads=threads):
+                take_parts(t, work + NB_THREAD, sums, parts, round, rows)
+            end_watch(&watch)
             round += 1
             PyErr_CheckSignals()
     finally:
@@ -154,6 +177,7 @@ def reverse(Job job, const double[:, ::1] weights, double[:, ::1] image, bint ge
     first, or None.
     """
     cdef Task t
+    cdef Sums totals
     cdef int parts
     cdef Py_ssize_t elements = 0, pad = 0
     cdef Buffer sums, turned, by_elements = None
@@ -171,8 +195,12 @@ def reverse(Job job, const double[:, ::1] weights, double[:, ::1] image, bint ge
     turned = Buffer(parts * 9 * t.stride, "d")
     if table:
         by_elements = Buffer(parts * elements, "d")
-    run(job, &t, threads, parts, <double *>sums.data, <double *>turned.data,
-        NULL if by_elements is None else <double *>by_elements.data, elements, pad)
+    totals.numbers = <double *>sums.data
+    totals.turned = <double *>turned.data
+    totals.table = NULL if by_elements is None else <double *>by_elements.data
+    totals.table_size = elements
+    totals.pad = pad
+    run(job, &t, threads, parts, &totals)
     return (added(sums, t.size, parts), added(turned, 9 * t.stride, parts),
             None if by_elements is None else added(by_elements, elements, parts))
 
@@ -190,6 +218,7 @@ def forward(Job job, const double[:, ::1] changes, const int[::1] own, const dou
     out: (count, slow, fast), image: (slow, fast), zeroed; they take the changes and the image.
     """
     cdef Task t
+    cdef Sums none
     set_task(&t, job, geometry, shape)
     check_image(job, image)
     if changes.shape[1] != t.size or out.shape[0] != changes.shape[0] or own.shape[0] != changes.shape[0]:
@@ -215,4 +244,5 @@ def forward(Job job, const double[:, ::1] changes, const int[::1] own, const dou
         if job.table is None or table.shape[0] != job.table.nbytes // 8 + job.table.pad:
             raise ValueError("the change of the table must have its size")
         t.table_change = &table[job.table.pad]
-    run(job, &t, threads, <int>min(PARTS, max(1, job.p.slow_max - job.p.slow_min + 1)), NULL, NULL, NULL, 0, 0)
+    memset(&none, 0, sizeof(Sums))
+    run(job, &t, threads, <int>min(PARTS, max(1, job.p.slow_max - job.p.slow_min + 1)), &none)

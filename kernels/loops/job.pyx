@@ -4,6 +4,7 @@
 The same arrays serve the CPU loops, the sequential `-compat c` loop, the tracer and the GPU backend.
 """
 
+from cpython.exc cimport PyErr_CheckSignals
 from libc.limits cimport INT_MAX
 from libc.math cimport sqrt
 from libc.string cimport memset
@@ -16,6 +17,7 @@ from nanobragg_py.errors import NanoBraggError
 
 cdef enum:
     VECTOR = 8  # orientations are padded to a multiple of this
+    STRETCH = 1 << 20  # orientations between two looks for signals
 
 #: the crystal shapes, and the reference's words for them
 SHAPES = {nb_shape_names[i][0].decode(): nb_shape_names[i][1].decode() for i in range(NB_SHAPE_COUNT)}
@@ -384,6 +386,8 @@ cdef class Job:
                 for i in range(9):
                     out[i * self.stride + j] = turned[i]
                 j += 1
+                if j % STRETCH == 0:
+                    PyErr_CheckSignals()
 
     @property
     def params(self):

@@ -8,6 +8,7 @@
 
 #include "nb_geometry.h"
 #include "nb_interpolant.h"
+#include "nb_watch.h"
 
 #define NB_TILE 256
 #define NB_SAME_DIRECTION 1e-31  /* squared: unit vectors that differ by less differ by rounding */
@@ -60,6 +61,9 @@ typedef struct {
     double at[NB_TILE], part[NB_TILE], acc[NB_TILE], sum[NB_TILE], squares[NB_TILE], angle[NB_TILE];
     int piece[NB_TILE];
     float top[NB_TILE];
+    long counted; /* steps, for nb_watch.h */
+    int dropped;
+    nb_watch *watch;
 } nb_tile_work;
 
 /* Unit vectors to the pixels, and their solid angles. */
@@ -216,6 +220,13 @@ static void nb_tile_map(const nb_background *p, int n, nb_tile_work *w)
     }
 }
 
+/* Whether the work is to be dropped, because of a signal; asked where so many steps have been done. */
+static inline int nb_tile_drop(nb_tile_work *w, long steps)
+{
+    if (!w->dropped) w->dropped = nb_dropped(w->watch, &w->counted, steps);
+    return w->dropped;
+}
+
 /* One sub-pixel of every pixel of the tile. */
 static void nb_tile_substep(const nb_background *p, int n, nb_tile_work *w)
 {
@@ -224,6 +235,7 @@ static void nb_tile_substep(const nb_background *p, int n, nb_tile_work *w)
     for (d = 0; d < p->directions; d++) {
         const nb_direction *direction = &p->direction[d];
         const nb_spectrum *spectrum = &p->spectrum[direction->spectrum];
+        if (nb_tile_drop(w, 4 * n)) return;
         nb_tile_half_difference(n, direction->incident, w);
         nb_tile_polarization(p, n, direction, w);
         if (spectrum->merged) {
@@ -234,6 +246,7 @@ static void nb_tile_substep(const nb_background *p, int n, nb_tile_work *w)
             for (s = spectrum->first; s < spectrum->first + spectrum->count; s++) {
                 nb_tile_find(&p->curve, n, p->inverse[s], w);
                 nb_tile_squares(&p->curve, n, p->weight[s], w);
+                if (nb_tile_drop(w, 2 * n)) return;
             }
         }
         for (i = 0; i < n; i++) acc[i] += part[i] * polar[i];
@@ -252,6 +265,7 @@ static void nb_background_tile(const nb_background *p, int slow, int fast, int n
         o = p->first_depth + layer * p->thickstep;
         for (sub_slow = 0; sub_slow < p->oversample; sub_slow++)
             for (sub_fast = 0; sub_fast < p->oversample; sub_fast++) {
+                if (nb_tile_drop(w, n)) return;
                 f = p->subpixel * ((double)fast * p->oversample + sub_fast) + p->subpixel / 2.0;
                 s = p->subpixel * ((double)slow * p->oversample + sub_slow) + p->subpixel / 2.0;
                 for (i = 0; i < 3; i++) start[i] = f * p->fast[i] + s * p->slow[i] + p->origin[i];
@@ -295,6 +309,7 @@ static void nb_background_rows(const nb_background *p, int first, int last, nb_t
         for (fast = p->fast_min; fast <= p->fast_max; fast += NB_TILE) {
             int n = p->fast_max + 1 - fast < NB_TILE ? p->fast_max + 1 - fast : NB_TILE;
             nb_background_tile(p, slow, fast, n, w, image + (long)slow * p->fpixels + fast);
+            if (w->dropped) return;
         }
     for (i = 0; i < NB_TILE; i++) top = w->top[i] > top ? w->top[i] : top;
     statistics[0] = nb_total(w->sum);

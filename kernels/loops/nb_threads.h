@@ -1,4 +1,4 @@
-/* What loops that run in parallel share: the number of the thread, a clock, and memory on a cache line. */
+/* What loops that run in parallel share: the thread's number, how many there are, a clock, memory on a cache line. */
 #ifndef NB_THREADS_H
 #define NB_THREADS_H
 
@@ -8,9 +8,11 @@
 #ifdef _OPENMP
 #include <omp.h>
 #define NB_THREAD omp_get_thread_num()
+#define NB_TEAM omp_get_num_threads()
 #define NB_PARALLEL 1
 #else
 #define NB_THREAD 0
+#define NB_TEAM 1
 #define NB_PARALLEL 0
 #endif
 

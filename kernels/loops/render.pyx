@@ -6,14 +6,15 @@ is picked at import by `nanobragg_py.render.backends`. A pixel is computed by on
 that depends on nothing but the experiment: results are the same bit for bit for any number of threads.
 """
 
-from cython.parallel cimport prange
 from cpython.exc cimport PyErr_CheckSignals
+from cython.parallel cimport parallel, prange
 from libc.math cimport fabs, sqrt
 from libc.stdlib cimport free
 
 from nanobragg_py.kernels.formulas.formulas cimport *
 from nanobragg_py.kernels.loops.job cimport Job
 from nanobragg_py.kernels.loops.threads cimport NB_PARALLEL, NB_THREAD, nb_aligned, nb_now
+from nanobragg_py.kernels.loops.watch cimport begin_portions, begin_watch, end_watch, nb_leave, nb_take, nb_watch
 
 include "scratch.pxi"
 include "geometry.pxi"
@@ -23,6 +24,7 @@ include "sums.pxi"
 include "tile.pxi"
 
 cdef enum:
+    PORTIONS = 4  # of a band, for every thread: at its end few wait for the last one
     LINE = 16  # pixels of a cache line: what one thread takes of each tile's columns, at least
     DEVIATIONS_FROM = 1 << 18  # pixels, below which threads take longer to begin than to add up
 
@@ -52,6 +54,7 @@ def render(Job job, float[:, ::1] image, int threads=1, progress=None, override=
     cdef const unsigned short *mask = job.mask_data
     cdef int width = p.fast_max - p.fast_min + 1, height = p.slow_max - p.slow_min + 1
     cdef int lines, length, across, rows, row, row_end, t
+    cdef nb_watch watch
     cdef Py_ssize_t item, items
     cdef double sum = 0.0, squares = 0.0, top = 0.0, angle = 0.0, clock = 0.0, begin, cost
     cdef long outside = 0, pixels = 0
@@ -85,9 +88,11 @@ def render(Job job, float[:, ::1] image, int threads=1, progress=None, override=
     if threads > across * <Py_ssize_t>((height + lines - 1) // lines):
         threads = across * ((height + lines - 1) // lines)
     data = &image[0, 0]
-    # a band of rows between two looks at the keyboard and the progress meter: about 20 ms of work
+    # a band of rows between two looks at the progress meter: about 20 ms of work, and several portions for every thread
     cost = cost * width * lines
     rows = (<int>(0.02 * threads / cost) + 1) if cost < 0.02 * threads else 1
+    if threads > 1:
+        rows = max(rows, (PORTIONS * threads + across - 1) // across)
     rows = rows * lines if rows < height // lines + 1 else height
     items = <Py_ssize_t>((rows + lines - 1) // lines) * across
     memory = <double *>nb_aligned(threads * SCRATCH_DOUBLES * sizeof(double))
@@ -100,25 +105,25 @@ def render(Job job, float[:, ::1] image, int threads=1, progress=None, override=
         raise MemoryError("no memory for the kernels' workspace")
     try:
         for t in range(threads):
-            lay_out(&scratch[t], p, memory + t * SCRATCH_DOUBLES)
+            lay_out(&scratch[t], p, memory + t * SCRATCH_DOUBLES, &watch)
             if override is not None:
                 scratch[t].row, scratch[t].column, scratch[t].value = override
+        begin_watch(&watch)
         row = p.slow_min
         while row <= p.slow_max:
             row_end = row + rows if row + rows <= p.slow_max else p.slow_max + 1
             items = <Py_ssize_t>((row_end - row + lines - 1) // lines) * across
             begin = nb_now()
+            begin_portions(&watch)
             if threads == 1:
                 with nogil:
-                    for item in range(items):
-                        choose_portion(&scratch[0].portion, p, item, row, row_end, lines, across, length)
-                        one_item(p, sources, tables, cells, stride, table, mask, &scratch[0], data, unrounded,
-                                 statistics + item * STATISTICS)
+                    take_portions(p, sources, tables, cells, stride, table, mask, scratch, data, unrounded, statistics,
+                                  row, row_end, lines, across, length)
             else:
-                for item in prange(items, nogil=True, schedule="dynamic", chunksize=1, num_threads=threads):
-                    choose_portion(&scratch[NB_THREAD].portion, p, item, row, row_end, lines, across, length)
-                    one_item(p, sources, tables, cells, stride, table, mask, &scratch[NB_THREAD], data, unrounded,
-                             statistics + item * STATISTICS)
+                with nogil, parallel(num_threads=threads):
+                    take_portions(p, sources, tables, cells, stride, table, mask, scratch + NB_THREAD, data, unrounded,
+                                  statistics, row, row_end, lines, across, length)
+            end_watch(&watch)
             clock += nb_now() - begin
             for item in range(items):
                 st = statistics + item * STATISTICS
@@ -183,6 +188,19 @@ cdef tuple find_first(const Portion *item, float[:, ::1] image, float value):
     return None
 
 
+cdef void take_portions(const nb_job *p, const double *sources, const long long *tables, const double *cells,
+                        Py_ssize_t stride, const double *table, const unsigned short *mask, Scratch *w, float *image,
+                        double *unrounded, double *statistics, int row, int row_end, int lines, int across,
+                        int length) noexcept nogil:
+    """One thread's part in the rows `row` to `row_end` - 1."""
+    cdef Py_ssize_t items = <Py_ssize_t>((row_end - row + lines - 1) // lines) * across, item = nb_take(w.watch)
+    while item < items and not w.dropped:
+        choose_portion(&w.portion, p, item, row, row_end, lines, across, length)
+        one_item(p, sources, tables, cells, stride, table, mask, w, image, unrounded, statistics + item * STATISTICS)
+        item = nb_take(w.watch)
+    nb_leave(w.watch)
+
+
 cdef void one_item(const nb_job *p, const double *sources, const long long *tables, const double *cells,
                    Py_ssize_t stride, const double *table, const unsigned short *mask, Scratch *w, float *image,
                    double *unrounded, double *statistics) noexcept nogil:
@@ -206,6 +224,8 @@ cdef void one_item(const nb_job *p, const double *sources, const long long *tabl
             render_tile(p, sources, tables, cells, stride, table,
                         <const unsigned short *>NULL if mask == NULL else mask + at,
                         slow, fast, n, w, image + at)
+            if w.dropped:
+                return
             fast += n
     statistics[0] = total(w.sum)
     statistics[1] = total(w.squares)

@@ -2,6 +2,8 @@
 # Part of render.pyx, which includes it: in a .pxd these functions would be inlined, and lose their vectors.
 
 
+from nanobragg_py.kernels.loops.watch cimport nb_dropped, nb_watch
+
 cdef extern from "sums.h" nogil:
     enum:
         BLOCK "NB_BLOCK"          # orientations whose P, Q, R are worked out together
@@ -49,6 +51,9 @@ cdef struct Scratch:
     double along       # of the tile: first pixel's place along the fast axis from the foot of the perpendicular, m,
     double off         # the perpendicular squared, m^2, and a pixel's step, m
     double step
+    long work          # steps since signals were looked for, as in nb_watch.h,
+    bint dropped       # and whether there was one that ends the work
+    nb_watch *watch
     double *sum        # over the tiles of a strip, pixel by pixel: values,
     double *squares    # their squares,
     double *angle      # solid angles,
@@ -78,7 +83,7 @@ cdef void choose_portion(Portion *item, const nb_job *p, Py_ssize_t number, int 
     item.fast_end = item.fast + length if item.fast + length < p.fast_max + 1 else p.fast_max + 1
 
 
-cdef void lay_out(Scratch *w, const nb_job *p, double *memory) noexcept nogil:
+cdef void lay_out(Scratch *w, const nb_job *p, double *memory, nb_watch *watch) noexcept nogil:
     cdef int i
     w.place = memory
     w.x = memory + TILE
@@ -107,6 +112,9 @@ cdef void lay_out(Scratch *w, const nb_job *p, double *memory) noexcept nogil:
     w.pqr = w.cubic + 12 * TILE
     w.element = <int *>(w.pqr + PQR_ROWS * BLOCK)
     w.outside = 0
+    w.watch = watch
+    w.work = 0
+    w.dropped = False
     w.precise = NULL
     w.row = -1
     w.column = -1
@@ -126,3 +134,10 @@ cdef void fill(int n, double value, nb_out a) noexcept nogil:
     cdef int i
     for i in range(n):
         a[i] = value
+
+
+cdef bint drop(Scratch *w, Py_ssize_t steps) noexcept nogil:
+    """Whether the work is to be dropped, because of a signal; asked where so many steps have been done."""
+    if not w.dropped:
+        w.dropped = nb_dropped(w.watch, &w.work, steps)
+    return w.dropped

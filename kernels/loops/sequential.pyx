@@ -15,6 +15,9 @@ from nanobragg_py.kernels.formulas.formulas cimport *
 
 from time import perf_counter
 
+cdef enum:
+    LOOK_AFTER = 1 << 16  # steps: about a hundredth of a second
+
 
 cdef class Sequential:
     """Renders pixels of a job one at a time.
@@ -29,6 +32,7 @@ cdef class Sequential:
     cdef readonly Job job
     cdef bint defects
     cdef bint interpolating
+    cdef unsigned int counted              # steps, for when signals are looked for
     cdef readonly bint executed            # some sweep over phi has been executed
     cdef readonly long outside             # steps that could not be interpolated
     cdef readonly double angle             # sum of the solid angle over all sub-steps so far
@@ -54,6 +58,7 @@ cdef class Sequential:
         self.source = job.source_data
         self.interpolating = job.p.structure_kind == NB_TRICUBIC
         self.executed = False
+        self.counted = 0
 
     @property
     def cell_vectors(self):
@@ -133,6 +138,7 @@ cdef class Sequential:
                         self.capture = capture
                         self.recorder.subpixel(layer, sub_slow, sub_fast)
                     for s in range(p.sources):
+                        self.look()
                         source = self.source = self.job.source_data + s * NB_SOURCE_SIZE
                         self.table = self.job.table_data + self.job.tables_data[s]
                         for i in range(3):
@@ -154,6 +160,7 @@ cdef class Sequential:
                             cells = self.job.first_data
                         self.executed = True
                         for j in range(p.orientations):
+                            self.look()
                             for i in range(9):
                                 self.cell[i] = cells[i * stride + j]
                             if self.step(&step):
@@ -178,6 +185,13 @@ cdef class Sequential:
         self.omega = omega
         self.capture = capture
         return value
+
+    cdef int look(self) except -1:
+        """Look for signals after so many steps: a pixel may have hours of them."""
+        self.counted += 1
+        if self.counted % LOOK_AFTER == 0:
+            PyErr_CheckSignals()
+        return 0
 
     cdef double weighted(self, double intensity, double capture, double polar, double omega) noexcept:
         """The intensity with the corrections that are made at every step."""

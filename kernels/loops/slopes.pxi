@@ -124,8 +124,8 @@ cdef Py_ssize_t workspace(const Task *t) noexcept nogil:
     return SCRATCH_DOUBLES + TILE * (OWN + 9 + NB_BY_SHAPE + t.directions + 1 + 2 * t.count)
 
 
-cdef void lay_out_work(Work *k, const Task *t, double *memory) noexcept nogil:
-    lay_out(&k.w, t.p, memory)
+cdef void lay_out_work(Work *k, const Task *t, double *memory, nb_watch *watch) noexcept nogil:
+    lay_out(&k.w, t.p, memory, watch)
     memory += SCRATCH_DOUBLES
     cdef double **own = &k.outer
     cdef int i
@@ -287,4 +287,6 @@ cdef void all_orientations(const Task *t, Work *k, const double *source, const d
         else:
             for j in range(count):
                 one_orientation(t, k, first + j, j, 0, n)
+        if drop(&k.w, 4 * <Py_ssize_t>count * n):
+            return
         first += BLOCK

@@ -13,13 +13,14 @@ sources that come twice, and it is done apart (`exact_pixel`).
 To be compiled without fused multiply-adds.
 """
 
-from cython.parallel cimport prange
-from cpython.exc cimport PyErr_CheckSignals
+from cython.parallel cimport parallel, prange
 from libc.math cimport M_PI, atan, ceil, erf, exp, log, sqrt
 from libc.stdint cimport int64_t
 from libc.string cimport memcpy, memset
 
 from nanobragg_py.kernels.formulas.formulas cimport nb_inf, nb_outf
+from nanobragg_py.kernels.loops.watch cimport begin_portions, begin_watch, end_watch, nb_watch
+from nanobragg_py.kernels.loops.watch cimport nb_dropped, nb_leave, nb_stopped, nb_take
 from nanobragg_py.kernels.memory.buffers cimport Borrowed, Buffer
 
 cdef extern from "nb_elementary.h" nogil:
@@ -47,7 +48,15 @@ cdef extern from *:
 cdef enum:
     GAUSS = 1
     FIBER = 2
-    BAND = 64  # rows of outputs between two looks at Ctrl-C, at least
+    BAND = 64  # rows of outputs that are added to together, at least
+    SOURCE = 8  # what a source counts beside its taps, in the steps of nb_watch.h
+
+# what a portion of the outputs is
+cdef enum:
+    GATHERED = 0   # a row
+    SCATTERED = 1  # a band of rows
+    EXACT = 2      # a row, tap by tap
+    COLUMN = 3     # the first output of a row
 
 #: the factor between the width of a fiber's point spread and its g
 cdef double FIBER_G = 0.652383013252053
@@ -68,6 +77,7 @@ cdef struct Spread:
     const float *image
     const int *radius     # of each source, NULL with one radius
     float *out
+    nb_watch *watch
 
 include "spread_taps.pxi"
 
@@ -88,12 +98,14 @@ cdef inline float add_tap(const Spread *p, float sum, float photons, int r, Py_s
     return <float>(sum + photons * k) if k != 0.0 else sum
 
 
-cdef float exact_pixel(const Spread *p, Py_ssize_t y, Py_ssize_t x) noexcept nogil:
+cdef float exact_pixel(const Spread *p, Py_ssize_t y, Py_ssize_t x, long *counted) noexcept nogil:
     """One output, tap by tap: for the first column, and for images with infinities and nan, of which 0 is no share."""
     cdef Py_ssize_t reach = p.reach, y0, x0, at, first = x - reach, last = x + reach
     cdef float sum = 0.0, photons
     cdef int r
     for y0 in range(max(0, y - 1 - reach if x == 0 else y - reach), min(p.slow, y + reach + 1)):
+        if nb_dropped(p.watch, counted, p.fast):
+            return 0.0
         x0 = max(first, 0)
         while x0 < p.fast:
             if x0 > last:
@@ -112,10 +124,12 @@ cdef float exact_pixel(const Spread *p, Py_ssize_t y, Py_ssize_t x) noexcept nog
     return sum
 
 
-cdef void exact_row(const Spread *p, Py_ssize_t y) noexcept nogil:
+cdef void exact_row(const Spread *p, Py_ssize_t y, long *counted) noexcept nogil:
     cdef Py_ssize_t x
     for x in range(p.fast):
-        p.out[y * p.fast + x] = exact_pixel(p, y, x)
+        p.out[y * p.fast + x] = exact_pixel(p, y, x, counted)
+        if nb_stopped(p.watch):
+            return
 
 
 # ---- gathering -----------------------------------------------------------------------------------------------------
@@ -144,7 +158,7 @@ cdef void pad_row(const Spread *p, const Padded *q, Py_ssize_t y) noexcept nogil
             row[q.margin + x] = <double>at * at
 
 
-cdef void gather_row(const Spread *p, const Padded *q, Py_ssize_t y) noexcept nogil:
+cdef void gather_row(const Spread *p, const Padded *q, Py_ssize_t y, long *counted) noexcept nogil:
     """Outputs of row y; the first of them is wrong, as its sources beyond the right edge are left out."""
     cdef nb_floats sum[NB_CHAINS]
     cdef Py_ssize_t x, y0, dy, last = min(p.slow - 1, y + p.reach), taps, n, at
@@ -159,6 +173,8 @@ cdef void gather_row(const Spread *p, const Padded *q, Py_ssize_t y) noexcept no
             if half < 0:
                 continue
             taps = 2 * half + 1
+            if nb_dropped(p.watch, counted, taps * NB_BLOCK):
+                return
             # from the source to the left of the output, which is spread by dx = half, to the right
             tap = p.kernel + (p.reach + dy) * (2 * p.reach + 1) + p.reach + half
             at = y0 * q.stride + q.margin + x - half
@@ -173,19 +189,23 @@ cdef void gather_row(const Spread *p, const Padded *q, Py_ssize_t y) noexcept no
 
 # ---- scattering ----------------------------------------------------------------------------------------------------
 
-cdef void scatter_band(const Spread *p, Py_ssize_t begin, Py_ssize_t end) noexcept nogil:
+cdef void scatter_band(const Spread *p, Py_ssize_t begin, Py_ssize_t end, long *counted) noexcept nogil:
     """Outputs of rows begin to end - 1, which are 0 before; the first column is wrong."""
     cdef Py_ssize_t y0, x0, y, dy, at, low, high, side = 2 * p.reach + 1
     cdef int r, half
     cdef double photons
     cdef const int *halves
     for y0 in range(max(0, begin - p.reach), min(p.slow, end + p.reach)):
+        if nb_dropped(p.watch, counted, p.fast):
+            return
         for x0 in range(p.fast):
             at = y0 * p.fast + x0
             photons = p.image[at]
             if not photons > 0.0:
                 continue
             r = own_radius(p, at)
+            if nb_dropped(p.watch, counted, SOURCE + (end - begin) * r):
+                return
             halves = p.half + <Py_ssize_t>r * (r + 1) // 2
             for y in range(max(begin, y0 - r), min(end, y0 + r + 1)):
                 dy = y - y0
@@ -247,6 +267,7 @@ cdef Buffer make_kernel(Spread *p):
             fiber_kernel(p, kernel, <double *>scratch.data)
         else:
             gaussian_kernel(p, kernel, <double *>scratch.data)
+    end_watch(p.watch)
     p.kernel = kernel
     return taps
 
@@ -257,7 +278,10 @@ def kernel(bint fiber, double width, int reach):
     fiber, width, reach: as for `spread`.
     """
     cdef Spread p
+    cdef nb_watch watch
     cdef Buffer taps, extent
+    begin_watch(&watch)
+    p.watch = &watch
     set_kind(&p, fiber, width, reach)
     taps = make_kernel(&p)
     extent = Buffer(2 * <Py_ssize_t>reach + 1, "i", False)
@@ -276,6 +300,7 @@ def spread(image, out, bint fiber, double width, int given, int reach, int threa
     cdef Borrowed source = Borrowed(image, "f"), target = Borrowed(out, "f")
     cdef Buffer taps_around, extent, radii, steps, shares
     cdef Spread p
+    cdef nb_watch watch
     cdef Py_ssize_t y, i
     cdef double lost = 0.0, taps = 0.0, lines = 0.0, share
     cdef Py_ssize_t sources = 0
@@ -284,6 +309,8 @@ def spread(image, out, bint fiber, double width, int given, int reach, int threa
     cdef const float *photons
     cdef double *scratch
     cdef int *found
+    begin_watch(&watch)
+    p.watch = &watch
     p.slow, p.fast = memoryview(image).shape
     if memoryview(out).shape != memoryview(image).shape:
         raise ValueError("the image and what it is spread into must have the same shape")
@@ -333,20 +360,44 @@ def spread(image, out, bint fiber, double width, int given, int reach, int threa
     if given < 0 or sources == 0:
         pass
     elif not finite:
-        for y in prange(p.slow, nogil=True, schedule="dynamic", num_threads=threads):
-            exact_row(&p, y)
+        share_portions(&p, NULL, EXACT, p.slow, 1, threads)
     elif (<double>source.count * circle(most) * (GATHER_TAP if least == most else WITHIN_TAP)
             <= taps * SCATTER_TAP + lines * SCATTER_ROW):
         gather(&p, least, most, threads)
     else:
         scatter(&p, most, threads)
     if given >= 0 and finite and sources > 0:
-        for y in prange(p.slow, nogil=True, schedule="dynamic", num_threads=threads):
-            p.out[y * p.fast] = exact_pixel(&p, y, 0)
+        share_portions(&p, NULL, COLUMN, p.slow, 1, threads)
     share = lost / source.count
     with nogil:
         add_to_all(source.count, share, p.out)
     return lost
+
+
+cdef int share_portions(const Spread *p, const Padded *q, int kind, Py_ssize_t portions, Py_ssize_t height,
+                        int threads) except -1:
+    """Have threads take the outputs in portions of `height` rows."""
+    begin_portions(p.watch)
+    with nogil, parallel(num_threads=threads):
+        take_portions(p, q, kind, portions, height)
+    return end_watch(p.watch)
+
+
+cdef void take_portions(const Spread *p, const Padded *q, int kind, Py_ssize_t portions,
+                        Py_ssize_t height) noexcept nogil:
+    cdef Py_ssize_t y = nb_take(p.watch)
+    cdef long counted = 0
+    while y < portions and not nb_stopped(p.watch):
+        if kind == GATHERED:
+            gather_row(p, q, y, &counted)
+        elif kind == SCATTERED:
+            scatter_band(p, y * height, min(p.slow, (y + 1) * height), &counted)
+        elif kind == EXACT:
+            exact_row(p, y, &counted)
+        else:
+            p.out[y * p.fast] = exact_pixel(p, y, 0, &counted)
+        y = nb_take(p.watch)
+    nb_leave(p.watch)
 
 
 cdef void add_to_all(Py_ssize_t n, double share, nb_outf out) noexcept nogil:
@@ -358,7 +409,7 @@ cdef void add_to_all(Py_ssize_t n, double share, nb_outf out) noexcept nogil:
 cdef int gather(Spread *p, int least, int most, int threads) except -1:
     cdef Padded q
     cdef Buffer photons, square
-    cdef Py_ssize_t y, first = 0, last, blocks = (p.fast + NB_BLOCK - 1) // NB_BLOCK
+    cdef Py_ssize_t y, blocks = (p.fast + NB_BLOCK - 1) // NB_BLOCK
     q.margin = <int>min(<Py_ssize_t>most, p.fast - 1)
     q.least = least
     q.stride = 2 * q.margin + blocks * NB_BLOCK
@@ -370,19 +421,14 @@ cdef int gather(Spread *p, int least, int most, int threads) except -1:
         q.square = <double *>square.data
     for y in prange(p.slow, nogil=True, num_threads=threads):
         pad_row(p, &q, y)
-    while first < p.slow:
-        last = min(p.slow, first + BAND * threads)
-        for y in prange(first, last, nogil=True, schedule="dynamic", num_threads=threads):
-            gather_row(p, &q, y)
-        first = last
-        PyErr_CheckSignals()
+    share_portions(p, &q, GATHERED, p.slow, 1, threads)
     return 0
 
 
 cdef int scatter(Spread *p, int most, int threads) except -1:
     cdef Buffer halves = Buffer(<Py_ssize_t>(most + 1) * (most + 2) // 2, "i", False)
     cdef int *half = <int *>halves.data
-    cdef Py_ssize_t r, dy, dx, band, bands, height
+    cdef Py_ssize_t r, dy, dx, bands, height
     p.half = half
     with nogil:
         for r in range(most + 1):
@@ -395,8 +441,6 @@ cdef int scatter(Spread *p, int most, int threads) except -1:
     height = max(BAND, <Py_ssize_t>most)
     height = min(height, max(1, (p.slow + 4 * threads - 1) // (4 * threads))) if threads > 1 else height
     bands = (p.slow + height - 1) // height
-    for band in prange(bands, nogil=True, schedule="dynamic", num_threads=threads):
-        scatter_band(p, band * height, min(p.slow, (band + 1) * height))
-    PyErr_CheckSignals()
+    share_portions(p, NULL, SCATTERED, bands, height, threads)
     p.half = NULL
     return 0

@@ -44,12 +44,17 @@ cdef void fiber_kernel(const Spread *p, double *kernel, double *quarter) noexcep
     """`integrate_fiber_over_pixel`: a Moffat function of exponent -3/2. quarter: scratch, (reach + 1)^2."""
     cdef Py_ssize_t side = 2 * p.reach + 1, n = p.reach + 1, i, j, dx, dy
     cdef double x, y
+    cdef long counted = 0
     for j in range(n):
+        if nb_dropped(p.watch, &counted, 4 * n):
+            return
         for i in range(n):
             x = i + 0.5
             y = j + 0.5
             quarter[j * n + i] = atan((x * y) / (p.g * sqrt(p.g * p.g + x * x + y * y))) / 2.0 / M_PI
     for j in range(side):
+        if nb_dropped(p.watch, &counted, side):
+            return
         dy = j - p.reach
         for i in range(side):
             dx = i - p.reach

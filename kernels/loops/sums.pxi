@@ -132,12 +132,16 @@ cdef void sum_orientations(const nb_job *p, const double *cells, Py_ssize_t stri
                 count = BLOCK
             if at + (count + VECTOR - 1) // VECTOR * VECTOR > BLOCK:
                 sum_ready(p, cells, stride, table, at, n, w, acc)
+                if drop(w, <Py_ssize_t>at * n):
+                    return
                 at = 0
             for i in range(count):
                 w.pqr[9 * BLOCK + at + i] = src[NB_SOURCE_WEIGHT]
                 w.pqr[10 * BLOCK + at + i] = <double>tables[source]
             if p.curved:
                 sum_ready(p, cells + first, stride, table, count, n, w, acc)
+                if drop(w, <Py_ssize_t>count * n):
+                    return
             else:
                 make_pqr(p, count, cells + first, stride, src, start, step, w.pqr + at)
                 at += count

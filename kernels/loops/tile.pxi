@@ -128,6 +128,8 @@ cdef void render_tile(const nb_job *p, const double *sources, const long long *t
         have_capture = False
         for sub_slow in range(p.oversample):
             for sub_fast in range(p.oversample):
+                if drop(w, m):
+                    return
                 f = p.subpixel * (fast * p.oversample + sub_fast) + p.subpixel / 2.0
                 s = p.subpixel * (slow * p.oversample + sub_slow) + p.subpixel / 2.0
                 for i in range(3):
@@ -148,6 +150,8 @@ cdef void render_tile(const nb_job *p, const double *sources, const long long *t
                 members = 0
                 while source + members < p.sources:
                     source += members
+                    if drop(w, m):
+                        return
                     src = sources + source * NB_SOURCE_SIZE
                     members = 1
                     while together and source + members < p.sources and (

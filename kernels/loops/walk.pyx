@@ -11,6 +11,7 @@ from libc.stdint cimport uint16_t
 
 from nanobragg_py.kernels.memory.buffers cimport Borrowed, Buffer
 from nanobragg_py.kernels.loops.amorphous cimport BackgroundJob, nb_background
+from nanobragg_py.kernels.loops.watch cimport begin_watch, end_watch, nb_dropped, nb_watch
 
 from nanobragg_py.constants import R_E_SQR
 
@@ -21,6 +22,9 @@ cdef extern from "nb_geometry.h" nogil:
 cdef extern from "nb_interpolant.h" nogil:
     double nb_lagrange(const double *x, const double *y, double at)
     double nb_dot(const double *u, const double *v)
+
+cdef enum:
+    STEP = 8  # what a source's part in a sub-pixel counts, in the steps of nb_watch.h
 
 
 cdef class Walk:
@@ -39,6 +43,9 @@ cdef class Walk:
     cdef const double *heights
     cdef const double *sources
     cdef int last, end
+    cdef nb_watch watch
+    cdef long counted   # steps since signals were looked for
+    cdef bint dropped   # there was one that ends the work
 
     def __init__(self, background, BackgroundJob job):
         self.job = job
@@ -51,6 +58,8 @@ cdef class Walk:
         self.sources = <const double *>job.sources.data
         self.last = len(background.beam.sources) - 1
         self.end = job.curve.rows + 2
+        self.counted = 0
+        self.dropped = False
 
     @property
     def position(self):
@@ -102,12 +111,20 @@ cdef class Walk:
             source += 1
         return total
 
+    cdef bint drop(self) noexcept nogil:
+        """Whether the work is to be dropped, because of a signal; asked at every sub-pixel."""
+        if not self.dropped:
+            self.dropped = nb_dropped(&self.watch, &self.counted, STEP * (self.last + 1))
+        return self.dropped
+
     cdef float value(self, int slow, int fast) noexcept nogil:
         cdef const nb_background *p = &self.job.p
         cdef double total = 0.0
         cdef int sub_slow, sub_fast
         for sub_slow in range(p.oversample):
             for sub_fast in range(p.oversample):
+                if self.drop():
+                    return 0.0
                 total += self.substep(slow, fast, sub_slow, sub_fast, 0)
         if p.map:
             return <float>self.F
@@ -115,7 +132,12 @@ cdef class Walk:
 
     def pixel(self, int slow, int fast):
         """The pixel's value; the details are left in the attributes."""
-        return self.value(slow, fast)
+        cdef float value
+        begin_watch(&self.watch)
+        with nogil:
+            value = self.value(slow, fast)
+        end_watch(&self.watch)
+        return value
 
     cdef float structure_factor(self, uint16_t pixel, double adc, double gain) noexcept nogil:
         """F that a pixel of an image stands for, with the last step's geometry; negative below the zero level."""
@@ -135,24 +157,29 @@ def render(Walk walk, float[:, ::1] image, progress=None):
     """Render into `image` in image order; returns what background.pyx's `render` does, but for the time."""
     cdef const nb_background *p = &walk.job.p
     cdef double total = 0.0, squares = 0.0, top = 0.0
-    cdef int slow, fast
+    cdef int slow, fast, top_slow = 0, top_fast = 0
     cdef long pixels = 0
     cdef float value
-    where = None
+    begin_watch(&walk.watch)
     for slow in range(p.slow_min, p.slow_max + 1):
-        for fast in range(p.fast_min, p.fast_max + 1):
-            value = walk.value(slow, fast)
-            image[slow, fast] = value
-            total += value
-            squares += value * value
-            if value > top:
-                top = value
-                where = slow, fast
-            pixels += 1
+        with nogil:
+            for fast in range(p.fast_min, p.fast_max + 1):
+                value = walk.value(slow, fast)
+                if walk.dropped:
+                    break
+                image[slow, fast] = value
+                total += value
+                squares += value * value
+                if value > top:
+                    top = value
+                    top_slow = slow
+                    top_fast = fast
+                pixels += 1
+        end_watch(&walk.watch)
         PyErr_CheckSignals()
         if progress is not None:
             progress(pixels)
-    return total, squares, pixels, top, where, walk.angle, 0.0
+    return total, squares, pixels, top, (top_slow, top_fast) if top > 0.0 else None, walk.angle, 0.0
 
 
 def shifted_deviations(BackgroundJob job, const float[:, ::1] image, double mean):
@@ -217,6 +244,7 @@ def structure_factors(Walk walk, pixels, set ignored, double adc, double gain, b
     cdef float mean, spread, deviation
     for value in ignored:
         skip[<int>value] = 1
+    begin_watch(&walk.watch)
     for j in range(total):
         bins[j] = -1
     for slow in range(p.slow_min, p.slow_max + 1):
@@ -228,6 +256,8 @@ def structure_factors(Walk walk, pixels, set ignored, double adc, double gain, b
                     walk.value(slow, fast)
                 else:
                     walk.last_step(slow, fast)
+                if walk.dropped:
+                    break
                 F[j] = walk.structure_factor(values[j], adc, gain)
                 b = 0
                 if not skip[values[j]]:
@@ -236,6 +266,7 @@ def structure_factors(Walk walk, pixels, set ignored, double adc, double gain, b
                         b += 1
                 count[b] += 1
                 bins[j] = b
+        end_watch(&walk.watch)
     start[0] = 1
     for i in range(1, points - 1):
         start[i] = start[i - 1] + 2 * count[i - 1] + 2

@@ -6,6 +6,7 @@ detector can have a calibration of its own that stays from shot to shot. To be c
 """
 
 from cython.parallel cimport prange
+from cpython.exc cimport PyErr_CheckSignals
 from libc.stdint cimport uint32_t, uint64_t
 
 from nanobragg_py.kernels.memory.buffers cimport Borrowed
@@ -24,6 +25,7 @@ cdef enum:
     FLICKER = 3
     CALIBRATION = 4
     READOUT = 5
+    STRETCH = 1 << 20  # pixels between two looks for signals
 
 
 cdef double normal(uint64_t pixel, uint32_t kind, uint64_t key) noexcept nogil:
@@ -45,28 +47,37 @@ def calibrate(image, double calibration, uint64_t seed, int threads):
     """Multiply every pixel of a float32 image, in place, by 1 + calibration times a normal deviate of its own."""
     cdef Borrowed source = Borrowed(image, "f")
     cdef float *photons = <float *>source.data
-    cdef Py_ssize_t i
-    for i in prange(source.count, nogil=True, num_threads=threads, chunksize=4096, schedule="static"):
-        photons[i] = <float>(photons[i] * (1.0 + calibration * normal(i, CALIBRATION, seed)))
+    cdef Py_ssize_t i, first, end
+    for first in range(0, source.count, STRETCH):
+        end = min(first + STRETCH, source.count)
+        for i in prange(first, end, nogil=True, num_threads=threads, chunksize=4096, schedule="static"):
+            photons[i] = <float>(photons[i] * (1.0 + calibration * normal(i, CALIBRATION, seed)))
+        PyErr_CheckSignals()
 
 
 def count(image, double flicker, uint64_t seed, int threads):
     """Make photon counts of a float32 image of mean counts, in place. flicker: relative error of the source."""
     cdef Borrowed source = Borrowed(image, "f")
     cdef float *photons = <float *>source.data
-    cdef Py_ssize_t i
+    cdef Py_ssize_t i, first, end
     cdef double mean
-    for i in prange(source.count, nogil=True, num_threads=threads, chunksize=4096, schedule="static"):
-        mean = photons[i]
-        if flicker > 0.0:
-            mean = mean * (1.0 + flicker * normal(i, FLICKER, seed))
-        photons[i] = <float>nb_poisson(mean, i, <uint32_t>seed, <uint32_t>(seed >> 32))
+    for first in range(0, source.count, STRETCH):
+        end = min(first + STRETCH, source.count)
+        for i in prange(first, end, nogil=True, num_threads=threads, chunksize=4096, schedule="static"):
+            mean = photons[i]
+            if flicker > 0.0:
+                mean = mean * (1.0 + flicker * normal(i, FLICKER, seed))
+            photons[i] = <float>nb_poisson(mean, i, <uint32_t>seed, <uint32_t>(seed >> 32))
+        PyErr_CheckSignals()
 
 
 def add_readout(adu, double readout, uint64_t seed, int threads):
     """Add read-out noise to float64 pixel values, in place. readout: root mean square."""
     cdef Borrowed source = Borrowed(adu, "d")
     cdef double *values = <double *>source.data
-    cdef Py_ssize_t i
-    for i in prange(source.count, nogil=True, num_threads=threads, chunksize=4096, schedule="static"):
-        values[i] = values[i] + readout * normal(i, READOUT, seed)
+    cdef Py_ssize_t i, first, end
+    for first in range(0, source.count, STRETCH):
+        end = min(first + STRETCH, source.count)
+        for i in prange(first, end, nogil=True, num_threads=threads, chunksize=4096, schedule="static"):
+            values[i] = values[i] + readout * normal(i, READOUT, seed)
+        PyErr_CheckSignals()

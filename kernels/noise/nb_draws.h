@@ -279,11 +279,11 @@ NB_ALWAYS float nb_poidev(nb_draws *d, nb_turn *t, float mean)
     }
 }
 
-NB_ALWAYS double nb_count_some(nb_draws *d, long n, float *photons, double flicker, double calibration, int flickers,
-                              int calibrates)
+NB_ALWAYS double nb_count_some(nb_draws *d, long n, float *photons, double flicker, double calibration, double sum,
+                              int flickers, int calibrates)
 {
     nb_turn t;
-    double sum = 0.0, mean;
+    double mean;
     long i;
     t.last = d->shared.last;
     t.place[0] = d->stream[0].place;
@@ -305,12 +305,12 @@ NB_ALWAYS double nb_count_some(nb_draws *d, long n, float *photons, double flick
     return sum;
 }
 
-/* Mean counts to counts, in place; returns their sum. flicker, calibration: relative errors, none if 0 or less. */
-static double nb_count(nb_draws *d, long n, float *photons, double flicker, double calibration)
+/* Mean counts to counts, in place; returns `sum` and theirs. flicker, calibration: relative errors, if above 0. */
+static double nb_count(nb_draws *d, long n, float *photons, double flicker, double calibration, double sum)
 {
-    if (flicker > 0.0 && calibration > 0.0) return nb_count_some(d, n, photons, flicker, calibration, 1, 1);
-    if (flicker > 0.0) return nb_count_some(d, n, photons, flicker, calibration, 1, 0);
-    return nb_count_some(d, n, photons, flicker, calibration, 0, 1);
+    if (flicker > 0.0 && calibration > 0.0) return nb_count_some(d, n, photons, flicker, calibration, sum, 1, 1);
+    if (flicker > 0.0) return nb_count_some(d, n, photons, flicker, calibration, sum, 1, 0);
+    return nb_count_some(d, n, photons, flicker, calibration, sum, 0, 1);
 }
 
 #endif

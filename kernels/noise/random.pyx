@@ -6,6 +6,7 @@ positive one (the user gave a negative seed) goes on with the table as the strea
 been drawn yet, starts as seed 1 does: the reference's rule.
 """
 
+from cpython.exc cimport PyErr_CheckSignals
 from libc.math cimport M_PI, cos, log, sin, sqrt
 from libc.stdint cimport int64_t
 
@@ -16,6 +17,9 @@ from nanobragg_py.errors import NanoBraggError
 
 cdef extern from "<math.h>" nogil:
     float powf(float x, float y)
+
+cdef enum:
+    STRETCH = 1 << 18  # rotations between two looks for signals
 
 
 cdef int64_t seed_variable(seed) except? -1:
@@ -83,12 +87,14 @@ cdef class Ran1:
         cdef int64_t variable = seed_variable(seed)
         cdef Buffer rotations = Buffer(9 * domains, "d", False)
         cdef double *u = <double *>rotations.data
-        cdef Py_ssize_t i
-        with nogil:
-            for i in range(domains):
-                draw_rotation(&self.shared, &variable, <float>spread, u + 9 * i)
-            for i in range(9 if domains > 0 else 0):
-                u[i] = 1.0 if i % 4 == 0 else 0.0
+        cdef Py_ssize_t i, first
+        for first in range(0, domains, STRETCH):
+            with nogil:
+                for i in range(first, min(first + STRETCH, domains)):
+                    draw_rotation(&self.shared, &variable, <float>spread, u + 9 * i)
+            PyErr_CheckSignals()
+        for i in range(9 if domains > 0 else 0):
+            u[i] = 1.0 if i % 4 == 0 else 0.0
         return rotations
 
     def normal_rotations(self, axes, Py_ssize_t domains, seed):
@@ -104,21 +110,23 @@ cdef class Ran1:
         cdef double n[3]
         cdef double v[3]
         cdef double r, turn
-        cdef Py_ssize_t i
+        cdef Py_ssize_t i, first
         cdef int j
         for j in range(3):
             e[3 * j], e[3 * j + 1], e[3 * j + 2] = axes[j]
-        with nogil:
-            for i in range(domains):
-                r = sqrt(-2.0 * log(nb_ran1_next(&self.shared, &variable)))
-                turn = 2.0 * M_PI * nb_ran1_next(&self.shared, &variable)
-                n[0] = r * cos(turn)
-                n[1] = r * sin(turn)
-                r = sqrt(-2.0 * log(nb_ran1_next(&self.shared, &variable)))
-                n[2] = r * cos(2.0 * M_PI * nb_ran1_next(&self.shared, &variable))
-                for j in range(3):
-                    v[j] = n[0] * e[j] + n[1] * e[3 + j] + n[2] * e[6 + j]
-                rotation_of(v, u + 9 * i)
+        for first in range(0, domains, STRETCH):
+            with nogil:
+                for i in range(first, min(first + STRETCH, domains)):
+                    r = sqrt(-2.0 * log(nb_ran1_next(&self.shared, &variable)))
+                    turn = 2.0 * M_PI * nb_ran1_next(&self.shared, &variable)
+                    n[0] = r * cos(turn)
+                    n[1] = r * sin(turn)
+                    r = sqrt(-2.0 * log(nb_ran1_next(&self.shared, &variable)))
+                    n[2] = r * cos(2.0 * M_PI * nb_ran1_next(&self.shared, &variable))
+                    for j in range(3):
+                        v[j] = n[0] * e[j] + n[1] * e[3 + j] + n[2] * e[6 + j]
+                    rotation_of(v, u + 9 * i)
+            PyErr_CheckSignals()
         return rotations
 
     def random_rotation(self, double spread, seed):

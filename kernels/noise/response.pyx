@@ -8,6 +8,7 @@ on what the one before it drew, and they are drawn one by one.
 To be compiled without fused multiply-adds: every quantity is the reference's, bit for bit.
 """
 
+from cpython.exc cimport PyErr_CheckSignals
 from libc.stdint cimport int32_t, int64_t, uint16_t, uint32_t
 from libc.stdlib cimport free, malloc
 
@@ -37,7 +38,10 @@ cdef extern from "nb_draws.h" nogil:
         float spare
     void nb_begin_draws(nb_draws *d, int64_t seed, int64_t calib_seed)
     int64_t nb_current_seed(const nb_numbers *s)
-    double nb_count(nb_draws *d, long n, float *photons, double flicker, double calibration)
+    double nb_count(nb_draws *d, long n, float *photons, double flicker, double calibration, double sum)
+
+cdef enum:
+    STRETCH = 1 << 20  # pixels between two looks for signals
 
 #: adu above which a 32-bit and a 16-bit pixel is an overload
 cdef double TOP_32 = 2147483647.0, TOP_16 = 65535.0
@@ -218,24 +222,30 @@ cdef class DetectorNoise:
         cdef Borrowed source = Borrowed(image, "f")
         cdef float *photons = <float *>source.data
         cdef double sum = 0.0
-        cdef Py_ssize_t at = 0
+        cdef Py_ssize_t at = 0, end
+        cdef bint one_by_one = flicker > 0.0 or calibration > 0.0
         cdef int n, i
         self.counted = True
-        with nogil:
-            if flicker > 0.0 or calibration > 0.0:
-                sum = nb_count(self.draws, source.count, photons, flicker, calibration)
-                begin_poidev(self.poidev, self.draws.shared, nb_current_seed(&self.draws.stream[NB_PHOTONS]))
-                self.poidev.spare_ready = self.draws.spare_ready
-                self.poidev.spare = self.draws.spare
-            else:
-                begin_poidev(self.poidev, self.draws.shared, nb_current_seed(&self.draws.stream[NB_PHOTONS]))
-                while at < source.count:
-                    n = <int>min(<Py_ssize_t>BLOCK, source.count - at)
+        if not one_by_one:
+            begin_poidev(self.poidev, self.draws.shared, nb_current_seed(&self.draws.stream[NB_PHOTONS]))
+        while at < source.count:
+            end = min(at + STRETCH, source.count)
+            with nogil:
+                if one_by_one:
+                    sum = nb_count(self.draws, end - at, photons + at, flicker, calibration, sum)
+                    at = end
+                while at < end:
+                    n = <int>min(<Py_ssize_t>BLOCK, end - at)
                     draw(self.poidev, n, photons + at)
                     for i in range(n):
                         photons[at + i] = self.poidev.count[i]
                         sum += photons[at + i]
                     at += n
+            PyErr_CheckSignals()
+        if one_by_one:
+            begin_poidev(self.poidev, self.draws.shared, nb_current_seed(&self.draws.stream[NB_PHOTONS]))
+            self.poidev.spare_ready = self.draws.spare_ready
+            self.poidev.spare = self.draws.spare
         return sum
 
     def pixels(self, image, Py_ssize_t first, Buffer block not None, double gain, double adc, double readout, bint wrap,
@@ -248,7 +258,7 @@ cdef class DetectorNoise:
         cdef Borrowed source = Borrowed(image, "f")
         cdef double adu[BLOCK]
         cdef float normal[BLOCK]
-        cdef Py_ssize_t fast = block.extent[1], at = 0, count = block.extent[0] * fast
+        cdef Py_ssize_t fast = block.extent[1], at = 0, end, count = block.extent[0] * fast
         cdef const float *photons = <const float *>source.data + first * fast
         cdef long overloads = 0, negative = 0
         cdef double sum = self.photons
@@ -258,21 +268,24 @@ cdef class DetectorNoise:
             raise ValueError("the block needs the format H or i and rows of the image")
         if readout > 0.0 and not self.counted:
             raise ValueError("read-out noise goes on with the random numbers of the counting")
-        with nogil:
-            while at < count:
-                n = <int>min(<Py_ssize_t>BLOCK, count - at)
-                to_adu(n, photons + at, gain, adc, adu)
-                for i in range(n):
-                    sum += photons[at + i]
-                if readout > 0.0:
-                    normal_deviates(self.poidev, n, normal)
-                    add_readout(n, normal, readout, adu)
-                count_limits(n, adu, top if wide else TOP_16, &overloads, &negative)
-                if wide:
-                    to_32_bits(n, adu, top, wrap, <uint32_t *>block.data + at)
-                else:
-                    to_16_bits(n, adu, wrap, <uint16_t *>block.data + at)
-                at += n
+        while at < count:
+            end = min(at + STRETCH, count)
+            with nogil:
+                while at < end:
+                    n = <int>min(<Py_ssize_t>BLOCK, end - at)
+                    to_adu(n, photons + at, gain, adc, adu)
+                    for i in range(n):
+                        sum += photons[at + i]
+                    if readout > 0.0:
+                        normal_deviates(self.poidev, n, normal)
+                        add_readout(n, normal, readout, adu)
+                    count_limits(n, adu, top if wide else TOP_16, &overloads, &negative)
+                    if wide:
+                        to_32_bits(n, adu, top, wrap, <uint32_t *>block.data + at)
+                    else:
+                        to_16_bits(n, adu, wrap, <uint16_t *>block.data + at)
+                    at += n
+            PyErr_CheckSignals()
         self.photons = sum
         self.overloads += overloads
         self.negative += negative
