@@ -137,7 +137,7 @@ class ResolvedCrystal(Record):
     a, b, c: real-space cell vectors, m. a_star, b_star, c_star: reciprocal ones, 1/Angstrom, dual to them.
     lengths, angles, reciprocal_lengths, reciprocal_angles: Angstrom, radians, 1/Angstrom, radians. volume: Angstrom^3.
     cells: (Na, Nb, Nc) floats, whole but in the exact physics of shapes that are no parallelepiped. shape: one of
-    SHAPES (kernels/loops/job.pyx). fudge: the shape parameter.
+    SHAPES (kernels/loops/crystal.pxi). fudge: the shape parameter.
     mosaic_spread: radians. mosaic_domains: number. mosaic_rotations: buffer of mosaic_domains*9 float64, row-major
     matrices; the first is the identity. missets: radians, or None; random_misset: True when they were drawn.
     spot_axes, spot_scale: the squared distance h, k, l from a lattice point is spot_scale |h axes[0] + k axes[1] +

@@ -20,8 +20,8 @@
  * Where nb_T_sqr gives nan, `-compat c` has the pixel worked out from the amplitude, one step after the other.
  *
  * h, k, l are distances from the nearest lattice point; those of the amplitude are whole indices. Nothing else knows
- * the shapes: enumerations, choices and Python's names (kernels/loops/job.pyx) all come from the lists, and a function
- * that is missing does not compile.
+ * the shapes: enumerations, choices and Python's names (kernels/loops/crystal.pxi) all come from the lists, and a
+ * function that is missing does not compile.
  */
 #ifndef NB_SHAPES_H
 #define NB_SHAPES_H
