@@ -10,9 +10,12 @@ import contextlib
 import difflib
 import importlib
 import os
+import shlex
+import shutil
 import sys
 import textwrap
 import warnings
+from itertools import pairwise
 from typing import Any
 
 from .. import __version__
@@ -119,12 +122,38 @@ def end(name: str | None, error: Any, words: Any) -> Any:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return BROKEN_PIPE
     if isinstance(error, KeyboardInterrupt):
-        resumed = name in RESUMED and any(word.split("=")[0] == "--out" for word in words)
-        complain(name, "interrupted; the same command goes on where this one stopped" if resumed else "interrupted")
+        complain(name, f"interrupted{going_on(name, words)}")
         return status_of(error)
     if isinstance(error, ModuleNotFoundError) and error.name in PACKAGES:
         return complain(name, f"this needs {error.name}; pip install {PACKAGES[error.name]}")
     return complain(name, str(error) if isinstance(error, NanoBraggError) else sentence_of(error, words))
+
+
+def going_on(name: str | None, words: Any) -> str:
+    """How a run that was stopped goes on, as the end of a sentence: the command, to be pasted into a shell."""
+    own = words[: words.index("--")] if "--" in words else words
+    options = {word.partition("=")[0] for word in own}
+    if name not in RESUMED or (name == "batch" and ("--out" not in options or "--dry-run" in options)):
+        return ""  # nothing was begun that could go on
+    if "--rank=env" in own or ("--rank", "env") in pairwise(own):
+        return "; the same command, behind the same srun or mpirun, goes on where this one stopped"
+    return f"; this goes on where it stopped:\n{' '.join(map(shell_word, (own_name(), *words)))}"
+
+
+def own_name() -> str:
+    """What this program is called by in a shell."""
+    called, found = sys.argv[0], shutil.which("nanobragg-py")
+    if not os.path.isfile(called) or (found is not None and os.path.samefile(called, found)):
+        return "nanobragg-py"
+    return called
+
+
+def shell_word(word: str) -> str:
+    """A word as bash and zsh read it back; what a terminal would not show as it is, as numbers of bytes."""
+    if word.isprintable():
+        return shlex.quote(word)
+    shown = (chr(x) if 32 <= x < 127 and x not in b"'\\" else f"\\x{x:02x}" for x in os.fsencode(word))
+    return f"$'{''.join(shown)}'"
 
 
 def complain(name: str | None, sentence: str) -> Any:

@@ -8,6 +8,7 @@ renders.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import importlib.util
 import os
 from collections.abc import Callable, Sequence
@@ -66,7 +67,6 @@ class Experiment(Differentiable):
     physics: str = "exact"
     more_crystals: tuple[Crystal, ...] = ()
     resolved: ResolvedExperiment = dataclasses.field(init=False, repr=False, compare=False)
-    warnings: tuple[str, ...] = dataclasses.field(init=False, repr=False, compare=False)
     _followed: Followed = dataclasses.field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -83,18 +83,20 @@ class Experiment(Differentiable):
             if not isinstance(getattr(self, name), cls):
                 raise FieldError(f"{name} is {getattr(self, name)!r}; it must be a nanobragg_py.{cls.__name__}")
         PHYSICS("physics", self.physics)
-        factors = self.structure_factors
-        self._know(
-            follow(
-                self.beam, self.detector, self.crystal, self.sampling, factors, self.physics, self.more_crystals
-            )
-        )
+        followed = self._follow()
+        self.__dict__.update(resolved=followed.resolved, _followed=followed, _said=followed.said)
 
-    def _know(self, followed: Followed) -> None:
-        """Keep what follows from the fields, with the sentences to tell of."""
-        told = tuple(in_fields(text) for text in followed.said)
-        told += tuple(text for name in PARTS for text in getattr(self, name).oddities)
-        self.__dict__.update(resolved=followed.resolved, warnings=told, _followed=followed)
+    def _follow(self) -> Followed:
+        """What follows from the fields."""
+        parts = self.beam, self.detector, self.crystal, self.sampling, self.structure_factors
+        return follow(*parts, self.physics, self.more_crystals)
+
+    @functools.cached_property
+    def warnings(self) -> tuple[str, ...]:
+        """The sentences that the command line would print about it."""
+        said = self.__dict__.get("_said")
+        told = tuple(in_fields(text) for text in (self._follow().said if said is None else said))
+        return told + tuple(text for name in PARTS for text in getattr(self, name).oddities)
 
     def _turned(self, crystal: Crystal, beam: Beam) -> Experiment | None:
         """This experiment with another orientation, cell and fluence, sooner; None where all has to be worked out."""
@@ -104,8 +106,10 @@ class Experiment(Differentiable):
         if followed is None:
             return None
         made = object.__new__(type(self))
-        made.__dict__.update(self.__dict__, crystal=crystal, beam=beam, _line=None)
-        made._know(followed)
+        made.__dict__.update(self.__dict__)
+        made.__dict__.update(crystal=crystal, beam=beam, resolved=followed.resolved, _followed=followed)
+        made.__dict__.update(_said=None, _line=None)
+        made.__dict__.pop("warnings", None)  # worked out when they are asked for
         return made
 
     def __repr__(self) -> str:

@@ -42,6 +42,11 @@ def rotation_to_missets(rotation: ArrayLike) -> tuple[float, float, float]:
         raise FieldError("rotation must be a 3 x 3 matrix whose columns are orthogonal unit vectors")
     if dot(rows[0], cross(rows[1], rows[2])) < 0.0:
         raise FieldError("rotation must be proper; its determinant is -1, a reflection")
+    return missets_of_rows(rows)
+
+
+def missets_of_rows(rows: Sequence[Sequence[float]]) -> tuple[float, float, float]:
+    """The misset angles, radians, of a rotation matrix, given as its rows, which is known to be one."""
     (_, xy, xz), (_, yy, yz), (zx, zy, zz) = rows
     about_x = atan2(zy, zz)
     about_y = atan2(-zx, hypot(zy, zz))

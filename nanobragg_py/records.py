@@ -26,20 +26,28 @@ class Record:
         def __getattr__(self, name: str) -> Any: ...
 
     def __init__(self, *args: "Any", **kwargs: "Any") -> None:
-        names = list(self._fields)
-        if len(args) > len(names):
-            raise TypeError(f"{type(self).__name__} takes at most {len(names)} values, got {len(args)}")
-        values = dict(self._fields)
-        values.update(zip(names, args, strict=False))
-        for name, value in kwargs.items():
-            if name not in self._fields:
-                raise TypeError(f"{type(self).__name__} has no field {name!r}; its fields are {', '.join(names)}")
-            values[name] = value
-        for name, value in values.items():
-            if value is REQUIRED:
+        # images of a batch make records by the thousand: what is usual takes a few operations on dicts
+        values = self.__dict__
+        values.update(self._fields)
+        if args:
+            names = list(self._fields)
+            if len(args) > len(names):
+                raise TypeError(f"{type(self).__name__} takes at most {len(names)} values, got {len(args)}")
+            values.update(zip(names, args, strict=False))
+        values.update(kwargs)
+        if len(values) > len(self._fields):
+            self._refuse(kwargs)
+        for name, default in self._fields.items():
+            if default is REQUIRED and values[name] is REQUIRED:
                 raise TypeError(f"{type(self).__name__} needs a value for {name!r}")
-        self.__dict__.update(values)
         self._validate()
+
+    def _refuse(self, given):
+        """Raise TypeError for a name that is not a field."""
+        for name in given:
+            if name not in self._fields:
+                fields = ", ".join(self._fields)
+                raise TypeError(f"{type(self).__name__} has no field {name!r}; its fields are {fields}")
 
     def _validate(self):
         """Check the fields; raise ValueError with a message that names the field."""
@@ -61,13 +69,15 @@ class Record:
 
     def replace(self, **changes: "Any") -> "Self":
         """A copy with some fields changed; raises TypeError for a name that is not a field."""
-        values = self._asdict()
-        for name in changes:
-            if name not in values:
-                raise TypeError(f"{type(self).__name__} has no field {name!r}; its fields are {', '.join(values)}")
-        values.update(changes)
         made = object.__new__(type(self))
-        made.__dict__.update(values)
+        values = made.__dict__
+        values.update(self.__dict__)
+        values.update(changes)
+        if len(values) > len(self._fields):
+            self._refuse(changes)
+            # without what others have put beside the fields
+            made = object.__new__(type(self))
+            made.__dict__.update((name, values[name]) for name in self._fields)
         made._validate()
         return made
 

@@ -70,18 +70,25 @@ def rotate_axis(v: "Any", axis: "Any", angle: float) -> "tuple[Any, Any, Any]":
 
 
 def rotate_xyz(v: "Any", angle_x: float, angle_y: float, angle_z: float) -> "tuple[Any, Any, Any]":
-    """The vector rotated about the laboratory's x, then y, then z axis, in radians (reference: rotate).
+    """The vector rotated about the laboratory's x, then y, then z axis, in radians (reference: rotate)."""
+    return rotate_all((v,), angle_x, angle_y, angle_z)[0]
+
+
+def rotate_all(vectors: "Any", angle_x: float, angle_y: float, angle_z: float) -> "list[tuple[Any, Any, Any]]":
+    """Several vectors rotated as of `rotate_xyz`.
 
     The products with zero are the reference's: they decide the sign of zero components.
     """
-    x, y, z = v
-    if angle_x != 0:
-        cosine, sine = cos(angle_x), sin(angle_x)
-        x, y, z = x, y * cosine + z * -sine, y * sine + z * cosine
-    if angle_y != 0:
-        cosine, sine = cos(angle_y), sin(angle_y)
-        x, y, z = x * cosine + y * 0.0 + z * sine, y, x * -sine + y * 0.0 + z * cosine
-    if angle_z != 0:
-        cosine, sine = cos(angle_z), sin(angle_z)
-        x, y, z = x * cosine + y * -sine, x * sine + y * cosine, z
-    return (x, y, z)
+    cosine_x, sine_x = cos(angle_x), sin(angle_x)
+    cosine_y, sine_y = cos(angle_y), sin(angle_y)
+    cosine_z, sine_z = cos(angle_z), sin(angle_z)
+    turned = []
+    for x, y, z in vectors:
+        if angle_x != 0:
+            x, y, z = x, y * cosine_x + z * -sine_x, y * sine_x + z * cosine_x
+        if angle_y != 0:
+            x, y, z = x * cosine_y + y * 0.0 + z * sine_y, y, x * -sine_y + y * 0.0 + z * cosine_y
+        if angle_z != 0:
+            x, y, z = x * cosine_z + y * -sine_z, x * sine_z + y * cosine_z, z
+        turned.append((x, y, z))
+    return turned

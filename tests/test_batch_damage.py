@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
+from conftest import installed_program
 
 from nanobragg_py import NanoBraggError
 from nanobragg_py.batch import Output, manifest, run, verify
@@ -203,23 +204,40 @@ def test_two_runs_in_one_folder(job, tmp_path):
 
 
 @pytest.mark.parametrize(("name", "status"), [("SIGINT", 130), ("SIGTERM", 143), ("SIGHUP", 129)])
-def test_a_signal_leaves_whole_files_and_notes(name, status, job, tmp_path):
+def test_a_signal_leaves_whole_files_and_notes_and_says_how_to_go_on(name, status, job, tmp_path):
+    """The folder's name has all that a shell would make something of; what is said is pasted as it is."""
     import signal
 
     job.write_text(JOB.replace("repeat = 6", "repeat = 60").replace("-detpixels 16", "-detpixels 300"))
-    words = [sys.executable, "-c", "import sys; from nanobragg_py.cli.main import main; sys.exit(main())", "batch"]
-    words += [str(job), "--out", str(tmp_path / "out"), "--workers", "1", "--per-file", "2"]
-    process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    while not list(tmp_path.glob("out/images_*.h5")):
+    out = tmp_path / "an 'odd' $name; \\ * \"\u00e5\"\ttab\nline"
+    program = installed_program("nanobragg-py")
+    words = ["batch", job.name, "--out", str(out), "--workers", "1", "--per-file", "2"]
+    quiet = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "cwd": tmp_path}
+    process = subprocess.Popen([*program, *words], **quiet)
+    while not list(out.glob("images_*.h5")):
         assert process.poll() is None
         time.sleep(0.01)
     process.send_signal(getattr(signal, name))
-    _, said = process.communicate(timeout=60)
+    said = process.communicate(timeout=60)[1].decode().splitlines()
     assert process.returncode == status
-    assert [line for line in said.splitlines() if "warning" not in line] == [
-        "nanobragg-py batch: interrupted; the same command goes on where this one stopped"
-    ]
-    for path in (tmp_path / "out").rglob("*"):
+    at = said.index("nanobragg-py batch: interrupted; this goes on where it stopped:")
+    assert all("warning" in line for line in said[:at]) and len(said) == at + 2
+    for path in out.rglob("*"):
         if path.is_file() and ".work" in path.parts:
             assert path.name == "journal.jsonl" and path.read_bytes().endswith(b"\n")
         assert not path.name.endswith(".part")
+    begun = {path.name: path.stat().st_mtime_ns for path in out.glob("images_*.h5")}
+    done = subprocess.run(["bash", "-c", said[at + 1]], **quiet, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert len(list(out.glob("images_*.h5"))) == 30 > len(begun) > 0
+    assert all((out / each).stat().st_mtime_ns == written for each, written in begun.items())
+    assert verify(out) == 60
+
+
+def test_how_to_go_on_where_a_command_is_not_enough():
+    from nanobragg_py.cli.main import going_on
+
+    assert going_on("batch", ["batch", "j.toml", "--dry-run"]) == going_on("info", ["info", "x"]) == ""
+    for rank in (["--rank", "env"], ["--rank=env"]):
+        assert "srun or mpirun" in going_on("batch", ["batch", "j.toml", "--out", "o", *rank])
+    assert going_on("sweep", ["sweep", "--osc", "1", "--", "-hkl", "a b"]).endswith("sweep --osc 1 -- -hkl 'a b'")

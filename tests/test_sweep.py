@@ -105,12 +105,13 @@ def test_bad_input(folder, words, said, capsys):
 
 def test_progress_without_tqdm(monkeypatch, capsys):
     """A terminal is told how far it is, whatever is installed."""
-    from nanobragg_py.cli.tools.batch import Meter
+    from nanobragg_py.cli.progress import Progress
 
     monkeypatch.setitem(sys.modules, "tqdm", None)
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
-    with Meter(8, "sweep") as meter:
+    with Progress(8, "sweep") as meter:
         meter(2)
         meter.complain("something")
     said = capsys.readouterr().err
-    assert "2 of 8 images, 25%\r" in said and "nanobragg-py sweep: something\n" in said
+    assert re.search(r"^\[=======  +\]  25%  2 of 8 images, .* s left\r", said)
+    assert "\rnanobragg-py sweep: something\n" in said

@@ -5,6 +5,7 @@ import sys
 from typing import Any
 
 from ...errors import NanoBraggError
+from ..progress import Progress, duration
 
 DESCRIPTION = """\
 Renders the images of a job file: an experiment and what varies from image to image (docs/batch.md).
@@ -89,7 +90,7 @@ def run(args: Any) -> int:
     if args.dry_run:
         tell_estimate(job, output)
         return 0
-    with Meter(len(job)) as meter:
+    with Progress(len(job), "batch") as meter:
         missing = render(args, job, output, meter)
     if missing:
         print(f"{missing} of {output.units(job)} files are not there yet; other ranks render them, or the same command")
@@ -159,7 +160,7 @@ def tell_estimate(job: Any, output: Any) -> None:
     print(f"images  {told['images']} of {told['fast']} x {told['slow']} pixels, {told['dtype']}")
     print(f"files   {told['files']} {output.found.title}{many}, about {size_text(told['bytes'])} together")
     print(
-        f"time    about {time_text(told['seconds'])} with {told['workers']} workers of {told['threads']} threads "
+        f"time    about {duration(told['seconds'])} with {told['workers']} workers of {told['threads']} threads "
         f"({told['seconds_per_image'] * 1e3:.3g} ms an image and thread)"
     )
 
@@ -170,56 +171,3 @@ def size_text(size: Any) -> str:
             return f"{size:.3g} {unit}"
         size /= 1000
     return f"{size:.3g} TB"
-
-
-def time_text(seconds: float) -> str:
-    for limit, unit, name in ((120, 1, "s"), (7200, 60, "minutes"), (172800, 3600, "hours")):
-        if seconds < limit:
-            return f"{seconds / unit:.2g} {name}"
-    return f"{seconds / 86400:.3g} days"
-
-
-class Meter:
-    """How far it is, on a terminal: a bar of tqdm, or a count where that is not installed. Elsewhere nothing.
-
-    Called with the number of images that are done. tool: whose sentences it passes on.
-    """
-
-    def __init__(self, images: Any, tool: str = "batch") -> None:
-        self.images, self.tool = images, tool
-        self.bar = self.line = None
-        if not sys.stderr.isatty():
-            return
-        try:
-            from tqdm import tqdm
-        except ImportError:
-            self.line = ""
-        else:
-            self.bar = tqdm(total=images, unit="image", leave=False)
-
-    def __enter__(self) -> Any:
-        return self
-
-    def __call__(self, done: Any) -> None:
-        if self.bar is not None:
-            self.bar.update(done - self.bar.n)
-        elif self.line is not None:
-            self.clear()
-            self.line = f"{done} of {self.images} images, {done / self.images:.0%}"
-            print(self.line, end="\r", file=sys.stderr, flush=True)
-
-    def clear(self) -> None:
-        """Make room for a sentence."""
-        if self.bar is not None:
-            self.bar.clear()
-        elif self.line:
-            print(" " * len(self.line), end="\r", file=sys.stderr)
-
-    def complain(self, sentence: str) -> None:
-        self.clear()
-        print(f"nanobragg-py {self.tool}: {sentence}", file=sys.stderr)
-
-    def __exit__(self, kind: Any, error: Any, traceback: Any) -> None:
-        self.clear()
-        if self.bar is not None:
-            self.bar.close()

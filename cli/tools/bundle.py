@@ -5,6 +5,7 @@ import sys
 from typing import Any
 
 from ...errors import NanoBraggError
+from ..progress import waiting
 from .compare import find_program, named_program
 
 DESCRIPTION = """\
@@ -51,6 +52,7 @@ def run(args: Any) -> int:
     program = find_program(os.path.join(os.path.dirname(sys.executable), "nanoBragg"), "nanoBragg")
     named = named_program((args.reference, "--reference"), "NANOBRAGG_C", "NB_C_BIN")
     reference = None if named is None else find_program(*named)
-    bundle = make_bundle(args.folder, args.flags, program, reference, args.pixel)
+    with waiting("running the programs and tracing"):
+        bundle = make_bundle(args.folder, args.flags, program, reference, args.pixel)
     print((bundle.folder / "summary.md").read_text(encoding="utf-8", errors="surrogateescape"), end="")
     return 1 if bundle.failures else 0

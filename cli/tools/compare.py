@@ -9,6 +9,7 @@ from typing import Any
 
 from ... import __version__
 from ...errors import NanoBraggError
+from ..progress import waiting
 
 DESCRIPTION = """\
 Runs a reference program and ours on one nanoBragg command line, each in a folder of its own with
@@ -131,7 +132,8 @@ def compare_programs(args: Any, limits: Any) -> Any:
         print(f"note: {remark}", file=sys.stderr)
     results = []
     for name, program in (("reference", reference), ("ours", ours)):
-        result = run_program(program, plan, folder / name)
+        with waiting(f"{name:9}  {program}: running"):
+            result = run_program(program, plan, folder / name)
         (folder / f"{name}.stdout").write_bytes(os.fsencode(result.output))
         (folder / f"{name}.stderr").write_bytes(os.fsencode(result.errors))
         print(f"{name:9}  {program}: exit status {result.exit_status}")

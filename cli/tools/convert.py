@@ -6,6 +6,7 @@ from typing import Any
 
 from ...errors import NanoBraggError
 from ...files.source import WRAPPED, split_index
+from ..progress import Progress
 
 DESCRIPTION = """\
 Writes images of any format that is read, compressed by gzip, bzip2 or xz or not, in another.
@@ -73,35 +74,44 @@ def run(args: Any) -> int:
     scenes = [source.scene(image, index, found) for index, image in enumerate(images)]
     if found.numbered:
         check_series([scene.geometry for scene in scenes], [image.name for image in images])
-    inputs = progress_of([image.name for image in images])
-    speak = Once()
-    for scene in scenes:
-        speak.lost(found, found.loses(scene))
-    if found.write_series:
-        first = source.read(images[0].name, shape)
-        dtype = pixels_for(found, first, args, Once(quiet=True)).dtype
-        pixels = (pixels_for(found, source.read(name, shape), args, speak) for name in inputs)
-        found.write_series(names[0], pixels, scenes, dtype)
-        return 0
-    for name, out, scene in zip(inputs, names, scenes, strict=True):
-        image = source.read(name, shape)
-        speak.all(image.remarks)
-        found.write(out, pixels_for(found, image, args, speak), scene)
+    with Progress(len(images), "convert") as progress:
+        speak = Once(progress.complain)
+        for scene in scenes:
+            speak.lost(found, found.loses(scene))
+        inputs = counted([image.name for image in images], progress)
+        if found.write_series:
+            first = source.read(images[0].name, shape)
+            dtype = pixels_for(found, first, args, Once(None)).dtype
+            pixels = (pixels_for(found, source.read(name, shape), args, speak) for name in inputs)
+            found.write_series(names[0], pixels, scenes, dtype)
+            return 0
+        for name, out, scene in zip(inputs, names, scenes, strict=True):
+            image = source.read(name, shape)
+            speak.all(image.remarks)
+            found.write(out, pixels_for(found, image, args, speak), scene)
     return 0
 
 
-class Once:
-    """Sentences on standard error, each said once."""
+def counted(names: Any, progress: Any) -> Any:
+    """The names, one after the other, each counted when it is done with."""
+    for done, name in enumerate(names):
+        progress(done)
+        yield name
+    progress(len(names))
 
-    def __init__(self, quiet: bool = False) -> None:
+
+class Once:
+    """Sentences, each said once. say: called with them, or None for silence."""
+
+    def __init__(self, say: Any) -> None:
         self.said: set[Any] = set()
-        self.quiet: bool = quiet
+        self.say: Any = say
 
     def all(self, sentences: Any) -> None:
         for sentence in sentences:
-            if sentence not in self.said and not self.quiet:
+            if sentence not in self.said and self.say is not None:
                 self.said.add(sentence)
-                complain(sentence)
+                self.say(sentence)
 
     def lost(self, found: Any, clauses: Any) -> None:
         """What files of a format have no room for."""
@@ -180,17 +190,6 @@ def wanted_shape(args: Any) -> tuple[Any, Any] | None:
     if not (fast.isdigit() and slow.isdigit() and int(fast) and int(slow)):
         raise NanoBraggError(f"--shape does not take {args.shape}; give the pixels along fast and slow, as 1024x1024")
     return int(slow), int(fast)
-
-
-def progress_of(names: Any) -> Any:
-    """The names, with a bar on a terminal if there are many and tqdm is there."""
-    if len(names) < 3 or not sys.stderr.isatty():
-        return names
-    try:
-        from tqdm import tqdm
-    except ImportError:
-        return names
-    return tqdm(names, unit="image")
 
 
 class Described:

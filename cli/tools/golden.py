@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import NanoBraggError
+from ..progress import waiting
 from .compare import find_program, metrics_lines
 
 DESCRIPTION = """\
@@ -84,7 +85,8 @@ def make(args: Any, cases: Any, inputs: Any, program: Any, own: Any) -> int:
         folder.mkdir(parents=True, exist_ok=True)
         entries = {}
         for case in cases:
-            result = run_case(program, case, inputs, own)
+            with waiting(f"{case['id']}: running"):
+                result = run_case(program, case, inputs, own)
             save(result, folder / f"{case['id']}.npz")
             entries[case["id"]] = entry(case, result)
             print(f"{case['id']}: exit status {result.exit_status}, {len(result.files)} files", flush=True)
@@ -111,7 +113,8 @@ def check(args: Any, cases: Any, inputs: Any, program: Any, own: Any) -> int:
     for case in cases:
         reference = read_reference(args.folder, case)
         faults = manifest_faults(case, manifest, reference, inputs)
-        result = run_case(program, case, inputs, own)
+        with waiting(f"{case['id']}: running"):
+            result = run_case(program, case, inputs, own)
         found = compare(result, reference, case_arguments(case, own), 1.0 if args.exact else IDENTICAL)
         sentences = [*faults, *found.differences]
         failed += bool(sentences)

@@ -4,6 +4,7 @@ import sys
 from typing import Any
 
 from ...errors import NanoBraggError
+from ..progress import waiting
 
 DESCRIPTION = """\
 Reads structure factors from MTZ, CIF, XDS_ASCII, SCALEPACK, hkl text or a dump file, or calculates
@@ -136,7 +137,8 @@ def factors_of(args: Any, dmin: Any, say: Any) -> Any:
         solvent = not args.no_solvent
         from ...experiment.models import from_model
 
-        factors = from_model(args.file, finest, MISSING, bulk_solvent=solvent, F000=args.F000 is None)
+        with waiting(f"calculating structure factors of {args.file}"):
+            factors = from_model(args.file, finest, MISSING, bulk_solvent=solvent, F000=args.F000 is None)
         return factors if args.F000 is None else with_F000(factors, args.F000)
     from ...experiment.reflections import read
 

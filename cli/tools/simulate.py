@@ -6,6 +6,7 @@ from typing import Any
 
 from ...errors import FieldError, NanoBraggError
 from ..console import announce
+from ..progress import Progress
 
 DESCRIPTION = """\
 Renders an experiment, adds what amorphous material around the crystal scatters, and makes of the sum
@@ -61,7 +62,8 @@ def run(args: Any) -> int:
         raise NanoBraggError("--response bits=32 has no room in SMV files; write another format, CBF perhaps")
     seconds = expected_seconds(experiment.resolved, args.threads)
     announce("pixels, sub-pixels, sources, domains, phi steps, layers", steps_of(experiment.resolved), seconds)
-    image = experiment.render(threads=args.threads)
+    with Progress(sum(slow * fast for slow, fast in experiment.shapes), "simulate", "pixel") as progress:
+        image = experiment.render(threads=args.threads, progress=progress)
     for background in backgrounds:
         image += background.render(experiment, threads=args.threads)
     if response is not None:

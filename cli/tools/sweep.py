@@ -5,7 +5,8 @@ import shlex
 from typing import Any
 
 from ...errors import NanoBraggError
-from .batch import Meter, positive, wanted_rank
+from ..progress import Progress
+from .batch import positive, wanted_rank
 
 DESCRIPTION = """\
 Renders a rotation series: image after image, each from where the one before it ended, with nanoBragg's
@@ -49,7 +50,7 @@ def run(args: Any) -> int:
     step = {"images": args.images, "start": f"{args.start!r} deg", "step": f"{args.osc!r} deg"}
     job = Job({"experiment": {"flags": shlex.join(args.flags)}, "sweep": step}, os.getcwd(), "sweep")
     output = Output(args.out, args.format, stem=args.name)
-    with Meter(len(job), "sweep") as meter:
+    with Progress(len(job), "sweep") as meter:
         missing = render(
             job, output, workers=args.workers, rank=wanted_rank(args.rank), progress=meter, complain=meter.complain
         )

@@ -40,10 +40,10 @@ ABOUT_THE_VALUE = ("jitter", "shift")
 
 def words(seed: int, index: int, name: str, count: int) -> list[int]:
     """`count` random 64-bit whole numbers for a parameter of image `index`: SHA-256 of "seed index block name"."""
-    made: list[int] = []
+    made: tuple[int, ...] = ()
     for block in range((count + 3) // 4):
         made += struct.unpack("<4Q", hashlib.sha256(f"{seed} {index} {block} {name}".encode()).digest())
-    return made[:count]
+    return list(made[:count])
 
 
 def fractions(seed: int, index: int, name: str, count: int) -> list[float]:
@@ -59,6 +59,12 @@ def rotations_about(key: int, block: int) -> Any:
     rotations = random_rotations(ROTATIONS, key, block * ROTATIONS)
     rotations.flags.writeable = False
     return rotations
+
+
+@functools.lru_cache(maxsize=16)
+def orientation_key(seed: int, name: str) -> int:
+    """What all rotations of a job are drawn with."""
+    return words(seed, 0, name, 1)[0]
 
 
 def noise_seed(seed: int, index: int) -> int:
@@ -91,7 +97,7 @@ class Draw:
 
     def _value(self, seed, index, base):
         if self.kind == "orientation":
-            return rotations_about(words(seed, 0, self.name, 1)[0], index // ROTATIONS)[index % ROTATIONS]
+            return rotations_about(orientation_key(seed, self.name), index // ROTATIONS)[index % ROTATIONS]
         if self.name == SPECTRUM and self.kind in GENERATORS:
             given = {"wavelength": base, **dict(self.numbers), "seed": words(seed, index, self.name, 1)[0]}
             return _generated(self.kind, given)

@@ -15,6 +15,7 @@ from ..api import Experiment
 from ..errors import FieldError, NanoBraggError
 from ..experiment.checks import count as check_count
 from ..flags.options import Options
+from ..orientation import missets_of_rows
 from ..render.backends import Compute
 from ..render.images import render, render_many
 from .draws import ABOUT_THE_VALUE, ORIENTATION, SPECTRUM, noise_seed
@@ -71,6 +72,9 @@ class Maker:
         self._said_of_hkl: list[str] = []
         self._base = self._read_base()
         self.seed: Any = self._base_seed()
+        draws = self.job.draws
+        self._flag_draws = [draw for draw in draws if draw.name.startswith("-")]
+        self._field_draws = [draw for draw in draws if not draw.name.startswith("-")]
 
     def _read_base(self):
         job = self.job
@@ -108,16 +112,13 @@ class Maker:
         job = self.job
         fields, tokens = job.stated(index)
         parameters: dict[str, Any] = {"flags": " ".join(tokens)} if tokens else {}
-        flag_draws = [draw for draw in job.draws if draw.name.startswith("-")]
-        for draw in flag_draws:
+        for draw in self._flag_draws:
             parameters[draw.name] = value = draw.value(self.seed, job.draw_index(draw, index))
             tokens = tokens + flag_tokens(draw.name, value)
         experiment, options = (self._base, None) if self._base is not None else self._of_flags(tokens)
         parameters.update(fields)
         rotation = None
-        for draw in job.draws:
-            if draw in flag_draws:
-                continue
+        for draw in self._field_draws:
             base = fields.get(draw.name, value_of(experiment, draw.name)) if draw.kind in ABOUT_THE_VALUE else None
             if draw.name == SPECTRUM:
                 base = fields.get("beam.wavelength", experiment.beam.wavelength)
@@ -128,9 +129,9 @@ class Maker:
                 fields[draw.name] = value
             parameters[draw.name] = plain_value(value)
         if rotation is not None:
-            from ..orientation import rotation_to_missets
-
-            fields.update({"crystal.missets": rotation_to_missets(rotation), "crystal.misset_seed": None})
+            fields["crystal.missets"] = missets_of_rows(rotation.tolist())
+            if experiment.crystal.misset_seed is not None:
+                fields["crystal.misset_seed"] = None
         if "structure_factors.default_F" in fields:
             factors = self._with_default(experiment.structure_factors, fields.pop("structure_factors.default_F"))
             fields["structure_factors"] = factors

@@ -38,7 +38,7 @@ def quaternion_of(rotation: Iterable[Iterable[float]]) -> np.ndarray:
 
     The component of the largest size comes first, so that nothing small is divided by.
     """
-    (xx, xy, xz), (yx, yy, yz), (zx, zy, zz) = (map(float, row) for row in rotation)
+    (xx, xy, xz), (yx, yy, yz), (zx, zy, zz) = rotation
     squares = 1 + xx + yy + zz, 1 + xx - yy - zz, 1 - xx + yy - zz, 1 - xx - yy + zz
     largest = squares.index(max(squares))
     products = (
@@ -47,8 +47,8 @@ def quaternion_of(rotation: Iterable[Iterable[float]]) -> np.ndarray:
         (xz - zx, xy + yx, squares[2], yz + zy),
         (yx - xy, xz + zx, yz + zy, squares[3]),
     )[largest]
-    quaternion = np.array(products) / (2.0 * sqrt(squares[largest]))
-    return -quaternion if quaternion[0] < 0 else quaternion
+    size = 2.0 * sqrt(squares[largest])
+    return np.array(products) / (-size if products[0] < 0 else size)
 
 
 def labels_of(index: int, experiment: ResolvedExperiment) -> dict[str, Any]:
@@ -66,17 +66,15 @@ def labels_of(index: int, experiment: ResolvedExperiment) -> dict[str, Any]:
         split_UB(A)  # which says what is wrong
     first = unit(a)
     volume = dot(a, cross(b, c))
-    direct = [scale(cross(*pair), 1.0 / volume) for pair in ((b, c), (c, a), (a, b))]
-    sides = [length(v) for v in direct]
-    angles = [
-        degrees(acos(min(1.0, max(-1.0, dot(direct[i], direct[j]) / sides[i] / sides[j]))))
-        for i, j in ((1, 2), (0, 2), (0, 1))
-    ]
+    u, v, w = direct = [scale(cross(*pair), 1.0 / volume) for pair in ((b, c), (c, a), (a, b))]
+    sides = [length(edge) for edge in direct]
+    cosines = dot(v, w) / sides[1] / sides[2], dot(u, w) / sides[0] / sides[2], dot(u, v) / sides[0] / sides[1]
+    angles = [degrees(acos(cosine if -1.0 <= cosine <= 1.0 else round(cosine))) for cosine in cosines]
     return {
         "index": index,
         "A": A,
         "quaternion": quaternion_of(zip(first, cross(across, first), across, strict=True)),
-        "cell": np.array([*sides, *angles]),
+        "cell": np.array((*sides, *angles)),
         "wavelength": np.float64(experiment.beam.wavelength),
         "fluence": np.float64(experiment.beam.fluence),
     }

@@ -155,6 +155,16 @@ def rows_of(cls: Any) -> tuple[Field, ...]:
     return _rows_of(cls)
 
 
+@functools.cache
+def _rows_named(cls: type) -> dict[str, Field]:
+    return {row.name: row for row in _rows_of(cls)}
+
+
+def rows_named(cls: Any) -> dict[str, Field]:
+    """The rows of a part's class by their names."""
+    return _rows_named(cls)
+
+
 def find(part: str, name: str) -> Field | None:
     """The row of a field, or None."""
     return next((row for row in FIELDS if (row.part, row.name) == (part, name)), None)

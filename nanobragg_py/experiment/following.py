@@ -24,7 +24,9 @@ if TYPE_CHECKING:
 class Followed:
     """The kernels' experiment, with the options, the matrix (of a file) and the Setup that it was made from.
 
-    others: what follows for more crystals in the same image, each as if it were alone.
+    others: what follows for more crystals in the same image, each as if it were alone. quick: what `turn` has worked
+    out of the options and the detector, once for all that are turned from it; options and setup are those of the
+    first of these.
     """
 
     options: Any
@@ -32,6 +34,7 @@ class Followed:
     setup: Any
     resolved: ResolvedExperiment
     others: tuple[Followed, ...] = ()
+    quick: list[Any] = dataclasses.field(default_factory=list)
 
     @property
     def said(self) -> tuple[Any, ...]:
@@ -129,7 +132,8 @@ def turn(followed: Followed, crystal: Crystal, fluence: float) -> Followed | Non
 
     crystal: the other one, the same but for these.
     """
-    from .resolve.turned import resolve_turned
+    from .resolve.finite import check_reach
+    from .resolve.turned import Stated, resolve_turned
 
     options, matrix = followed.options, followed.matrix
     if followed.resolved.crystals or options.mosaic_spreads is not None:
@@ -137,6 +141,11 @@ def turn(followed: Followed, crystal: Crystal, fluence: float) -> Followed | Non
     if (crystal.lengths is not None) != options.user_cell:
         return None
     cell = (crystal.lengths, crystal.angles) if options.user_cell else None
+    if not followed.quick:
+        followed.quick[:] = Stated(options), check_reach(followed.resolved.detector)
+    stated, reach = followed.quick
     with naming_fields():
-        found = resolve_turned(options, matrix, followed.setup, followed.resolved, crystal.missets, fluence, cell)
-    return None if found is None else Followed(options, matrix, *found)
+        found = resolve_turned(
+            stated, matrix, followed.setup, followed.resolved, reach, crystal.missets, fluence, cell
+        )
+    return None if found is None else Followed(options, matrix, followed.setup, found, (), followed.quick)

@@ -7,13 +7,14 @@ import textwrap
 from typing import TYPE_CHECKING, Any
 
 from ..errors import FieldError, meant, warn_caller
-from .fields import FIELDS, rows_of
+from .fields import FIELDS, rows_named, rows_of
 from .units import in_unit, suspicion
 
 if TYPE_CHECKING:
     from typing import Self
 
 Vector = tuple[float, float, float]
+_FLOATS = {float}
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
@@ -45,7 +46,7 @@ class Part:
             if value is None and row.default is None:
                 continue
             try:
-                if type(value) is not float:
+                if type(value) is not float and not (type(value) in (tuple, list) and {*map(type, value)} == _FLOATS):
                     value = in_unit(row, value)
                 value = row.check(row.full_name, value)
             except FieldError as error:
@@ -69,8 +70,10 @@ class Part:
         """A copy with some fields changed; raises FieldError for a name that is no field."""
         check_names(self, changes)
         made = object.__new__(type(self))
-        made.__dict__.update(self.__dict__, **changes)
-        made._check([row for row in rows_of(type(self)) if row.name in changes])
+        made.__dict__.update(self.__dict__)
+        made.__dict__.update(changes)
+        rows = rows_named(type(self))
+        made._check([rows[name] for name in changes])
         made._complete()
         return made
 

@@ -4,7 +4,7 @@ from math import atan2, ceil, cos, floor, isfinite, pi, sin, sqrt
 
 from ...constants import AVOGADRO
 from ...errors import OptionError
-from ...vectors import cross, dot, length, rotate_xyz, scale, with_length
+from ...vectors import cross, dot, length, rotate_all, scale, with_length
 from ..resolved import SPOTS, UNASKED, ResolvedCrystal
 from .detector import SMALLEST
 from .steps import ceil_to_int
@@ -30,15 +30,23 @@ CLOCK = "seeded by the clock: another one every second"
 
 def _clip(sines, cosines):
     """Sines and cosines beyond 1 in size set to 1, as the reference does: a cosine loses its sign in that case."""
+    if _within(1.0, sines, cosines):
+        return sines, cosines
     return (
         tuple(min(max(s, -1.0), 1.0) for s in sines),
         tuple(1.0 if c * c > 1.0 else c for c in cosines),
     )
 
 
+def _within(bound, sines, cosines):
+    """Whether three sines and three cosines are all no larger than a bound; nan is not."""
+    (s, t, u), (x, y, z) = sines, cosines
+    return -bound <= min(s, t, u, x, y, z) and max(s, t, u, x, y, z) <= bound and s + t + u + x + y + z < 7.0 * bound
+
+
 def _check_angles(sines, cosines, what, labels, warn):
     """Warn, with the numbers, when a sine or cosine is out of bounds by more than rounding."""
-    if any(abs(x) > 1.0000001 for x in (*sines, *cosines)):
+    if not _within(1.0000001, sines, cosines) and any(abs(x) > 1.0000001 for x in (*sines, *cosines)):
         numbers = [x for pair in zip(sines, cosines, strict=True) for x in pair]
         lines = [f"{label} = {x:.25g}" for label, x in zip(labels, numbers, strict=True)]
         warn(f"{what} angles whose sines or cosines exceed 1 are impossible", lines)
@@ -187,11 +195,12 @@ def _initial_lattice(options, physics, matrix, missets, warn, origins):
         exact = setting(*cell_constants(options))
         stars = exact if stars is None else placed(exact, stars)
     angles = missets()
-    turned = ("crystal.lattice",) if angles is None else ("crystal.lattice", "crystal.missets")
-    for name in VECTORS:
-        origins.follows(f"crystal.{name}", *turned)
+    if origins is not UNASKED:
+        turned = ("crystal.lattice",) if angles is None else ("crystal.lattice", "crystal.missets")
+        for name in VECTORS:
+            origins.follows(f"crystal.{name}", *turned)
     if angles is not None:
-        stars = [rotate_xyz(v, *angles) for v in stars]
+        stars = rotate_all(stars, *angles)
     a_star, b_star, c_star = stars
     box = length(a_star) * length(b_star) * length(c_star)
     if not abs(dot(a_star, cross(b_star, c_star))) > SINGULAR * box:
@@ -215,11 +224,11 @@ def _resolve_lattice(options, physics, matrix, missets, warn, origins):
     ):
         sines, cosines = _sines_and_cosines(*values)
         _check_angles(sines, cosines, name, labels, lambda *text: warn("lattice", *text))
-        angles.append(tuple(atan2(*pair) for pair in zip(*_clip(sines, cosines), strict=True)))
+        angles.append(tuple(map(atan2, *_clip(sines, cosines))))
     a, b, c = (scale(v, 1e-10) for v in direct)
     a_star, b_star, c_star = reciprocal
     numbers = (*a, *b, *c, *a_star, *b_star, *c_star, volume)
-    if not all(isfinite(x) for x in numbers) or 0.0 in (*sizes, *star_sizes):
+    if not all(map(isfinite, numbers)) or 0.0 in (*sizes, *star_sizes):
         raise ZeroDivisionError
     fields = {
         "a": a,
@@ -259,8 +268,10 @@ def _resolve_size(edges, options, samples, whole, origins):
             count = float(ceil(sample / edge))
         else:
             count = floor(count) if whole else count
-            origins.taken(f"crystal.cells.{axis}", of_count)
-        origins.follows(f"crystal.size.{axis}", of_sample, f"crystal.cells.{axis}", "crystal.lattice")
+            if origins is not UNASKED:
+                origins.taken(f"crystal.cells.{axis}", of_count)
+        if origins is not UNASKED:
+            origins.follows(f"crystal.size.{axis}", of_sample, f"crystal.cells.{axis}", "crystal.lattice")
         cells.append(float(count) if count > 1.0 else 1.0)
     return tuple(cells)
 

@@ -32,9 +32,13 @@ FLUENCES = "{fluence} (or {flux}, {exposure} and {beamsize})"
 DIRECTIONS = "a vector ({twotheta_axis}, {fdet_vector}, {sdet_vector} or {odet_vector})"
 
 
-def check_finite(experiment: "Any") -> None:
-    """Raise OptionError where a number of a resolved experiment is not finite, or too large to compute with."""
-    reach = check_reach(experiment.detector)
+def check_finite(experiment: "Any", reach: "Any" = None) -> None:
+    """Raise OptionError where a number of a resolved experiment is not finite, or too large to compute with.
+
+    reach: what `check_reach` gave of its detector, where that was asked before.
+    """
+    if reach is None:
+        reach = check_reach(experiment.detector)
     check_beam(experiment.beam, experiment.crystal, reach)
     check_orientations(experiment.crystal, experiment.sampling)
     check_intensity(experiment)

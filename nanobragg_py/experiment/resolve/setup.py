@@ -183,6 +183,14 @@ def seeds_of(now: "Any", *seeds: "Any") -> "Any":
     return tuple(clock if seed is None else seed for seed in seeds)
 
 
+def finest_oversampling(crystal: "Any", wavelength: "Any", detectors: "Any") -> "tuple[Any, Any]":
+    """What `recommended_oversampling` gives for that of some panels which asks for most."""
+    return max(
+        recommended_oversampling(crystal.size, wavelength, detector.distance, detector.pixel_size)
+        for detector in detectors
+    )
+
+
 def resolve_oversample(
     options: "Any", crystal: "Any", wavelength: "Any", detectors: "Any", warn: "Any", origins: "Any" = UNASKED
 ) -> "tuple[Any, Any]":
@@ -195,10 +203,7 @@ def resolve_oversample(
             *("sampling.oversample", "oversample", *sizes, "beam.wavelength", "detector.distance", "pixel_size"),
             note="automatic: three sub-pixels a peak of the largest crystal edge",
         )
-    recommended, reciprocal_pixel = max(
-        recommended_oversampling(crystal.size, wavelength, detector.distance, detector.pixel_size)
-        for detector in detectors
-    )
+    recommended, reciprocal_pixel = finest_oversampling(crystal, wavelength, detectors)
     oversample = options.oversample if options.oversample > 0 else recommended
     if oversample < recommended:
         text = (

@@ -2,75 +2,73 @@
 
 What does not follow from these is taken over as it is, the detector, the mosaic domains and the sources among it;
 the rest goes through the functions that `resolve_setup` and `resolve_experiment` call. A third of the time of a still
-of 256 x 256 pixels would go into the setting up of what is the same.
+of 256 x 256 pixels would go into the setting up of what is the same. Nothing is said of it: what there is to say is
+worked out, the long way, when somebody asks.
 """
 
 from .crystal import resolve_crystal
 from .finite import check_finite
-from .setup import resolve_fluence, resolve_oversample
+from .setup import finest_oversampling, resolve_fluence
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-#: where warnings come from that do not depend on them
-SAME = ("options", "steps")
+
+class Stated:
+    """Options as a namespace, of which copies with other values are quickly made."""
+
+    def __init__(self, options: "Any") -> None:
+        self.__dict__.update((name, getattr(options, name)) for name in options.defaults)
+
+    def but(self, **values: "Any") -> "Any":
+        """A copy with some values changed."""
+        made = object.__new__(type(self))
+        made.__dict__.update(self.__dict__)
+        made.__dict__.update(values)
+        return made
 
 
-class _Changed:
-    """Options with some values in place of their own, without a copy of the others."""
-
-    def __init__(self, base, **values):
-        self.__dict__.update(values, _base=base)
-
-    def __getattr__(self, name):
-        return getattr(self._base, name)
+def _unsaid(*sentence):
+    """Nobody listens."""
 
 
 def resolve_turned(
-    options: "Any", matrix: "Any", setup: "Any", experiment: "Any", missets: "Any", fluence: "Any", cell: "Any" = None
+    stated: "Any",
+    matrix: "Any",
+    setup: "Any",
+    experiment: "Any",
+    reach: "Any",
+    missets: "Any",
+    fluence: "Any",
+    cell: "Any" = None,
 ) -> "Any":
-    """The Setup and the Experiment for other missets, cell and fluence; None where more than these would change.
+    """The Experiment for other missets, cell and fluence; None where more than these would change.
 
-    options, matrix: what `resolve_setup` was given; missets must not be drawn by the reference's generator, nor have
-    been. setup, experiment: what came of them. missets: three angles, or None. fluence: photons/m^2.
-    cell: lengths (Angstrom) and angles, in place of those of the options; None: those.
-    Raises OptionError for what makes no image.
+    stated: a `Stated` of the options, and matrix: what `resolve_setup` was given; missets must not be drawn by the
+    reference's generator, nor have been. setup, experiment: what came of them, reach: of its detector, as of
+    `check_reach`. missets: three angles, or None. fluence: photons/m^2. cell: lengths (Angstrom) and angles, in place
+    of those of the options; None: those. Raises OptionError for what makes no image.
     """
+    lengths, angles = (stated.cell_lengths, stated.cell_angles) if cell is None else cell
     mode = "none" if missets is None else "angles"
-    lengths, angles = (options.cell_lengths, options.cell_angles) if cell is None else cell
-    options = _Changed(
-        options, misset_mode=mode, misset=missets, fluence=fluence, cell_lengths=lengths, cell_angles=angles
+    options = stated.but(
+        misset_mode=mode, misset=missets, fluence=fluence, cell_lengths=lengths, cell_angles=angles
     )
-    warnings = [each for each in setup.warnings if each[0] in SAME]
-
-    def warn(place, text, lines=()):
-        warnings.append((place, text, tuple(lines)))
-
-    fluence, flux, samples = resolve_fluence(options, lambda place, text: None)  # its warnings are those there are
+    fluence, flux, samples = resolve_fluence(options, _unsaid)
     mosaic = setup.crystal.mosaic_spread, setup.crystal.mosaic_domains
-    crystal, cell_vectors = resolve_crystal(options, setup.physics, samples, None, None, matrix, mosaic, warn)
-    oversampling = resolve_oversample(
-        options, crystal, setup.beam.wavelength, setup.panels or (setup.detector,), warn
-    )
+    crystal, _ = resolve_crystal(options, setup.physics, samples, None, None, matrix, mosaic, _unsaid)
+    recommended, _ = finest_oversampling(crystal, setup.beam.wavelength, setup.panels or (setup.detector,))
     sampling = experiment.sampling
-    if oversampling[0] != sampling.oversample:
+    if (options.oversample if options.oversample > 0 else recommended) != sampling.oversample:
         return None
-    if oversampling[1] != sampling.recommended_oversample:
-        sampling = sampling.replace(recommended_oversample=oversampling[1])
-        setup = setup.replace(sampling=setup.sampling.replace(recommended_oversample=oversampling[1]))
-    setup = setup.replace(
-        beam=setup.beam.replace(fluence=fluence, flux=flux),
-        crystal=crystal,
-        cell_vectors=cell_vectors,
-        warnings=tuple(warnings),
-    )
+    if recommended != sampling.recommended_oversample:
+        sampling = sampling.replace(recommended_oversample=recommended)
+    old = experiment.crystal
     experiment = experiment.replace(
         beam=experiment.beam.replace(fluence=fluence, flux=flux),
         sampling=sampling,
-        crystal=crystal.replace(
-            mosaic_rotations=experiment.crystal.mosaic_rotations, share=experiment.crystal.share
-        ),
+        crystal=crystal.replace(mosaic_rotations=old.mosaic_rotations, share=old.share),
     )
-    check_finite(experiment)
-    return setup, experiment
+    check_finite(experiment, reach)
+    return experiment
