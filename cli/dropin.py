@@ -82,7 +82,12 @@ def whole(experiment: "Any", options: "Any") -> "tuple[Any, Any]":
             f"{len(experiment.panels)} panels are written as one image, whose headers can tell of the first one alone; "
             f"keep {options.geometry_file} beside it"
         )
-    return experiment, stored_experiment(experiment)
+    roi = None
+    if max(options.roi) >= 0:
+        from ..experiment.resolve.detector import region
+
+        roi = region(options, *experiment.stored_shape[::-1])
+    return experiment, stored_experiment(experiment, roi)
 
 
 def place_of(experiment: "Any", pixel: "Any") -> "tuple[Any, int, int]":

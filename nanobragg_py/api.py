@@ -214,6 +214,7 @@ class Experiment(Differentiable):
         precision: str = "double",
         on_device: bool = False,
         dtype: DTypeLike = "float32",
+        rois: Any = None,
     ) -> np.ndarray:
         """The image: float32 of shape (slow, fast), photons a pixel; 0 outside the region of interest.
 
@@ -223,20 +224,28 @@ class Experiment(Differentiable):
         done. compat: "spec", or "c" for the defects of the reference program as well. device: number of the GPU.
         precision: of the GPU, "double" or "single". on_device: return a cupy array there (only with backend "gpu").
         dtype: float32, or float64 for the same pixels before they are rounded (backend "cpu", compat "spec").
+        rois: regions that are rendered, shoeboxes say, a list of (fast min, fast max, slow min, slow max), inclusive;
+        of panels a list of such lists, or a dict of them by the panel's name or number. Elsewhere pixels are 0.
 
         Other Python threads run meanwhile. Raises FieldError for an argument that makes no sense, NanoBraggError where
         there is no memory or no GPU.
         """
-        if dtype != "float32":
+        if rois is not None or dtype != "float32":
             import numpy
 
-            if numpy.dtype(dtype) == numpy.float64:
-                from .render.backends import Compute
-                from .render.images import render_precise
+            from .render.backends import Compute
+            from .render.images import render_precise
+            from .render.shoeboxes import render_regions
 
-                return render_precise(self, Compute(backend, device, precision, threads, compat), out, progress)
-            if numpy.dtype(dtype) != numpy.float32:
+            if (kind := numpy.dtype(dtype)) not in (numpy.float32, numpy.float64):
                 raise FieldError(f"dtype is {dtype!r}; it must be float32 or float64")
+            compute = Compute(backend, device, precision, threads, compat)
+            if rois is not None and on_device:
+                raise FieldError("on_device gives the image of one region; render rois without it")
+            if rois is not None:
+                return render_regions(self, rois, compute, out, progress, kind)
+            if kind == numpy.float64:
+                return render_precise(self, compute, out, progress)
         return self.simulate(
             backend, threads, out, progress, compat, device=device, precision=precision, on_device=on_device
         )[0]

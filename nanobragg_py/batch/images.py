@@ -165,7 +165,7 @@ class Maker:
         return kept
 
     def _read_flags(self, tokens):
-        from ..experiment.load import INPUTS, load, read_headers, read_matrix, read_sources, read_spectrum
+        from ..experiment.load import INPUTS, load, read_domains, read_headers, read_matrix, read_sources, read_spectrum
         from ..experiment.options_map import from_options
         from ..flags.nanobragg import parse, prescan, warning_sentences
 
@@ -186,16 +186,22 @@ class Maker:
         default_F = options.default_F
         # the table is read by now; any amplitude will do to have the rest worked out
         options.hkl_file, options.dump_file, options.default_F = None, "", default_F or 1.0
-        resolved = load(options, mask=mask, write_dump=False).experiment
+        loaded = load(options, mask=mask, write_dump=False)
+        resolved, panels = loaded.experiment, loaded.panels
         detector = resolved.detector
+        mask = None if mask is None or panels is not None else np.asarray(mask)
+        if mask is not None:
+            mask = mask.reshape(detector.spixels, detector.fpixels)
         beam, detector, crystal, sampling = from_options(
             options,
             matrix=read_matrix(options, said.append),
             sources=read_sources(options),
-            mask=None if mask is None else np.asarray(mask).reshape(detector.spixels, detector.fpixels),
+            mask=mask,
             roi=detector.roi,
             missets=resolved.crystal.missets,
+            panels=panels,
             spectrum=read_spectrum(options),
+            domains=read_domains(options),
         )
         options.default_F = default_F
         self.warnings = self.warnings or said + self._said_of_hkl

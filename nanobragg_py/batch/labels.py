@@ -86,22 +86,40 @@ def spots_of(experiment: ResolvedExperiment, image: np.ndarray | None = None) ->
     hkl: (n, 3) int. position: (n, 2), fast and slow in pixels, 0 at the first pixel's corner. amplitude: (n,),
     electrons, structure factors of the table. With an image without noise also intensity: (n,), the photons in it
     within `REACH` pixels of the spot's own; spots that are nearer share them. n differs from image to image.
-    """
-    from ..inspect.predictions import amplitudes, predict
 
-    hkl, fast, slow = predict(experiment)
-    found = {
+    Of a detector of panels also panel: (n,) int, from 0; position is in the panel's pixels, and the image is a stack or
+    a list.
+    """
+    from ..inspect.predictions import amplitudes, predict, predict_panels
+
+    panel = None
+    if experiment.panels:
+        panel, hkl, fast, slow = predict_panels(experiment)
+    else:
+        hkl, fast, slow = predict(experiment)
+    found = {} if panel is None else {"panel": panel}
+    found |= {
         "hkl": hkl.astype(np.int32),
         "position": np.stack((fast, slow), axis=-1),
         "amplitude": amplitudes(experiment.structure_factors.at(experiment.beam.wavelength), hkl),
     }
-    if image is not None:
-        # sums over rectangles from the integral of the image
-        total = np.zeros((image.shape[0] + 1, image.shape[1] + 1))
-        total[1:, 1:] = image.cumsum(0, np.float64).cumsum(1)
-        (top, bottom), (left, right) = (
-            ((at.astype(int) - REACH).clip(0, size), (at.astype(int) + REACH + 1).clip(0, size))
-            for at, size in zip((slow, fast), image.shape, strict=True)
-        )
-        found["intensity"] = total[bottom, right] - total[top, right] - total[bottom, left] + total[top, left]
+    if image is not None and panel is not None:
+        found["intensity"] = np.zeros(len(hkl))
+        for number, pixels in enumerate(image):
+            here = panel == number
+            found["intensity"][here] = photons_near(pixels, fast[here], slow[here])
+    elif image is not None:
+        found["intensity"] = photons_near(image, fast, slow)
     return found
+
+
+def photons_near(image: np.ndarray, fast: np.ndarray, slow: np.ndarray) -> np.ndarray:
+    """The photons within `REACH` pixels of those at positions."""
+    # sums over rectangles from the integral of the image
+    total = np.zeros((image.shape[0] + 1, image.shape[1] + 1))
+    total[1:, 1:] = image.cumsum(0, np.float64).cumsum(1)
+    (top, bottom), (left, right) = (
+        ((at.astype(int) - REACH).clip(0, size), (at.astype(int) + REACH + 1).clip(0, size))
+        for at, size in zip((slow, fast), image.shape, strict=True)
+    )
+    return total[bottom, right] - total[top, right] - total[bottom, left] + total[top, left]

@@ -18,6 +18,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from itertools import chain
+from math import prod
 from time import perf_counter
 from typing import Any
 
@@ -261,12 +262,12 @@ def estimate(
     output.require()
     maker = Maker(job)
     maker.check()
-    output.check_room(maker.job)
+    output.check_room(maker)
     for sentence in (*(f"warning: {each}" for each in maker.warnings), *output.lost(maker)):
         complain(sentence)
     total = len(maker.job)
     experiment, _, noise = maker.experiment(0)
-    pixels = experiment.shape[0] * experiment.shape[1]
+    pixels = prod(experiment.shape)
     each = expected_seconds(experiment.resolved, 1)
     if each < LONGEST_TRIAL and pixels < LARGEST_TRIAL:
         each, size = _measured(maker, output, total)
@@ -275,8 +276,8 @@ def estimate(
     workers, threads = divide(output.units(maker.job), devices=devices_of(maker.job))
     return {
         "images": total,
-        "slow": experiment.shape[0],
-        "fast": experiment.shape[1],
+        "slow": experiment.shape[-2],
+        "fast": experiment.shape[-1],
         "dtype": maker.dtype(noise).name,
         "files": output.units(maker.job),
         "bytes": round(size * total),

@@ -30,6 +30,8 @@ COMPRESSIONS = ("szip", "gzip", "bslz4", "none")
 PER_FILE = 100
 #: the format with an NXmx master file, and the other one that is not of image files
 NEXUS, ZARR = "nexus", "zarr"
+#: formats whose images may be stacks of panels' images
+STACKED = ("npy", ZARR)
 
 
 def output_formats() -> dict[str, Any]:
@@ -103,8 +105,15 @@ class Output:
         """The ImageFormat."""
         return output_formats()[self.format]
 
-    def check_room(self, job: Job) -> None:
+    def check_room(self, maker: Maker) -> None:
         """Raise NanoBraggError where the pixels of a job have no place in the format."""
+        job = maker.job
+        panels = maker.experiment(0)[0].detector.panels
+        if panels is not None and self.format not in STACKED:
+            raise NanoBraggError(
+                f"{job.name}: the detector has {len(panels)} panels, and {self.format} files are of one here; "
+                f"use --format {' or '.join(STACKED)}, or Experiment.to_nexus for each image"
+            )
         if self.format == "smv" and job.response is not None and job.response.get("bits") == 32:
             raise NanoBraggError(f"{job.name}: response.bits = 32 has no room in SMV files; use another --format")
 

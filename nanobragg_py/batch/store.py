@@ -78,7 +78,7 @@ class Store:
     def __init__(self, maker: Maker, output: Output, complain: Callable[[str], Any] = lambda sentence: None) -> None:
         self.maker, self.output, self.job = maker, output, maker.job
         self.complain: Callable[[str], Any] = complain
-        output.check_room(maker.job)
+        output.check_room(maker)
         text = json.dumps(identity(maker, output), indent=1, default=str) + "\n"
         try:
             os.makedirs(output.folder, exist_ok=True)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..errors import warn_caller
-from .load import load_args, read_domains, read_matrix, read_panels, read_sources, read_spectrum
+from .load import load_args, read_domains, read_matrix, read_sources, read_spectrum
 from .options_map import from_options
 
 
@@ -26,10 +26,10 @@ def from_args(cls: Any, args: str | Sequence[str], folder: str | os.PathLike[str
         options,
         matrix=read_matrix(options),
         sources=read_sources(options),
-        mask=None if detector.mask is None else _image_of(detector.mask, detector),
+        mask=None if loaded.panels is not None or detector.mask is None else _image_of(detector.mask, detector),
         roi=detector.roi,
         missets=resolved.crystal.missets,
-        panels=read_panels(options, said.append),
+        panels=loaded.panels,
         spectrum=read_spectrum(options),
         domains=read_domains(options),
     )

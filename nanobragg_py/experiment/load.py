@@ -30,7 +30,8 @@ class Loaded(Record):
     """What a command line came to.
 
     options: Options. setup: the `Setup` with its warnings and remarks. experiment: Experiment. table: its structure
-    factors in the kernels' layout, or None. random: the generator, left ready for the noise.
+    factors in the kernels' layout, or None. random: the generator, left ready for the noise. panels: the Panels of the
+    -geometry file with their parts of -roi and -mask, or None.
     """
 
     _fields = {
@@ -39,6 +40,7 @@ class Loaded(Record):
         "experiment": REQUIRED,
         "table": None,
         "random": REQUIRED,
+        "panels": None,
     }
 
 
@@ -74,7 +76,7 @@ def load(
     random = Ran1()
     matrix = read_matrix(options, complain)
     dump_available = uses_dump(options) and options.hkl_file is None and os.access(options.dump_file, os.R_OK)
-    panels = read_panels(options, complain)
+    panels = read_panels(options, complain, mask)
     setup = resolve_setup(
         options,
         random,
@@ -106,6 +108,7 @@ def load(
         experiment=experiment,
         table=None if factors.bounds is None else kernel_table(factors, write_dump),
         random=random,
+        panels=panels,
     )
 
 
@@ -179,13 +182,13 @@ def read_matrix(options: "Any", complain: "Any" = None) -> "Any":
     return matrix
 
 
-def read_panels(options: "Any", complain: "Any") -> "Any":
-    """The Panels of the -geometry file in the frame of the convention, or None without one."""
+def read_panels(options: "Any", complain: "Any", mask: "Any" = None) -> "Any":
+    """The Panels of the -geometry file in the frame of the convention, or None without one. mask: of -mask."""
     if options.geometry_file is None:
         return None
     from .load_panels import read_panels
 
-    return read_panels(options, complain)
+    return read_panels(options, complain, mask)
 
 
 def read_domains(options: "Any") -> "Any":

@@ -1,8 +1,11 @@
 """The panels that a command line names: what of its flags goes with them, and the frame that they are wanted in."""
 
+import dataclasses
+
 from ..constants import CONVENTIONS
 from ..errors import OptionError, Sentence
 from ..files.detectors import read as files
+from ..files.panels import place_panels
 from ..flags.options import DEFAULTS
 from .panels import panels_of
 from .resolve.panels import placed_options
@@ -11,19 +14,20 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+#: no pixel is counted by a larger number
+INT_MAX = 2**31 - 1
 #: parts of a wavelength by which a geometry file may differ from the flags without a word
 CLOSE = 1e-4
 
 
-def read_panels(options: "Any", complain: "Any") -> "Any":
+def read_panels(options: "Any", complain: "Any", mask: "Any" = None) -> "Any":
     """The Panels of the {geometry_file}, in the frame of the convention in use. complain: called with sentences.
+
+    Region of interest and mask are of the image that holds all panels; each has its part. mask: the pixels of the
+    {mask_file}, uint16, or None.
 
     Raises NanoBraggError for a file that states none, and OptionError for flags that concern one flat detector.
     """
-    if max(options.roi) >= 0:
-        raise OptionError("{roi} is of one detector, and {geometry_file} may state many panels; give one of the two")
-    if options.mask_file is not None:
-        raise OptionError("{mask_file} is of one detector; state bad regions in the {geometry_file}")
     if options.curved_det:
         raise OptionError("{curved_det} bends one detector, and the panels of {geometry_file} are flat; leave it out")
     if options.printout:
@@ -35,7 +39,9 @@ def read_panels(options: "Any", complain: "Any") -> "Any":
     if moved:
         names = ", ".join(f"{{{name}}}" for name in moved)
         text = f"{{geometry_file}} {{file}} states where its panels are; no effect of {names}"
-        complain(Sentence(text, file=options.geometry_file))
+        if mask is not None:
+            text += ", be they flags or of the header of {mask_name}"
+        complain(Sentence(text, file=options.geometry_file, mask_name=options.mask_file))
     for sentence in found.remarks:
         complain(sentence)
     single = options.spectrum_file is None
@@ -47,4 +53,42 @@ def read_panels(options: "Any", complain: "Any") -> "Any":
         beam, spindle = options.beam_vector, options.spindle_axis
     else:
         beam, spindle = CONVENTIONS[options.convention][0], CONVENTIONS[options.convention][6]
-    return panels_of(found.in_frame(tuple(map(float, beam)), tuple(map(float, spindle))))
+    panels = panels_of(found.in_frame(tuple(map(float, beam)), tuple(map(float, spindle))))
+    if mask is not None:
+        panels = masked(panels, mask, options)
+    return within(panels, options.roi) if max(options.roi) >= 0 else panels
+
+
+def masked(panels: "Any", mask: "Any", options: "Any") -> "Any":
+    """The panels without the pixels where the mask of the image that holds all of them is 0."""
+    import numpy as np
+
+    shape, corners = place_panels(panels)
+    pixels = np.asarray(memoryview(mask))
+    if pixels.shape != shape:
+        size = " x ".join(map(str, pixels.shape[::-1]))
+        text = f"{{mask_file}} {{file}} has {size} pixels; the image of all panels has {shape[1]} x {shape[0]}"
+        raise OptionError(text, file=options.mask_file)
+    made = []
+    for panel, (s, f) in zip(panels, corners, strict=True):
+        own = pixels[s : s + panel.spixels, f : f + panel.fpixels]
+        if panel.mask is not None:
+            own = np.where(np.asarray(panel.mask) == 0, 0, own)
+        made.append(dataclasses.replace(panel, mask=own.astype(np.uint16)))
+    return tuple(made)
+
+
+def within(panels: "Any", roi: "Any") -> "Any":
+    """The panels with what a region of the image that holds all of them (negative: no bound) leaves of each.
+
+    Where nothing is left, the region begins beyond the panel's last pixel.
+    """
+    low, high = ([max(bound, 0) for bound in roi[0::2]], [INT_MAX if bound < 0 else bound for bound in roi[1::2]])
+    made = []
+    for panel, (s, f) in zip(panels, place_panels(panels)[1], strict=True):
+        bounds = []
+        for corner, count, first, last in ((f, panel.fpixels, low[0], high[0]), (s, panel.spixels, low[1], high[1])):
+            begin, end = max(first - corner, 0), min(last - corner, count - 1)
+            bounds += [begin, end] if begin <= end else [count, count]
+        made.append(dataclasses.replace(panel, roi=tuple(bounds)))
+    return tuple(made)

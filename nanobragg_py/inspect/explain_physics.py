@@ -11,8 +11,8 @@ from ..errors import NanoBraggError
 from ..experiment.load import (
     kernel_table,
     read_amorphous,
+    read_domains,
     read_matrix,
-    read_panels,
     read_sources,
     read_spectrum,
 )
@@ -100,8 +100,8 @@ class Trial:
         if values["misset_seed"] is None:
             values["misset_seed"] = SEED
         self.values = values
-        self.matrix, self.panels = read_matrix(options), read_panels(options, str)
-        self.spectrum = read_spectrum(options)
+        self.matrix, self.panels = read_matrix(options), loaded.panels
+        self.spectrum, self.domains = read_spectrum(options), read_domains(options)
         self.sources, self.mask = read_sources(options), loaded.experiment.detector.mask
         self.factors = loaded.experiment.structure_factors
         self.curve = None if options.stol_file is None else read_amorphous(options)
@@ -122,6 +122,7 @@ class Trial:
             dump_available=factors.bounds is not None,
             panels=self.panels,
             spectrum=self.spectrum,
+            domains=self.domains,
         )
         made = resolve_experiment(setup, random, factors, source_rows=self.sources)
         return made if self.curve is None or not physics.curve else made.replace(amorphous=self.curve)

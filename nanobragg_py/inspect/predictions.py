@@ -39,12 +39,22 @@ def predict(experiment: Any, dmin: float = 0.0) -> tuple[Any, Any, Any]:
     close to it as the crystal's size, mosaic spread, divergence and dispersion reach. dmin: Angstrom; finer spacings
     are left out. Returns (hkl, fast, slow): int array (n, 3) and positions in pixels, 0 at the first pixel's corner.
 
-    Of several crystals in one image the spots of each follow one another, once for each orientation.
+    Of several crystals in one image the spots of each follow one another, once for each orientation. Of panels
+    positions are in the image that holds all of them; `predict_panels` has those in each.
     Raises NanoBraggError for a curved detector and where there are more reflections than can be looked at.
     """
+    if experiment.panels:
+        numbers, hkl, fast, slow = predict_panels(experiment, dmin)
+        corners = np.array(experiment.panel_corners).reshape(-1, 2)[numbers]
+        return hkl, fast + corners[:, 1], slow + corners[:, 0]
+    return _on_one(experiment, dmin)
+
+
+def _on_one(experiment, dmin):
+    """`predict` for a detector that is one."""
     if experiment.crystals:
         lattices = {(one.crystal.a, one.crystal.b, one.crystal.c): one for one in experiment.single_crystals}
-        several = zip(*(predict(one, dmin) for one in lattices.values()), strict=True)
+        several = zip(*(_on_one(one, dmin) for one in lattices.values()), strict=True)
         together = [np.concatenate(values) for values in several]
         return together[0], together[1], together[2]
     geometry = experiment_geometry(experiment)
@@ -88,7 +98,7 @@ def predict_panels(experiment: Any, dmin: float = 0.0) -> tuple[Any, Any, Any, A
 
     panel: (n,) int, from 0; the rest as of `predict`, positions in pixels of the panel.
     """
-    found = [predict(one, dmin) for one in experiment.single_panels]
+    found = [_on_one(one, dmin) for one in experiment.single_panels]
     numbers = np.repeat(np.arange(len(found)), [len(hkl) for hkl, _, _ in found])
     hkl, fast, slow = (np.concatenate(values) for values in zip(*found, strict=True))
     return numbers, hkl, fast, slow

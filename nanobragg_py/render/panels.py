@@ -32,7 +32,7 @@ def simulate_panels(
     renderer, threads = compute.renderer, team_size(compute.threads)
     single = compute.precision == "single"
     if experiment.is_sum:
-        return _sums(experiment, table, images, compute, progress)
+        return _sums(experiment, table, images, compute, progress, precise)
     job, done, found = None, 0, []
     for number, (each, image) in enumerate(zip(experiment.single_panels, images, strict=True)):
         job = Job(each, table, single=single) if job is None else job.with_detector(each.detector)
@@ -44,16 +44,17 @@ def simulate_panels(
     return found
 
 
-def _sums(experiment, table, images, compute, progress):
+def _sums(experiment, table, images, compute, progress, precise=None):
     """As `simulate_panels`, of an experiment of several crystals."""
     from .sums import jobs_of, render_sum
 
     first, done, found = None, 0, []
-    for each, image in zip(experiment.single_panels, images, strict=True):
+    unrounded = [None] * len(images) if precise is None else precise
+    for each, image, unrounded_image in zip(experiment.single_panels, images, unrounded, strict=True):
         first = first or jobs_of(each, table, compute.precision == "single")
         jobs = [job.with_detector(each.detector) for job in first]
         tell = None if progress is None else _further(progress, done)
-        found.append(Statistics(**render_sum(each, jobs, compute, image, tell)))
+        found.append(Statistics(**render_sum(each, jobs, compute, image, tell, unrounded_image)))
         done += found[-1].pixels
     return found
 
@@ -84,8 +85,11 @@ def together(found: "list[Statistics]") -> "Statistics":
     )
 
 
-def stored_experiment(experiment: "Any") -> "Any":
-    """The experiment of the one image that holds all panels: the first panel's place, and the size of the whole."""
+def stored_experiment(experiment: "Any", roi: "Any" = None) -> "Any":
+    """The experiment of the one image that holds all panels: the first panel's place, and the size of the whole.
+
+    roi: the region of interest in that image, or None for all of it.
+    """
     spixels, fpixels = experiment.stored_shape
     first = experiment.detector
     whole = first.replace(
@@ -93,7 +97,7 @@ def stored_experiment(experiment: "Any") -> "Any":
         spixels=spixels,
         detsize_f=fpixels * first.pixel_size,
         detsize_s=spixels * first.pixel_size,
-        roi=(0, fpixels - 1, 0, spixels - 1),
+        roi=(0, fpixels - 1, 0, spixels - 1) if roi is None else roi,
         mask=None,
         mask_name=None,
     )

@@ -27,12 +27,15 @@ def resolve_panels(options: "Any", frame: "Any", panels: "Any", sensor: "Any") -
 
 
 def placed_options() -> "tuple[str, ...]":
-    """The options of size and place of one detector, which do not count where there are panels."""
+    """The options of size and place of one detector, which do not count where there are panels.
+
+    Region and mask do: they are of the image that holds all panels, and each panel has its part of them.
+    """
     from ..fields import rows_of
     from ..panels import SHARED
     from ..parts import Detector
 
-    rows = (row for row in rows_of(Detector) if row.name not in SHARED)
+    rows = (row for row in rows_of(Detector) if row.name not in (*SHARED, "roi", "mask"))
     return tuple(option for row in rows for option in row.options)
 
 
