@@ -2,6 +2,7 @@
 
 import json
 import os
+import resource
 import shlex
 import shutil
 import signal
@@ -222,3 +223,32 @@ def test_a_signal_ends_a_row_of_minutes_of_a_tool(tmp_path):
         process.send_signal(signal.SIGTERM)
         process.communicate(timeout=60)
     assert "are expected to take" in line and process.returncode == 143 and not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("program", "words"),
+    [
+        *(("nanoBragg", f"{FLAGS} -detpixels 4 {flag} /dev/zero") for flag in ("-Q", "-stol", "-hkl", "-sourcefile")),
+        ("nonBragg", "-detpixels 4 -stol /dev/zero"),
+        ("nanobragg-py", "hkl /dev/zero --out a.hkl"),
+        ("nanobragg-py", "matrix /dev/zero"),
+        ("nanobragg-py", "batch /dev/zero --dry-run"),
+        ("nanobragg-py", "simulate /dev/zero --out a.img"),
+        ("nanobragg-py", "compare-traces /dev/zero /dev/zero"),
+        ("nanobragg-py", "golden make /dev/zero refs"),
+        ("nanobragg-py", f"explain -- {FLAGS} -geometry /dev/zero"),
+    ],
+)
+def test_a_file_without_an_end(program, words, tmp_path):
+    """It is not read into memory until there is none."""
+    limit = 2 * 2**30
+    done = subprocess.run(
+        [os.path.join(BIN, program), *shlex.split(words)],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (limit, limit)),
+    )
+    assert done.returncode == (2 if program == "nanobragg-py" else 9)
+    assert "memory" not in done.stderr and "/dev/zero" in done.stderr and len(done.stderr.splitlines()) <= 2
+    assert not list(tmp_path.iterdir())

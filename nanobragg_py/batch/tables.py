@@ -14,7 +14,7 @@ from math import isfinite
 from typing import Any
 
 from ..errors import FieldError, NanoBraggError
-from ..files.reading import cannot_read
+from ..files.reading import cannot_read, check_ends
 
 MISSING = object()
 LARGEST = 10**9
@@ -124,6 +124,7 @@ def read_table(path: str) -> dict[str, list]:
     count = 0
     try:
         with open(path, encoding="utf-8-sig", newline="") as file:
+            check_ends(file)
             for values in read(path, file):
                 for name in values:
                     if name not in columns:

@@ -269,10 +269,11 @@ def read_table(path: str) -> dict[str, Any]:
     """The content of a TOML or (by its ending) JSON file; NanoBraggError, with the place, for what is neither."""
     import tomllib
 
-    from ..files.reading import cannot_read
+    from ..files.reading import cannot_read, check_ends
 
     try:
         with open(path, "rb") as file:
+            check_ends(file)
             text = file.read().decode("utf-8-sig")
         values = json.loads(text) if path.endswith(".json") else tomllib.loads(text)
     except OSError as error:

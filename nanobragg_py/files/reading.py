@@ -53,6 +53,15 @@ def open_input(path: "Any") -> "Any":
     return FileIO(file_name(path), "r")
 
 
+def check_ends(file: "Any") -> None:
+    """Raise OSError for an open file that is a device: /dev/zero has no end. Terminals and the null device have one."""
+    status = os.fstat(file.fileno())
+    if stat.S_ISBLK(status.st_mode) or (
+        stat.S_ISCHR(status.st_mode) and not file.isatty() and status.st_rdev != os.stat(os.devnull).st_rdev
+    ):
+        raise OSError(errno.EINVAL, "it is a device, which may have no end")
+
+
 def fill(file: "Any", view: "Any") -> "Any":
     """Read from `file` until `view`, a memoryview of bytes, is full or the file ends; return the bytes read."""
     filled = 0
@@ -75,6 +84,7 @@ def read_whole(file: "Any") -> "tuple[Any, Any]":
         text = Buffer(max(size, 0) + 1, "B", zero=False)
         return text, fill(file, memoryview(text)[:size])
     # a pipe, a terminal, or one of the files of /proc, which have no size
+    check_ends(file)
     data = file.readall()
     text = Buffer(len(data) + 1, "B", zero=False)
     memoryview(text)[: len(data)] = data

@@ -14,7 +14,7 @@ import numpy as np
 from ..errors import NanoBraggError
 from ..records import REQUIRED, Record
 from .extras import need
-from .reading import cannot_read
+from .reading import cannot_read, check_ends
 from .source import WRAPPINGS
 
 TYPE_CHECKING = False
@@ -99,6 +99,7 @@ def content(path: Any, limit: Any = LARGEST_TEXT) -> Any:
     module = None
     try:
         with open(name, "rb") as file:
+            check_ends(file)
             head = file.read(6)
             module = next((module for magic, module in WRAPPINGS if head.startswith(magic)), None)
             file.seek(0)

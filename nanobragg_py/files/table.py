@@ -6,7 +6,7 @@ line feed, for further columns of zeros, those columns are missing here.
 """
 
 from ..errors import NanoBraggError
-from .reading import BYTE_ORDER_MARK, cannot_read
+from .reading import BYTE_ORDER_MARK, cannot_read, check_ends
 from .scan import scan_number
 
 TYPE_CHECKING = False
@@ -40,6 +40,7 @@ def read_table(path: "Any", columns: "Any") -> "Any":
     """
     try:
         with open(path, "rb") as file:
+            check_ends(file)
             if file.peek(len(BYTE_ORDER_MARK)).startswith(BYTE_ORDER_MARK):
                 # the reference takes the mark for a word, and the first number for 0
                 raise NanoBraggError(f"{path} begins with a byte order mark; save it as UTF-8 without one")

@@ -14,6 +14,7 @@ from typing import Any
 from .. import __version__
 from ..errors import NanoBraggError
 from ..files.atomic import write_file
+from ..files.reading import check_ends
 from ..flags.nanobragg import parse
 from . import golden
 from .compare import floats, image_metrics
@@ -31,7 +32,9 @@ def read_cases(name: str, allow_outside: bool = False) -> list[Any]:
     ``id`` and ``args`` are needed; ``mode`` is "default" if missing; ``inputs`` the files that the flags name.
     """
     try:
-        cases = json.loads(Path(name).read_text(encoding="utf-8-sig"))
+        with open(name, encoding="utf-8-sig") as file:
+            check_ends(file)
+            cases = json.load(file)
     except OSError as error:
         raise NanoBraggError(f"cannot read {name}: {error.strerror}") from None
     except (ValueError, RecursionError) as error:

@@ -11,6 +11,7 @@ from math import inf, isfinite
 from typing import Any
 
 from ..errors import NanoBraggError
+from ..files.reading import check_ends
 from ..flags.nanobragg import OWN, RULES
 from ..records import REQUIRED, Record
 from .trace_quantities import QUANTITIES
@@ -125,6 +126,7 @@ def read_trace(path: Any) -> "TraceFile":
     """The TraceFile of a text file; raises NanoBraggError when it cannot be read or has no TRACE lines."""
     try:
         with open(path, encoding="utf-8-sig", errors="replace") as file:
+            check_ends(file)
             lines = file.read().splitlines()
     except OSError as error:
         raise NanoBraggError(f"cannot read {path}: {error.strerror}") from None

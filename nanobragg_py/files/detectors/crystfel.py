@@ -12,7 +12,7 @@ import numpy as np
 from ...constants import EV_ANGSTROM
 from ...errors import NanoBraggError
 from ..panels import PanelGeometry, Plane
-from ..reading import cannot_read
+from ..reading import cannot_read, check_ends
 
 #: a term of an axis: +0.99x, -y, x
 TERM = re.compile(r"\s*([+-]?)\s*((?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)?\s*\*?\s*([xyz])")
@@ -82,6 +82,7 @@ class Geom:
         self.groups: dict[str, Line] = {}
         try:
             with open(path, encoding="utf-8-sig", errors="replace") as file:
+                check_ends(file)
                 lines = file.read().splitlines()
         except OSError as error:
             raise cannot_read(path, error, "give a CrystFEL .geom file") from None

@@ -10,7 +10,7 @@ import numpy as np
 
 from ...errors import NanoBraggError
 from ..panels import PanelGeometry, Plane
-from ..reading import cannot_read
+from ..reading import cannot_read, check_ends
 
 #: groups within groups that are believed
 DEEPEST = 50
@@ -20,6 +20,7 @@ def read(path: Any) -> PanelGeometry:
     """The PanelGeometry of the first experiment that has a detector; NanoBraggError for what is no such list."""
     try:
         with open(path, encoding="utf-8-sig") as file:
+            check_ends(file)
             content = json.load(file)
     except OSError as error:
         raise cannot_read(path, error, "give a DIALS .expt file") from None

@@ -10,7 +10,7 @@ from ...errors import NanoBraggError
 from ...orientation import axis_rotation
 from ..geometry import Geometry
 from ..oriented import OrientedCrystal
-from ..reading import cannot_read
+from ..reading import cannot_read, check_ends
 from ..registry import OrientationFormat
 
 IDENTITY = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0)
@@ -24,6 +24,7 @@ def read_expt(path: Any, index: int = 0) -> Any:
     """
     try:
         with open(path, encoding="utf-8-sig") as file:
+            check_ends(file)
             content = json.load(file)
     except OSError as error:
         raise cannot_read(path, error, "give a DIALS .expt file") from None
