@@ -26,10 +26,11 @@ UNIT = """#include "sums.h"
 void *entries[] = {nb_sum_flat, nb_sum_flat_nearest, nb_sum_indices, nb_sum_single, nb_sum_single_nearest};
 """
 FUNCTION = re.compile(r"^[0-9a-f]+ <(nb_[a-z0-9_]+)[^>]*>:$")
+AVX2 = "%ymm"
 TARGETS = {  # a compiler's machine: [(name, flags, doubles a vector, full vectors)]
     "x86_64": [
         ("AVX-512", "-march=x86-64-v4 -mprefer-vector-width=512", 8, "%zmm"),
-        ("AVX2", "-march=x86-64-v3", 4, "%ymm"),
+        ("AVX2", "-march=x86-64-v3", 4, AVX2),
     ],
     "aarch64": [("NEON", "", 2, r"\bv[0-9]+\.(2d|4s|16b)|\bq[0-9]")],
 }
@@ -60,8 +61,8 @@ def kind_of(machine, mnemonic, operands):
     return next((kind for kind, pattern in ARM_KINDS if re.match(pattern, mnemonic)), "logic")
 
 
-def listing(compiler, flags, full):
-    """{function: [(mnemonic, operands) of its loop over vectors]}."""
+def listing(compiler, flags, full, lanes):
+    """{function: [(its loop's (mnemonic, operands), pixels of a turn)]}."""
     objdump = compiler.removesuffix("gcc") + "objdump" if compiler.endswith("-gcc") else "objdump"
     include = [f"-I{ROOT}/kernels/{folder}" for folder in ("formulas", "loops")]
     with tempfile.TemporaryDirectory() as folder:
@@ -76,7 +77,7 @@ def listing(compiler, flags, full):
         function, match = FUNCTION.match(line), loops.LINE.match(line)
         if function:
             if name:
-                found[name] = over_vectors(code, full)
+                found[name] = over_vectors(code, full, lanes)
             name, code = function[1], []
         elif match:
             words = match[2].split(None, 1)
@@ -84,8 +85,12 @@ def listing(compiler, flags, full):
     return found
 
 
-def over_vectors(code, full):
-    """The instructions of the shortest loop whose arithmetic is on full vectors, as `full` finds in operands."""
+def over_vectors(code, full, lanes):
+    """The loops over vectors, as `full` finds them in operands: [(instructions, pixels of a turn)].
+
+    That is one, the shortest whose arithmetic is on full vectors; with AVX2 a transform is done part by part, and all
+    loops that have full vectors count (kernels/loops/sums.h).
+    """
     # aarch64 jumps with b.ne, cbnz and tbz, whose target comes last
     pairs = loops.innermost(
         [
@@ -94,8 +99,20 @@ def over_vectors(code, full):
         ]
     )
     bodies = [[words[1:] for words in code if first <= words[0] <= last] for first, last in pairs]
-    bodies = [body for body in bodies if sum(re.search(full, words) is not None for _, words in body) > len(body) / 2]
-    return min(bodies, key=len, default=[])
+    full_words = [sum(re.search(full, words) is not None for _, words in body) for body in bodies]
+    if full == AVX2:
+        return [(body, counted_up(body) // 8) for body, found in zip(bodies, full_words, strict=True) if found]
+    bodies = [body for body, found in zip(bodies, full_words, strict=True) if found > len(body) / 2]
+    body = min(bodies, key=len, default=None)
+    return [] if body is None else [(body, pixels(body, full, lanes))]
+
+
+def counted_up(body):
+    """Bytes of doubles that a turn of a loop goes on."""
+    steps = [re.match(r"\$0x([0-9a-f]+),%r[a-z0-9]+$", words) for name, words in body if name == "add"]
+    # doubles beside numbers of half the size, which the step is of
+    twice = any(re.search(r"ymm.*,2\)|,2\),%ymm", words) for _, words in body)
+    return max(int(step[1], 16) for step in steps if step) * (1 + twice)
 
 
 def pixels(body, full, lanes):
@@ -127,12 +144,11 @@ def counts(compiler):
     found = {}
     for target, flags, width, full in TARGETS[machine]:
         column = found[f"{target} ({width})"] = {}
-        for function, body in listing(compiler, flags, full).items():
+        for function, bodies in listing(compiler, flags, full, width).items():
             match = re.fullmatch(r"nb_(flat_nearest_single|flat_nearest|flat_single|flat|weighted)_(.*)", function)
-            if match and match[1] in SHOWN and body:
-                steps = pixels(body, full, width)
-                work = sum(kind_of(machine, *words) in WORK for words in body)
-                column[match[2] + SHOWN[match[1]]] = len(body) / steps, work / steps
+            if match and match[1] in SHOWN and bodies:
+                work = sum(sum(kind_of(machine, *words) in WORK for words in body) / steps for body, steps in bodies)
+                column[match[2] + SHOWN[match[1]]] = sum(len(body) / steps for body, steps in bodies), work
     return found
 
 

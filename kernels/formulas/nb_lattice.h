@@ -18,6 +18,9 @@
         r = (c) + (w) * r; \
     } while (0)
 
+/* Numbers that go from one part of a transform to the next (shapes.h). */
+#define NB_PART_VALUES 4
+
 /* What a shape's constants follow from. */
 typedef struct {
     double cells[3]; /* Na, Nb, Nc */
@@ -118,6 +121,12 @@ NB_FN void nb_metric_slopes(const double *metric, double h, double k, double l, 
     slope[2] = 2.0 * metric[5] * l + (metric[2] * h + metric[4] * k);
 }
 
+/* The least exponent that nb_exp2 takes: what is less serves as well. */
+NB_FN double nb_exp2_from(double x)
+{
+    return -1000.0 > x ? -1000.0 : x;
+}
+
 /* 2^x for -1000 <= x: a polynomial for the fraction, the whole number straight into the exponent bits. Error 9e-13. */
 NB_FN double nb_exp2(double x)
 {
@@ -126,7 +135,6 @@ NB_FN double nb_exp2(double x)
         unsigned long long i;
     } bits;
     double f, p;
-    x = x < -1000.0 ? -1000.0 : x;
     bits.d = x + NB_ROUND_MAGIC;
     f = x - (bits.d - NB_ROUND_MAGIC);
     bits.i = (bits.i << 52) + (1023ULL << 52);

@@ -39,9 +39,18 @@ NB_FN double nb_gauss_ends(const nb_gauss *c, double brightest, double *form)
     return 152.0 + c->log_height + (brightest > 0.0 ? log2(brightest) : 0.0);
 }
 
+NB_FN void nb_gauss_part(int part, const nb_gauss *c, double *a)
+{
+    if (part == 0) a[0] = nb_exp2_from(nb_metric(c->metric, a[0], a[1], a[2], c->log_height));
+    if (part == 2) a[0] = nb_exp2(a[0]);
+}
+
 NB_FN double nb_gauss_sqr(const nb_gauss *c, double h, double k, double l)
 {
-    return nb_exp2(nb_metric(c->metric, h, k, l, c->log_height));
+    double a[NB_PART_VALUES] = {h, k, l};
+    nb_gauss_part(0, c, a);
+    nb_gauss_part(2, c, a);
+    return a[0];
 }
 
 NB_FN double nb_gauss_slopes(const nb_gauss *c, double h, double k, double l, double *slope)

@@ -59,13 +59,23 @@ NB_FN double nb_sphere_series(double v)
 }
 
 /* One reduction serves sine and cosine; below r^2 = 0.01 the difference cancels and a series takes over. Error 2e-12.
- */
-NB_FN double nb_round_sqr(const nb_round *c, double h, double k, double l)
+ * Between the parts: r^2, r, and the polynomials of sin(pi t)/t and cos(pi t). */
+NB_FN void nb_round_part(int part, const nb_round *c, double *a)
 {
-    double v, r, t, u, w, s0, s1, c0, c1, direct, series;
-    v = nb_round_radius(c, h, k, l);
-    r = sqrt(v);
+    double v = a[0], r = a[1], t, u, w, s0, s1, c0, c1, direct, series;
+    if (part == 0) {
+        a[0] = nb_round_radius(c, a[0], a[1], a[2]);
+        a[1] = sqrt(a[0]);
+        return;
+    }
     t = r - nb_rint(r);
+    if (part == 2) {
+        direct = (t * a[2] - (NB_PI * r) * a[3]) / (v * r * 10.3354255600999399); /* pi^3/3 */
+        series = nb_sphere_series(v);
+        w = v < 0.01 ? series : direct;
+        a[0] = c->height * (w * w);
+        return;
+    }
     u = t * t;
     w = u * u;
     /* sin(pi t)/t and cos(pi t), even and odd powers of u apart; the sign of the reduction squares away */
@@ -80,10 +90,17 @@ NB_FN double nb_round_sqr(const nb_round *c, double h, double k, double l)
     s0 = 3.141592653589635 + w * s0;
     c0 = 0.9999999999999981 + w * c0;
     c1 = -4.934802200543686 + w * c1;
-    direct = (t * (s0 + u * s1) - (NB_PI * r) * (c0 + u * c1)) / (v * r * 10.3354255600999399); /* pi^3/3 */
-    series = nb_sphere_series(v);
-    w = v < 0.01 ? series : direct;
-    return c->height * (w * w);
+    a[2] = s0 + u * s1;
+    a[3] = c0 + u * c1;
+}
+
+NB_FN double nb_round_sqr(const nb_round *c, double h, double k, double l)
+{
+    double a[NB_PART_VALUES] = {h, k, l};
+    nb_round_part(0, c, a);
+    nb_round_part(1, c, a);
+    nb_round_part(2, c, a);
+    return a[0];
 }
 
 /* With w the transform of the sphere and x = pi r: dw/dv = 3/2 (sin x/x - w)/v, v = r^2. */

@@ -17,6 +17,12 @@
  *     nb_S_by_shape(c, weight, value, h, k, l, by)  derivatives of value = weight * F_latt^2 by the numbers that make
  *                                   the shape, at most NB_BY_SHAPE; nanobragg_py/gradients/model.py has which ones
  *
+ * A long transform may be cut into parts, which some processors do one after the other for a tile of pixels
+ * (kernels/loops/sums.h); it is then in the list NB_CUT, and its nb_T_sqr is put together from them:
+ *
+ *     nb_T_part(part, c, a)         part 0 takes h, k, l in a[0] to a[2], part 1 what part 0 leaves in the
+ *                                   NB_PART_VALUES of a, part 2 what part 1 leaves, and leaves F_latt^2 in a[0]
+ *
  * Where nb_T_sqr gives nan, `-compat c` has the pixel worked out from the amplitude, one step after the other.
  *
  * h, k, l are distances from the nearest lattice point; those of the amplitude are whole indices. Nothing else knows
@@ -43,6 +49,14 @@
     X(round_marked, round, 0)    \
     X(gauss, gauss, 1)           \
     X(tophat, tophat, 1)
+
+/* transforms that are cut into parts */
+#define NB_CUT(X)             \
+    X(square_555, square)     \
+    X(square_small, square)   \
+    X(square_general, square) \
+    X(round, round)           \
+    X(gauss, gauss)
 
 #define NB_ENTRY(name, printed, product) NB_SHAPE_##name,
 enum { NB_SHAPES(NB_ENTRY) NB_SHAPE_COUNT };
@@ -80,6 +94,24 @@ NB_FN double nb_lattice_sqr(int kind, const nb_lattice *c, double h, double k, d
     switch (kind) { NB_TRANSFORMS(NB_ENTRY) }
 #undef NB_ENTRY
     return nan("");
+}
+
+/* 1 if the transform is cut into parts. */
+NB_FN int nb_is_cut(int kind)
+{
+#define NB_ENTRY(name, shape) case NB_KIND_##name: return 1;
+    switch (kind) { NB_CUT(NB_ENTRY) }
+#undef NB_ENTRY
+    return 0;
+}
+
+/* F_latt^2 in three parts, 0 to 2; of a transform that is not cut the last one is all of it. */
+NB_FN void nb_lattice_part(int kind, int part, const nb_lattice *c, double *a)
+{
+#define NB_ENTRY(name, shape) case NB_KIND_##name: nb_##name##_part(part, &c->of.shape, a); return;
+    switch (kind) { NB_CUT(NB_ENTRY) }
+#undef NB_ENTRY
+    if (part == 2) a[0] = nb_lattice_sqr(kind, c, a[0], a[1], a[2]);
 }
 
 /* F_latt^2, and its slopes by h, k, l. */

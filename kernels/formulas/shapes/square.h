@@ -57,11 +57,16 @@ NB_FN double nb_square_ends(const nb_square *c, double brightest, double *form)
 
 /* Five cells: sin(5 pi d)/sin(pi d) = 4x^2 + 2x - 1 = y^2 - 5/4 with x = cos(2 pi d), y = 2x + 1/2; the polynomial
  * gives y at once. */
-NB_FN double nb_square_555_sqr(const nb_square *c, double h, double k, double l)
+NB_FN void nb_square_555_part(int part, const nb_square *c, double *a)
 {
-    double th = fabs(h) - 0.25, tk = fabs(k) - 0.25, tl = fabs(l) - 0.25;
-    double uh = th * th, uk = tk * tk, ul = tl * tl;
+    double th = a[0], tk = a[1], tl = a[2], uh = th * th, uk = tk * tk, ul = tl * tl;
     double ph = -7.3317103191279225, pk = ph, pl = ph, r;
+    if (part == 0) {
+        a[0] = fabs(th) - 0.25;
+        a[1] = fabs(tk) - 0.25;
+        a[2] = fabs(tl) - 0.25;
+    }
+    if (part < 2) return;
     NB_HORNER3(ph, pk, pl, uh, uk, ul, 30.162966413786);
     NB_HORNER3(ph, pk, pl, uh, uk, ul, -84.11626974274411);
     NB_HORNER3(ph, pk, pl, uh, uk, ul, 153.41169508754652);
@@ -73,22 +78,39 @@ NB_FN double nb_square_555_sqr(const nb_square *c, double h, double k, double l)
     pk = pk * pk - 1.25;
     pl = pl * pl - 1.25;
     r = ph * pk * pl;
-    return r * r;
+    a[0] = r * r;
+}
+
+NB_FN double nb_square_555_sqr(const nb_square *c, double h, double k, double l)
+{
+    double a[NB_PART_VALUES] = {h, k, l};
+    nb_square_555_part(0, c, a);
+    nb_square_555_part(2, c, a);
+    return a[0];
 }
 
 /* Up to six cells: the squared grating function is a polynomial in w = cos^2(pi d), itself where N is even and 1 where
  * it is odd, times the square of another of degree at most two. No division. cos(pi d) = sin(pi (1/2 - |d|)) keeps its
  * relative accuracy where it vanishes, which is where even N have their zeros. */
-NB_FN double nb_square_small_sqr(const nb_square *c, double h, double k, double l)
+NB_FN void nb_square_small_part(int part, const nb_square *c, double *a)
 {
-    double th = 0.5 - fabs(h), tk = 0.5 - fabs(k), tl = 0.5 - fabs(l), eh, ek, el, r;
-    nb_sinc_pi3(th * th, tk * tk, tl * tl, &h, &k, &l);
-    h *= th;
-    k *= tk;
-    l *= tl;
-    h *= h;
-    k *= k;
-    l *= l;
+    double h = a[0], k = a[1], l = a[2], eh, ek, el, r;
+    if (part == 0) {
+        a[0] = 0.5 - fabs(h);
+        a[1] = 0.5 - fabs(k);
+        a[2] = 0.5 - fabs(l);
+        return;
+    }
+    if (part == 1) {
+        nb_sinc_pi3(h * h, k * k, l * l, &a[0], &a[1], &a[2]);
+        a[0] *= h;
+        a[1] *= k;
+        a[2] *= l;
+        a[0] *= a[0];
+        a[1] *= a[1];
+        a[2] *= a[2];
+        return;
+    }
     eh = c->even[0][0] + c->even[0][1] * h;
     ek = c->even[1][0] + c->even[1][1] * k;
     el = c->even[2][0] + c->even[2][1] * l;
@@ -96,30 +118,53 @@ NB_FN double nb_square_small_sqr(const nb_square *c, double h, double k, double 
     k = c->odd[1][0] + k * (c->odd[1][1] + k * c->odd[1][2]);
     l = c->odd[2][0] + l * (c->odd[2][1] + l * c->odd[2][2]);
     r = h * k * l;
-    return (eh * ek * el) * (r * r);
+    a[0] = (eh * ek * el) * (r * r);
+}
+
+NB_FN double nb_square_small_sqr(const nb_square *c, double h, double k, double l)
+{
+    double a[NB_PART_VALUES] = {h, k, l};
+    nb_square_small_part(0, c, a);
+    nb_square_small_part(1, c, a);
+    nb_square_small_part(2, c, a);
+    return a[0];
 }
 
 /* Any number of cells: sin(N pi d)/sin(pi d) with N an integer, so N d may be reduced by whole numbers as well. One
  * division for three axes. The 1e-40 makes d = 0 come out as N: numerator and denominator carry the same tiny factor.
- */
+ * Between the parts: h, k, l and the numerator. */
+NB_FN void nb_square_general_part(int part, const nb_square *c, double *a)
+{
+    double h = a[0], k = a[1], l = a[2], qh, qk, ql, sh, sk, sl, quotient;
+    if (part == 0) {
+        a[0] = fabs(h) + 1e-40;
+        a[1] = fabs(k) + 1e-40;
+        a[2] = fabs(l) + 1e-40;
+        return;
+    }
+    if (part == 1) {
+        qh = c->cells[0] * h;
+        qk = c->cells[1] * k;
+        ql = c->cells[2] * l;
+        qh -= nb_rint(qh);
+        qk -= nb_rint(qk);
+        ql -= nb_rint(ql);
+        nb_sinc_pi3(qh * qh, qk * qk, ql * ql, &sh, &sk, &sl);
+        a[3] = (qh * sh) * (qk * sk) * (ql * sl);
+        return;
+    }
+    nb_sinc_pi3(h * h, k * k, l * l, &sh, &sk, &sl);
+    quotient = a[3] / ((h * sh) * (k * sk) * (l * sl));
+    a[0] = quotient * quotient;
+}
+
 NB_FN double nb_square_general_sqr(const nb_square *c, double h, double k, double l)
 {
-    double qh, qk, ql, sh, sk, sl, num, den;
-    h = fabs(h) + 1e-40;
-    k = fabs(k) + 1e-40;
-    l = fabs(l) + 1e-40;
-    qh = c->cells[0] * h;
-    qk = c->cells[1] * k;
-    ql = c->cells[2] * l;
-    qh -= nb_rint(qh);
-    qk -= nb_rint(qk);
-    ql -= nb_rint(ql);
-    nb_sinc_pi3(qh * qh, qk * qk, ql * ql, &sh, &sk, &sl);
-    num = (qh * sh) * (qk * sk) * (ql * sl);
-    nb_sinc_pi3(h * h, k * k, l * l, &sh, &sk, &sl);
-    den = (h * sh) * (k * sk) * (l * sl);
-    num /= den;
-    return num * num;
+    double a[NB_PART_VALUES] = {h, k, l};
+    nb_square_general_part(0, c, a);
+    nb_square_general_part(1, c, a);
+    nb_square_general_part(2, c, a);
+    return a[0];
 }
 
 /* The three axes' squares and their slopes, to the product and its slopes. */
