@@ -48,7 +48,7 @@ cdef extern from *:
     #else
         unsigned int i, mask = 0;
         for (i = 0; i < 16; i++)
-            mask |= (unsigned int)((int)(path[i + 1] - path[i]) < way[i] + 2 * NB_DOUBT_UNITS) << i;
+            mask |= ((path[i + 1] - path[i]) - (unsigned int)(way[i] + 2 * NB_DOUBT_UNITS)) >> 31 << i;
         return mask;
     #endif
     }
@@ -68,7 +68,7 @@ cdef extern from *:
     #else
         unsigned int i, n = 0;
         for (i = 0; i < 16; i++)
-            n += path[i] < target;
+            n += (path[i] - target) >> 31; /* not path[i] < target: gcc 12 for aarch64 makes -n of that sum */
         return n;
     #endif
     }
