@@ -1,6 +1,7 @@
 """-physics exact on the command line: what it refuses, what it reads and writes, traces, domains."""
 
 import os
+import re
 
 import numpy as np
 import pytest
@@ -170,5 +171,17 @@ def test_a_curve_of_the_reference_has_no_effect(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "flat.stol").write_text(FLAT)
     assert load_args(f"{LINE} -stol flat.stol".split()).experiment.amorphous is None
-    with pytest.warns(NanoBraggWarning, match=r"does not hold the curve of .*flat\.stol"):
-        Experiment.from_args(f"{LINE} -stol flat.stol -physics exact")
+
+
+@pytest.mark.parametrize("flags", ["-stol c.stol -water 100", "-4stol c.stol", "-Q c.stol -water 30 -density 2"])
+def test_the_library_says_how_to_add_a_curve(flags, tmp_path, monkeypatch):
+    """What the warning gives, put behind the experiment, makes the program's image."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "c.stol").write_text("0 3\n0.2 9\n0.4 5\n1 2\n3 1\n20 1\n")
+    line = f"{LINE} {flags} -physics exact"
+    loaded = load_args(line.split())
+    with pytest.warns(NanoBraggWarning, match=r"does not hold the curve of c\.stol") as said:
+        experiment = Experiment.from_args(line)
+    (call,) = re.findall(r"add (experiment\.background\(.*\)) to its image", str(said[0].message))
+    image = experiment.render() + eval(call)
+    assert image == pytest.approx(np.asarray(simulate(loaded.experiment, loaded.table)[0]), rel=2e-6)

@@ -3,7 +3,7 @@
 Most of what follows from options is as in nanoBragg (nanobragg_py/experiment/resolve/); what is not stands here.
 """
 
-from math import isfinite, isnan
+from math import isfinite, isnan, pi
 
 from ..constants import AVOGADRO
 from ..errors import NanoBraggError, OptionError, UsageError
@@ -21,6 +21,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+#: what makes 1/m of each abscissa that a curve may have
+FACTORS = {"stol": 1e10, "4stol": 1e10 / 4, "Q": 1e10 / pi / 4}
 #: a curve that leaves the range of its rows by more than this part of the range is no curve any more
 OVERSHOOT = 1.0
 

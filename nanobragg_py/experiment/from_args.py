@@ -34,9 +34,8 @@ def from_args(cls: Any, args: str | Sequence[str], folder: str | os.PathLike[str
         domains=read_domains(options),
     )
     if resolved.amorphous is not None:
-        said.append(
-            f"an Experiment does not hold the curve of {options.stol_file}; add its Experiment.background to the image"
-        )
+        sampling = sampling.replace(water=0.0)  # in whose place the curve scatters
+        said.append(_where_curves_are(options, resolved.amorphous[1]))
     made = cls(crystal, beam, detector, sampling, resolved.structure_factors, options.physics)
     # remarks are among the experiment's own, in the library's words
     said = [sentence for sentence in said if sentence not in loaded.setup.remarks]
@@ -45,6 +44,16 @@ def from_args(cls: Any, args: str | Sequence[str], folder: str | os.PathLike[str
     # the line, for `explain`
     made.__dict__.update(warnings=(*said, *made.warnings), _line=(tokens, folder, os.getcwd()))
     return made
+
+
+def _where_curves_are(options, molecules):
+    """What to do about the curve of a command line, which is not the experiment's."""
+    from .background import FACTORS
+
+    abscissa = min(FACTORS, key=lambda name: abs(FACTORS[name] - options.stol_mult))
+    more = "" if abscissa == "stol" else f", abscissa={abscissa!r}"
+    call = f"experiment.background({options.stol_file!r}, molecules={molecules!r}{more})"
+    return f"an Experiment does not hold the curve of {options.stol_file}; add {call} to its image"
 
 
 def _image_of(mask, detector):

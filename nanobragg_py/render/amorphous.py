@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from math import isfinite, pi
+from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 from ..constants import AVOGADRO
 from ..errors import FieldError, NanoBraggError
-from ..experiment.background import ResolvedBackground, make_curve
+from ..experiment.background import FACTORS, ResolvedBackground, make_curve
 from ..experiment.load_background import read_curve
 from ..records import REQUIRED, Record
 from .background import render_background
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 FOLDER = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "curves")
 #: their names
 SHIPPED = ("air", "unity", "water")
-#: what makes 1/m of each abscissa
-FACTORS = {"stol": 1e10, "4stol": 1e10 / 4, "Q": 1e10 / pi / 4}
 #: points at which a function is sampled
 SAMPLES = 2001
 
