@@ -1,6 +1,7 @@
 """What tests of the program share: where it is, and how to run it."""
 
 import os
+import shutil
 import signal
 import sys
 import sysconfig
@@ -80,6 +81,12 @@ LONGEST += ["test_batch_damage", "test_install", "test_batch_runs", "test_batch_
 def pytest_collection_modifyitems(items):
     place = {name: number for number, name in enumerate(LONGEST)}
     items.sort(key=lambda item: place.get(item.path.stem, len(place)))
+    missing = [name for name in ("gcc", "g++") if shutil.which(name) is None]
+    if missing:
+        why = pytest.mark.skip(reason=f"it compiles C or C++, and there is no {' and no '.join(missing)}")
+        for item in items:
+            if any(item.get_closest_marker(name) is not None for name in ("compiler", "install")):
+                item.add_marker(why)
 
 
 def pytest_itemcollected(item):

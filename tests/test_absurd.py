@@ -83,6 +83,7 @@ def test_on_the_cpu(level, curved, case):
     survive(level, "cpu", curved, case)
 
 
+@pytest.mark.compiler
 @pytest.mark.parametrize("case", ["nearest", "tricubic"])
 def test_on_the_gpu(case):
     survive("base", "gpu", "flat", case)

@@ -25,6 +25,7 @@ def test_without_cupy(monkeypatch):
     assert np.array_equal(small().render("auto"), small().render())
 
 
+@pytest.mark.compiler
 def test_emulated_device():
     code = f"""if True:
         import sys

@@ -149,7 +149,7 @@ def test_refine_of_the_gradients_page(folder):
     """The two command lines of the section on refinement."""
     from images import tool
 
-    from nanobragg_py import Experiment
+    from nanobragg_py import Crystal, Experiment, cell_of
 
     (text,) = (text for _, language, text in blocks(ROOT / "docs/gradients.md") if language == "")
     first, second = text.splitlines()
@@ -157,7 +157,8 @@ def test_refine_of_the_gradients_page(folder):
     (folder / "P1.hkl").write_bytes((ROOT / "golden/inputs/full8.hkl").read_bytes())
     (folder / "A.mat").write_bytes((ROOT / "golden/inputs/A.mat").read_bytes())
     experiment = Experiment.from_args(flags)
-    experiment.write("start.toml")
+    with_cell = Crystal.from_cell(*cell_of(experiment.crystal.matrix), cells=(20, 20, 20))
+    experiment.replace(crystal=with_cell).write("start.toml")
     photons = experiment.add_noise(experiment.render(), adc=0)
     experiment.to_smv("shot.img", photons)
     experiment.to_cbf("shot.cbf", photons)

@@ -27,7 +27,7 @@ exit status: 0; 1 if it did not converge, and it says why it thinks so; 2 for ba
 
 examples:
   nanobragg-py refine shot.img --start start.toml --parameters rotation,lengths,fluence
-  nanobragg-py refine shot.cbf --adc 0 --parameters rotation,lengths,distance -- -hkl P1.hkl -mat A.mat -N 20
+  nanobragg-py refine shot.cbf --adc 0 --parameters rotation,distance -- -hkl P1.hkl -mat A.mat -N 20
 """
 #: pixels from nanoBragg's own integer images have this added
 ADC = 40.0

@@ -174,6 +174,7 @@ def assertions(name, size, offsets):
     return "\n".join(lines)
 
 
+@pytest.mark.compiler
 @pytest.mark.parametrize("name", STRUCTS)
 def test_structs_are_laid_out_alike(name):
     """By gcc, by NVRTC, and in the host module's dtypes."""
@@ -191,6 +192,7 @@ def test_structs_are_laid_out_alike(name):
         assert (dtype.itemsize, {field: dtype.fields[field][1] for field in dtype.names}) == (size, offsets)
 
 
+@pytest.mark.compiler
 def test_the_job_is_passed_whole():
     words = "-default_F 100 -cell 90 90 90 90 90 90 -N 3 -detpixels 4"
     job = Job(load_args(words.split()).experiment)
