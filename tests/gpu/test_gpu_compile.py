@@ -6,6 +6,7 @@ import subprocess
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
+from itertools import combinations
 from pathlib import Path
 
 import cuda_tools
@@ -21,6 +22,7 @@ BUDGETS = json.loads((Path(__file__).parent / "budgets.json").read_text())
 #: kernels without choices, and whether products and sums are kept apart
 PLAIN = {"rotation": False, "statistics": False, "pixels": True}
 REPRESENTATIVES = ("square_555-constant", "gauss-tricubic-curved-single")
+MOST_SPILLED = ()
 VARIANTS = {variant.name: variant for variant in all_variants()}
 
 
@@ -30,8 +32,18 @@ def compiler(major):
 
 
 @cache  # tests share what they compile
-def compile_variant(name, major, architecture):
-    return compiler(major).compile(source("intensity"), options(VARIANTS[name].macros), architecture)
+def compile_one(name, major, architecture):
+    """(cubin, what it uses) of a variant, or of a kernel without choices."""
+    file, macros = ("intensity", VARIANTS[name].macros) if name in VARIANTS else (name, ())
+    return compiler(major).compile(source(file), options(macros, PLAIN.get(file, False)), architecture)
+
+
+def compile_all(jobs):
+    """Compile (name, major, architecture), two at a time, and hold them to their budgets."""
+    with ThreadPoolExecutor(2) as pool:
+        for (name, *_), (_, used) in zip(jobs, pool.map(lambda job: compile_one(*job), jobs), strict=True):
+            assert used["registers"] > 0, name
+            assert_within(name if name in PLAIN else "intensity", used)
 
 
 def assert_within(file, used):
@@ -48,31 +60,60 @@ def test_variants_cover_every_choice():
     }
 
 
-@pytest.mark.parametrize(("major", "architecture"), [(12, 90)])
-def test_every_variant(major, architecture):
-    with ThreadPoolExecutor(2) as pool:
-        for name, (_, used) in zip(
-            VARIANTS, pool.map(lambda name: compile_variant(name, major, architecture), VARIANTS), strict=True
-        ):
-            assert used["registers"] > 0, name
-            assert_within("intensity", used)
+def pairs(name):
+    """Every two of a variant's choices."""
+    return {*combinations(enumerate(VARIANTS[name].macros), 2)}
+
+
+def covering(chosen):
+    """Names of variants with every two choices that go together: those given, and what is missing."""
+    chosen = list(dict.fromkeys(chosen))
+    seen = set().union(*map(pairs, chosen))
+    while missing := {name: len(pairs(name) - seen) for name in VARIANTS if not pairs(name) <= seen}:
+        chosen.append(max(missing, key=missing.get))
+        seen |= pairs(chosen[-1])
+    return chosen
+
+
+#: variants that are compiled to the end each time; the others are, too, with -m gpu_golden_full
+SOME = covering([*BUDGETS["step"], *REPRESENTATIVES, *MOST_SPILLED])
+
+
+def test_variants():
+    assert set().union(*map(pairs, SOME)) == set().union(*map(pairs, VARIANTS)) and len(SOME) < len(VARIANTS) / 3
+    compile_all([(name, 12, 90) for name in SOME])
+
+
+def test_the_text_of_every_variant():
+    for variant in VARIANTS.values():
+        for major in (12, 13):
+            compiler(major).check(source("intensity"), options(variant.macros), 90)
+
+
+@pytest.mark.gpu_golden_full
+def test_every_other_variant():
+    compile_all([(name, 12, 90) for name in VARIANTS if name not in SOME])
+
+
+def jobs_of(major, oldest):
+    """What is compiled for architectures: for the oldest of each generation and two that are bought much, or others."""
+    architectures = compiler(major).architectures()
+    assert min(architectures) == {12: 70, 13: 75}[major] and max(architectures) >= 120
+    first = {min(each for each in architectures if each // 10 == one // 10) for one in architectures}
+    first |= {75, 90}
+    chosen = [each for each in architectures if (each in first) == oldest]
+    return [(name, major, architecture) for architecture in chosen for name in (*REPRESENTATIVES, *PLAIN)]
 
 
 @pytest.mark.parametrize("major", [12, 13])
-def test_every_architecture(major):
-    architectures = compiler(major).architectures()
-    assert min(architectures) == {12: 70, 13: 75}[major] and max(architectures) >= 120
-    jobs = [(name, architecture) for architecture in architectures for name in (*REPRESENTATIVES, *PLAIN)]
+def test_every_generation(major):
+    compile_all(jobs_of(major, True))
 
-    def compile_one(job):
-        name, architecture = job
-        if name in PLAIN:
-            return name, compiler(major).compile(source(name), options(exact=PLAIN[name]), architecture)[1]
-        return "intensity", compile_variant(name, major, architecture)[1]
 
-    with ThreadPoolExecutor(2) as pool:
-        for file, used in pool.map(compile_one, jobs):
-            assert_within(file, used)
+@pytest.mark.gpu_golden_full
+@pytest.mark.parametrize("major", [12, 13])
+def test_every_other_architecture(major):
+    compile_all(jobs_of(major, False))
 
 
 def test_a_number_that_is_no_transform_does_not_compile():
@@ -82,25 +123,31 @@ def test_a_number_that_is_no_transform_does_not_compile():
 
 
 def test_a_mistake_is_found():
-    with pytest.raises(cuda_tools.CompilerError, match="error"):
-        compiler(12).compile(source("rotation").replace("nb_rotate_cell", "nb_rotate_sell"), options(), 80)
-    with pytest.raises(cuda_tools.CompilerError, match="never referenced"):
-        text = source("rotation").replace("double turned[9];", "double turned[9]; int unused;")
-        compiler(12).compile(text, options(), 80)
+    for look in (compiler(12).compile, compiler(12).check):
+        with pytest.raises(cuda_tools.CompilerError, match="error"):
+            look(source("rotation").replace("nb_rotate_cell", "nb_rotate_sell"), options(), 80)
+        with pytest.raises(cuda_tools.CompilerError, match="never referenced"):
+            text = source("rotation").replace("double turned[9];", "double turned[9]; int unused;")
+            look(text, options(), 80)
+
+
+@cache
+def flushed_without_care():
+    """Whether a plain conversion would flush."""
+    text = source("intensity").replace("nb_float(photons)", "(float)photons")
+    flushed, _ = compiler(12).compile(text, options(VARIANTS["gauss-constant"].macros), 80)
+    return any(".FTZ." in opcode for opcode, _ in cuda_tools.disassemble(flushed)[0])
 
 
 @pytest.mark.parametrize("architecture", [80, 90, 120])
 @pytest.mark.parametrize("file", ["intensity", "pixels"])
 def test_faint_pixels_are_kept(file, architecture):
     """CuPy has subnormal float32 numbers flushed: in arithmetic, but not where a pixel is made or read."""
-    macros = {"intensity": VARIANTS["gauss-constant"].macros, "pixels": ()}[file]
-    cubin, _ = compiler(12).compile(source(file), options(macros, PLAIN.get(file, False)), architecture)
+    cubin, _ = compile_one({"intensity": "gauss-constant", "pixels": "pixels"}[file], 12, architecture)
     opcodes = {opcode for opcode, _ in cuda_tools.disassemble(cubin)[0] if opcode.startswith("F2F")}
     if file == "intensity":
         assert opcodes == {"F2F.F32.F64", "F2F.F64.F32"}
-        text = source(file).replace("nb_float(photons)", "(float)photons")
-        flushed, _ = compiler(12).compile(text, options(macros), 80)
-        assert any(".FTZ." in opcode for opcode, _ in cuda_tools.disassemble(flushed)[0])
+        assert flushed_without_care()
     else:  # the integer of a pixel may be made by way of a flushed one
         assert "F2F.F64.F32" in opcodes and not any(opcode.startswith("F2F.FTZ.F64") for opcode in opcodes)
 
@@ -109,7 +156,7 @@ def test_faint_pixels_are_kept(file, architecture):
 @pytest.mark.parametrize("name", BUDGETS["step"])
 def test_instructions_of_a_step(name, architecture):
     """What docs/gpu.md says of the cost: instructions of the innermost loop, for each of the pixels of a thread."""
-    cubin, _ = compile_variant(name, 12, architecture)
+    cubin, _ = compile_one(name, 12, architecture)
     opcodes = cuda_tools.innermost_loop(cubin)
     pixels = VARIANTS[name].pixels
     counts = cuda_tools.count_pipes(opcodes)
@@ -182,9 +229,9 @@ def test_structs_are_laid_out_alike(name):
     size, offsets = layout(name)
     assert len(offsets) >= 2
     for major in (12, 13):
-        compiler(major).compile(source(file) + assertions(name, size, offsets), options(MACROS[file]), 80)
+        compiler(major).check(source(file) + assertions(name, size, offsets), options(MACROS[file]), 80)
     with pytest.raises(cuda_tools.CompilerError, match="static assertion failed"):
-        compiler(12).compile(source(file) + assertions(name, size + 8, offsets), options(MACROS[file]), 80)
+        compiler(12).check(source(file) + assertions(name, size + 8, offsets), options(MACROS[file]), 80)
     if name == "nb_shot":  # the job's bytes come first
         offsets = {field: offset - offsets["cell"] for field, offset in offsets.items() if field != "job"}
         size -= layout("nb_job")[0]

@@ -79,6 +79,8 @@ def test_region_of_interest_leaves_the_rest_alone(emulated):
 )
 @pytest.mark.parametrize("precision", ["double", "single"])
 def test_both_precisions(emulated, words, precision):
+    if "oversample" not in words:
+        words += " -oversample 4"
     if precision == "double":
         assert_same(f"{words} -detpixels 48")
         return
@@ -287,8 +289,10 @@ def test_the_nearest_structure_factor(emulated, tmp_path, shape, precision):
     indices = [(h, k, l) for h in range(-2, 3) for k in range(1, 4) for l in range(-5, 0)]
     rows = [f"{h} {k} {l} {(h * 7 + k * 3 + l + 60) % 50 + 1}\n" for h, k, l in indices]
     (tmp_path / "a.hkl").write_text("".join(rows))
-    loaded = load(f"{shape} -detpixels 60 -pixel 0.8 -hkl {tmp_path / 'a.hkl'} -mosaic_spread 2 -mosaic_domains 70")
+    words = f"{shape} -detpixels 60 -pixel 0.8 -oversample 3 -mosaic_spread 2 -mosaic_domains 70"
+    loaded = load(f"{words} -hkl {tmp_path / 'a.hkl'}")
     expected, _ = simulate(loaded.experiment, loaded.table)
+    assert (np.asarray(expected) > 0).mean() > 0.3
     image, _ = simulate(loaded.experiment, loaded.table, backend="gpu", precision=precision)
     expected, image = np.asarray(expected), np.asarray(image)
     if precision == "double":
