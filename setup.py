@@ -139,6 +139,7 @@ class BuildExtensions(build_ext):
             if not all(accepted[flag] for flag in flags if flag.startswith("-march")):
                 continue  # a compiler that does not know the level: the others serve
             extension.extra_compile_args = [flag for flag in flags if accepted[flag]] + ["-fopenmp"] * openmp
+            extension.extra_compile_args += os.environ.get("NANOBRAGG_BUILD_FLAGS", "").split()
             extension.extra_link_args = [*stripped] + ["-fopenmp"] * openmp
             if SANITIZE:
                 extension.extra_compile_args += SANITIZED

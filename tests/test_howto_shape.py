@@ -38,7 +38,7 @@ class Compiled(Tree):
     def __init__(self, folder, patch):
         super().__init__(folder, patch)
         site = self.folder / "site"
-        environment = {**os.environ, "NANOBRAGG_BUILD_LEVELS": "base"}
+        environment = {**os.environ, "NANOBRAGG_BUILD_LEVELS": "base", "NANOBRAGG_BUILD_FLAGS": "-O1"}
         command = [sys.executable, "setup.py", "-q", "build", "--build-lib", str(site)]
         # what `make setup` compiled of this tree: only what includes a file that the patch changes is compiled again
         if (OBJECTS / "c").is_dir():
