@@ -114,6 +114,12 @@ def test_what_shows_it(tree, tmp_path):
     assert "it must be one of square, round, gauss, tophat, lorentz" in done.stderr
 
 
+def test_images_of_it_have_no_derivatives(tree, tmp_path):
+    code = "import sys; from nanobragg_py import Experiment; Experiment.from_args(sys.argv[1:]).vjp(['beam.fluence'])"
+    done = tree.run(code, *FLAGS, "-lorentz_xtal", cwd=tmp_path)
+    assert "shape \"lorentz\" have no derivatives; those of square, round, gauss have" in done.stderr
+
+
 def test_the_page_of_flags_has_it(tree, tmp_path):
     page = tree.root / "docs" / "flags.md"
     code = "import runpy; runpy.run_module('nanobragg_py.flags.page', run_name='__main__')"

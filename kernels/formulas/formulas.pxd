@@ -20,7 +20,7 @@ cdef extern from "shapes/shapes.h" nogil:
         NB_SHAPE_COUNT
         NB_KIND_COUNT
         NB_BY_SHAPE
-    const char *nb_shape_names[NB_SHAPE_COUNT][2]
+    const char *nb_shape_names[NB_SHAPE_COUNT][3]
     const bint nb_shape_by_product[NB_SHAPE_COUNT]
     const char *nb_kind_names[NB_KIND_COUNT]
     ctypedef struct nb_crystal:

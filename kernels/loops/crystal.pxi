@@ -23,6 +23,11 @@ def by_product(str shape):
     return bool(nb_shape_by_product[shape_number(shape)])
 
 
+def derivatives_by(str shape):
+    """What numbers of the shape images have derivatives by: "cells", "form", or "none"; see shapes.h."""
+    return nb_shape_names[shape_number(shape)][2].decode()
+
+
 def marks_pixels(str shape):
     """True where `-compat c` has pixels of some spots' centres worked out one by one."""
     cdef nb_crystal x

@@ -16,6 +16,7 @@ import numpy as np
 
 from ..experiment.options_map import to_options
 from ..experiment.resolve.detector import centres, detector_size, orient
+from ..kernels.loops.job import derivatives_by
 
 #: components of vectors: the alternating tensor, for products that are analytic
 _CROSS = np.zeros((3, 3, 3))
@@ -137,12 +138,12 @@ class Model:
     def shape(self, values: dict[str, Any]) -> Any:
         """The numbers that nb_S_by_shape (kernels/formulas/shapes/) has derivatives by.
 
-        Of square and round crystals the three numbers of cells, of Gaussian ones the quadratic form hh, hk, hl, kk, kl,
-        ll and the height's binary logarithm.
+        The three numbers of cells, or of Gaussian spots the quadratic form hh, hk, hl, kk, kl, ll and the height's
+        binary logarithm.
         """
         crystal = self.resolved.crystal
         cells = np.asarray(values.get("crystal.cells", crystal.cells))
-        if crystal.shape != "gauss":  # nothing of the cell
+        if derivatives_by(crystal.shape) == "cells":  # nothing of the cell
             return cells
         height = (cells[0] * cells[1] * cells[2]) ** 2
         factor = -2.0 * np.log2(e) / crystal.gauss_width * crystal.fudge

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import FieldError
+from ..kernels.loops.job import SHAPES, derivatives_by
 from .changes import stated
 
 
@@ -203,8 +204,8 @@ def parameters_of(experiment: Any, names: Iterable[str]) -> list[Parameter]:
         raise FieldError(f"no parameters are given; there are {', '.join(PARAMETERS)}")
     if experiment.resolved.crystals:
         raise FieldError("images of several crystals, or of blocks of several sizes, have no derivatives yet; take one")
-    if experiment.resolved.crystal.shape == "tophat":
-        raise FieldError(
-            'crystal.shape "tophat" has no derivatives: its spots end in a step; take gauss, round or square'
-        )
+    shape = experiment.resolved.crystal.shape
+    if derivatives_by(shape) == "none":
+        able = ", ".join(name for name in SHAPES if derivatives_by(name) != "none")
+        raise FieldError(f'images of crystals of shape "{shape}" have no derivatives; those of {able} have')
     return found

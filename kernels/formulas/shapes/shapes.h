@@ -15,7 +15,7 @@
  *     nb_T_single(c, h, k, l)       the same in float32, if the list says that there is one
  *     nb_T_slopes(c, h, k, l, slope)  F_latt^2 and its slopes by h, k, l
  *     nb_S_by_shape(c, weight, value, h, k, l, by)  derivatives of value = weight * F_latt^2 by the numbers that make
- *                                   the shape, at most NB_BY_SHAPE; nanobragg_py/gradients/model.py has which ones
+ *                                   the shape, at most NB_BY_SHAPE; the list says which ones
  *
  * A long transform may be cut into parts, which some processors do one after the other for a tile of pixels
  * (kernels/loops/sums.h); it is then in the list NB_CUT, and its nb_T_sqr is put together from them:
@@ -33,12 +33,14 @@
 #define NB_SHAPES_H
 
 /* name, as the library and the headers have it; the reference's word for the crystal in what it prints; 1 if spots have
- * along all axes the width that the product of the numbers of cells makes, 0: each axis has its own */
-#define NB_SHAPES(X)              \
-    X(square, "parallelpiped", 0) \
-    X(round, "ellipsoidal", 0)    \
-    X(gauss, "gaussian", 1)       \
-    X(tophat, "tophat-spot", 1)
+ * along all axes the width that the product of the numbers of cells makes, 0: each axis has its own; what images have
+ * derivatives by (nanobragg_py/gradients/model.py): cells, the three numbers of them; form, that of a Gaussian and its
+ * height's logarithm; none, where they are not to be had */
+#define NB_SHAPES(X)                     \
+    X(square, "parallelpiped", 0, cells) \
+    X(round, "ellipsoidal", 0, cells)    \
+    X(gauss, "gaussian", 1, form)        \
+    X(tophat, "tophat-spot", 1, none)
 
 /* name; the shape it belongs to; 1 if there is a nb_T_single, 0: `-precision single` renders the double form */
 #define NB_TRANSFORMS(X)         \
@@ -58,7 +60,7 @@
     X(round, round)           \
     X(gauss, gauss)
 
-#define NB_ENTRY(name, printed, product) NB_SHAPE_##name,
+#define NB_ENTRY(name, printed, product, by) NB_SHAPE_##name,
 enum { NB_SHAPES(NB_ENTRY) NB_SHAPE_COUNT };
 #undef NB_ENTRY
 
@@ -72,7 +74,7 @@ enum { NB_TRANSFORMS(NB_ENTRY) NB_KIND_COUNT };
 #include "tophat.h"
 
 /* What the rendering knows of the crystal; filled once an image. */
-#define NB_ENTRY(name, printed, product) nb_##name name;
+#define NB_ENTRY(name, printed, product, by) nb_##name name;
 typedef union {
     NB_SHAPES(NB_ENTRY)
 } nb_constants;
@@ -168,7 +170,7 @@ NB_FN double nb_amplitude(int kind, const nb_lattice *c, double h, double k, dou
 /* Fill in a shape's constants; returns the transform to use, or -1 for a number that is no shape. */
 NB_FN int nb_set_constants(int shape, const nb_crystal *x, nb_lattice *c)
 {
-#define NB_ENTRY(name, printed, product) case NB_SHAPE_##name: return nb_##name##_constants(x, &c->of.name);
+#define NB_ENTRY(name, printed, product, by) case NB_SHAPE_##name: return nb_##name##_constants(x, &c->of.name);
     switch (shape) { NB_SHAPES(NB_ENTRY) }
 #undef NB_ENTRY
     return -1;
@@ -177,7 +179,7 @@ NB_FN int nb_set_constants(int shape, const nb_crystal *x, nb_lattice *c)
 /* How bright spots are, see above; no number for a number that is no shape. */
 NB_FN double nb_spot_photons(int shape, const nb_crystal *x)
 {
-#define NB_ENTRY(name, printed, product) case NB_SHAPE_##name: return nb_##name##_photons(x);
+#define NB_ENTRY(name, printed, product, by) case NB_SHAPE_##name: return nb_##name##_photons(x);
     switch (shape) { NB_SHAPES(NB_ENTRY) }
 #undef NB_ENTRY
     return nan("");
@@ -186,7 +188,7 @@ NB_FN double nb_spot_photons(int shape, const nb_crystal *x)
 /* Where spots of a shape end, see above. */
 NB_FN double nb_spot_ends(int shape, const nb_lattice *c, double brightest, double *form)
 {
-#define NB_ENTRY(name, printed, product) case NB_SHAPE_##name: return nb_##name##_ends(&c->of.name, brightest, form);
+#define NB_ENTRY(name, printed, product, by) case NB_SHAPE_##name: return nb_##name##_ends(&c->of.name, brightest, form);
     switch (shape) { NB_SHAPES(NB_ENTRY) }
 #undef NB_ENTRY
     return 0.0;
@@ -204,11 +206,11 @@ NB_FN int nb_can_end(int kind, const nb_lattice *c)
 
 #ifndef __CUDACC__
 /* The lists for Python. */
-#define NB_ENTRY(name, printed, product) {#name, printed},
-static const char *const nb_shape_names[][2] __attribute__((unused)) = {NB_SHAPES(NB_ENTRY)};
+#define NB_ENTRY(name, printed, product, by) {#name, printed, #by},
+static const char *const nb_shape_names[][3] __attribute__((unused)) = {NB_SHAPES(NB_ENTRY)};
 #undef NB_ENTRY
 
-#define NB_ENTRY(name, printed, product) product,
+#define NB_ENTRY(name, printed, product, by) product,
 static const int nb_shape_by_product[] __attribute__((unused)) = {NB_SHAPES(NB_ENTRY)};
 #undef NB_ENTRY
 
