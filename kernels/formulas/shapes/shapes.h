@@ -188,7 +188,8 @@ NB_FN double nb_spot_photons(int shape, const nb_crystal *x)
 /* Where spots of a shape end, see above. */
 NB_FN double nb_spot_ends(int shape, const nb_lattice *c, double brightest, double *form)
 {
-#define NB_ENTRY(name, printed, product, by) case NB_SHAPE_##name: return nb_##name##_ends(&c->of.name, brightest, form);
+#define NB_ENTRY(name, printed, product, by) \
+    case NB_SHAPE_##name: return nb_##name##_ends(&c->of.name, brightest, form);
     switch (shape) { NB_SHAPES(NB_ENTRY) }
 #undef NB_ENTRY
     return 0.0;
