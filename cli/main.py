@@ -10,6 +10,7 @@ import contextlib
 import difflib
 import importlib
 import os
+import re
 import shlex
 import shutil
 import sys
@@ -195,9 +196,35 @@ class HelpFormatter(argparse.RawDescriptionHelpFormatter):
             if line.strip() and not line.startswith(" "):
                 paragraph.append(line)
                 continue
-            lines += [*textwrap.wrap(" ".join(paragraph), self._width), line]
+            lines += [*textwrap.wrap(" ".join(paragraph), self._width), *self._within(line)]
             paragraph = []
         return "\n".join(lines)
+
+    def _within(self, line):
+        """An indented line, an example or a row of a list, as lines that are not too long: commands stay commands."""
+        if len(line) <= self._width:
+            return [line]
+        indent = " " * (len(line) - len(line.lstrip()))
+        whole = {"break_long_words": False, "break_on_hyphens": False}
+        if re.match(r" +(\w+=\S+ )*(nanobragg-py|srun|-)", line):
+            broken = textwrap.wrap(line.rstrip(" \\"), self._width - 2, subsequent_indent=f"{indent}    ", **whole)
+            return [*(f"{part} \\" for part in broken[:-1]), broken[-1] + (" \\" if line.endswith("\\") else "")]
+        label = re.match(r" +\S+ +", line)
+        return textwrap.wrap(line, self._width, subsequent_indent=" " * len(label[0]) if label else indent, **whole)
+
+    def _metavar_formatter(self, action: Any, default_metavar: str) -> Any:
+        """Choices by the option's name where they would be wider than a narrow terminal has room for."""
+        if self._is_wide(action):
+            return lambda size: (action.dest.upper(),) * size
+        return super()._metavar_formatter(action, default_metavar)
+
+    def _expand_help(self, action: Any) -> str:
+        text = super()._expand_help(action)
+        return f"one of {', '.join(action.choices)} {text}" if self._is_wide(action) else text
+
+    def _is_wide(self, action):
+        listed = action.metavar is None and action.choices is not None and action.option_strings
+        return listed and len(",".join(map(str, action.choices))) > 0.3 * self._width and sys.stdout.isatty()
 
 
 def build_parser(name: str | None) -> Any:

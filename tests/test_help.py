@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from conftest import installed_program
 
 from nanobragg_py.cli.main import TOOLS, main
 
@@ -117,3 +118,51 @@ if __name__ == "__main__":
     for tool, arguments in COMMANDS.items():
         (FOLDER / f"{tool}.txt").write_text(help_text(arguments), encoding="utf-8")
         print(os.path.relpath(FOLDER / f"{tool}.txt"))
+
+
+@pytest.mark.parametrize("columns", [60, 80])
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_on_a_narrow_terminal(name, columns):
+    """No word is broken at the edge, and an example is a command still."""
+    text = on_a_terminal(columns, "nanobragg-py", *COMMANDS[name], "--help")
+    # the usage has a column of its own, from which an option and its value may stick out
+    long = [line.strip() for line in text.splitlines() if len(line) > columns]
+    assert [line for line in long if not re.fullmatch(r"\[--[\w-]+ \S+\]", line)] == []
+    wide = on_a_terminal(200, "nanobragg-py", *COMMANDS[name], "--help")
+    for example in commands_of(wide):
+        assert example in commands_of(text)
+
+
+def commands_of(text):
+    """The words of every example."""
+    lines = re.sub(r" \\\n +", " ", text.partition("\nexample")[2]).splitlines()
+    return [line.split() for line in lines if re.match(r"  \S*[^:\s] ", line)]
+
+
+def on_a_terminal(columns, program, *words):
+    """What a program prints on a terminal so wide."""
+    import fcntl
+    import pty
+    import struct
+    import termios
+
+    pid, terminal = pty.fork()
+    if pid == 0:
+        fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", 50, columns, 0, 0))
+        os.environ.pop("COLUMNS", None)
+        os.environ["NO_COLOR"] = "1"
+        (path,) = installed_program(program)
+        os.execv(path, [path, *words])
+    printed = b""
+    with contextlib.suppress(OSError):  # the end of a terminal is an error
+        while block := os.read(terminal, 65536):
+            printed += block
+    os.close(terminal)
+    os.waitpid(pid, 0)
+    return printed.decode().replace("\r\n", "\n")
+
+
+@pytest.mark.parametrize("columns", [60, 80])
+@pytest.mark.parametrize("program", ["nanoBragg", "noisify", "nonBragg"])
+def test_flags_on_a_narrow_terminal(program, columns):
+    assert [line for line in on_a_terminal(columns, program, "-help").splitlines() if len(line) > columns] == []
