@@ -3,7 +3,7 @@
 import os
 from time import perf_counter
 
-from ..errors import DEBUG, NanoBraggError, UsageError
+from ..errors import DEBUG, NanoBraggError, Sentence, UsageError
 from ..process import INTERRUPTED, catch_signals, ignore_signals, open_descriptors, status_of, stopped_by
 
 TYPE_CHECKING = False
@@ -22,6 +22,7 @@ def guard(run: "Any", table: "Any", argv: "Any") -> "Any":
     UsageError.
     """
     open_descriptors()
+    flag_name = Sentence.flag_name
     try:
         catch_signals()
         status = run(argv[1:])
@@ -29,6 +30,26 @@ def guard(run: "Any", table: "Any", argv: "Any") -> "Any":
         return status
     except (Exception, KeyboardInterrupt) as caught:
         return end(stopped_by(caught), table)
+    finally:
+        Sentence.flag_name = staticmethod(flag_name)
+
+
+def name_headers(options: "Any", taken: "dict[str, str]") -> None:
+    """Let sentences name the header's keys, and not flags, where a header gave an option its value.
+
+    options: as the headers left them. taken: what options are called there, "PIXEL_SIZE of mask.img".
+    """
+    given = {name: getattr(options, name) for name in taken}
+    flag_name = Sentence.flag_name
+
+    def name_of(names, value=None):
+        text, unit = flag_name(names, value)
+        # nan is what it was given, too
+        name = names[0] if len(names) == 1 and names[0] in given else None
+        from_header = name is not None and repr(getattr(options, name)) == repr(given[name])
+        return (taken[name] if from_header else text), unit
+
+    Sentence.flag_name = staticmethod(name_of)
 
 
 def end(error: "Any", table: "Any") -> "Any":

@@ -6,7 +6,7 @@ their like: on a small image the interpreter's start is most of the run time (a 
 
 from ..flags.nanobragg import TABLE, parse, prescan, warning_sentences
 from ..flags.options import Options
-from .console import Clock, announce, answer, complain, guard, say, warn
+from .console import Clock, announce, answer, complain, guard, name_headers, say, warn
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -123,7 +123,10 @@ def read_headers(argv: "Any", options: "Any") -> "Any":
         return None, ()
     from ..experiment.load import read_headers
 
-    return read_headers(mask_file, img_file, options, warn)
+    taken: dict[str, str] = {}
+    found = read_headers(mask_file, img_file, options, warn, taken=taken)
+    name_headers(options, taken)
+    return found
 
 
 def render(experiment: "Any", table: "Any", options: "Any", meter: "Any") -> "tuple[Any, Any, Any]":

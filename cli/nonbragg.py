@@ -5,7 +5,7 @@ Everything is done elsewhere; this is the order in which it is done. As in cli/d
 
 from ..errors import Sentence
 from ..flags.nonbragg import TABLE, NonBraggOptions, flag_name
-from .console import Clock, announce, answer, complain, guard, say, warn
+from .console import Clock, announce, answer, complain, guard, name_headers, say, warn
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,7 +27,9 @@ def run(argv: "Any") -> int:
     if name is not None:
         from ..experiment.load_background import read_image
 
-        image, opening = read_image(name, options, warn)
+        taken: dict[str, str] = {}
+        image, opening = read_image(name, options, warn, taken)
+        name_headers(options, taken)
     TABLE.parse(argv, options, events)
     if answer(options, TABLE):
         return 0

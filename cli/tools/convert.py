@@ -77,6 +77,7 @@ def run(args: Any) -> int:
     with Progress(len(images), "convert") as progress:
         speak = Once(progress.complain)
         for scene in scenes:
+            speak.all(source.odd(scene.geometry))
             speak.lost(found, found.loses(scene))
         inputs = counted([image.name for image in images], progress)
         if found.write_series:
@@ -253,6 +254,12 @@ class Described:
                 "correct one of them"
             )
         return geometry
+
+    def odd(self, geometry: Any) -> Any:
+        """Sentences about a geometry that a header states, and that may be and mostly is not meant."""
+        from ...inspect.describe import odd_geometry
+
+        return [] if geometry is None or self.experiment is not None else odd_geometry(geometry)
 
     def smv_header(self, image: Any, index: int) -> Any:
         """The header for an SMV file of the image, as bytes; None where it is to be made of the geometry."""

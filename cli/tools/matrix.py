@@ -4,7 +4,7 @@ import sys
 from typing import Any
 
 from ...constants import CONVENTIONS
-from ...errors import NanoBraggError
+from ...errors import NanoBraggError, OptionError
 
 DESCRIPTION = """\
 Makes an orientation matrix from a cell and an orientation, or takes it from a file: nanoBragg's
@@ -133,12 +133,31 @@ def read_crystal(args: Any, geometry: Any) -> Any:
 
     try:
         with open(args.file, "rb") as file:
-            start = file.read(4096).decode("utf-8-sig", "replace").lstrip()
+            head = file.read(4096)
     except OSError as error:
         from ...files.reading import cannot_read
 
         raise cannot_read(args.file, error, "give an orientation") from None
-    return orientation_format_of(start).read(args.file, request_of(args, geometry))
+    start = head.decode("utf-8-sig", "replace").lstrip()
+    found = orientation_format_of(start)
+    try:
+        return found.read(args.file, request_of(args, geometry))
+    except OptionError as error:
+        said = str(error).replace(f"-mat {args.file} ", "it ", 1)
+        raise NanoBraggError(f"{args.file} {_no_orientation(head)}: {said}") from None
+
+
+def _no_orientation(head: bytes) -> str:
+    """What a file is that begins with some bytes and is no orientation."""
+    from ...files.foreign import foreign_kind
+    from ...files.source import WRAPPINGS
+
+    if head.startswith(tuple(magic for magic, _ in WRAPPINGS)):
+        return "is compressed; unpack it"
+    if head.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return "is text in UTF-16; save it as UTF-8"
+    kind = foreign_kind(head)
+    return f"is {kind}" if kind else "is no DIALS .expt, no XPARM.XDS and no matrix"
 
 
 def cell_crystal(args: Any, geometry: Any) -> Any:

@@ -88,7 +88,7 @@ def picture_of(args: Any) -> Any:
     from ...files.geometry import experiment_geometry
     from ...files.grey import grey_scale_of
     from ...files.image import read_image
-    from ...inspect.describe import image_geometry
+    from ...inspect.describe import image_geometry, odd_geometry
     from ...inspect.frame import framed, inner_size
     from ...inspect.picture import draw
     from ...inspect.rings import round_spacings
@@ -115,6 +115,8 @@ def picture_of(args: Any) -> Any:
     if geometry is None:
         try:
             geometry = image_geometry(image)
+            for remark in odd_geometry(geometry):
+                print(f"nanobragg-py view: {remark}", file=sys.stderr)
         except NanoBraggError as error:
             if args.rings:
                 raise

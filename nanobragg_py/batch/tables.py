@@ -7,8 +7,11 @@ says nothing of a column.
 from __future__ import annotations
 
 import csv
+import io
+import itertools
 import json
 import os
+import re
 from collections.abc import Sequence
 from math import isfinite
 from typing import Any
@@ -18,6 +21,8 @@ from ..files.reading import cannot_read, check_ends
 
 MISSING = object()
 LARGEST = 10**9
+#: a number as it is written where commas are decimal, between blanks
+DECIMAL_COMMA = re.compile(r"(?<!\S)([-+]?\d+),(\d+(?:[eE][-+]?\d+)?)(?!\S)")
 
 
 class Span(Sequence):
@@ -114,17 +119,21 @@ def read_table(path: str) -> dict[str, list]:
     """The columns of a .csv or .jsonl file, row by row what an image has of its own.
 
     CSV: the first line names the columns: ``flags``, flags such as ``-lambda``, or fields such as ``beam.wavelength``.
+    Where it has no comma, semicolons or tabs may stand between columns, and numbers may have decimal commas.
     JSON lines: an object a line with such keys, or a text, which is the flags. Raises NanoBraggError that names the
     line.
     """
-    read = {".csv": _csv_rows, ".jsonl": _json_rows}.get(os.path.splitext(path)[1])
+    read = {".csv": _csv_rows, ".jsonl": _json_rows}.get(os.path.splitext(path)[1].lower())
     if read is None:
         raise NanoBraggError(f"{path} is no table; give a file that ends in .csv or .jsonl")
     columns: dict[str, list] = {}
     count = 0
     try:
-        with open(path, encoding="utf-8-sig", newline="") as file:
-            check_ends(file)
+        with open(path, "rb") as raw:
+            check_ends(raw)
+            # UTF-8 with a byte order mark or without, or UTF-16 with one, as some programs write text
+            code = "utf-16" if raw.peek(2)[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
+            file = io.TextIOWrapper(raw, encoding=code, newline="")
             for values in read(path, file):
                 for name in values:
                     if name not in columns:
@@ -144,7 +153,11 @@ def read_table(path: str) -> dict[str, list]:
 
 
 def _csv_rows(path, file):
-    rows = csv.reader(file)
+    first = file.readline()
+    if first.lower().startswith("sep=") and len(first.strip()) == 5:
+        first = file.readline()
+    mark = next((mark for mark in (";", "\t") if mark in first and "," not in first), ",")
+    rows = csv.reader(itertools.chain([first], file), delimiter=mark)
     names = [name.strip() for name in next(rows, [])]
     if not names or not all(names) or len(set(names)) < len(names):
         raise NanoBraggError(f"{path}, line 1 must name the columns, each once, as in flags or -lambda,-misset")
@@ -153,6 +166,8 @@ def _csv_rows(path, file):
             continue
         if len(cells) != len(names):
             raise NanoBraggError(f"{path}, line {rows.line_num} has {len(cells)} cells; line 1 names {len(names)}")
+        if mark != ",":
+            cells = [DECIMAL_COMMA.sub(r"\1.\2", cell) for cell in cells]
         yield {name: _cell(name, cell) for name, cell in zip(names, cells, strict=True) if cell.strip()}
 
 

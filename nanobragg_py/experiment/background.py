@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 FACTORS = {"stol": 1e10, "4stol": 1e10 / 4, "Q": 1e10 / pi / 4}
 #: a curve that leaves the range of its rows by more than this part of the range is no curve any more
 OVERSHOOT = 1.0
+#: so many rows, and less than this part of them at angles that exist, are no curve of sin(theta)/lambda
+SOME_ROWS, REACHED = 10, 0.2
 
 
 class ResolvedBackground(Record):
@@ -233,9 +235,7 @@ def curve_background(experiment: "Any") -> "ResolvedBackground":
     beam, oversample = experiment.beam, experiment.sampling.oversample
     # divided by their number there, and by the sum of their weights here
     weights = beam.relative_weights or (1.0,) * len(beam.sources)
-    sources = tuple(
-        (*source[:3], weight, source[4]) for source, weight in zip(beam.sources, weights, strict=True)
-    )
+    sources = tuple((*source[:3], weight, source[4]) for source, weight in zip(beam.sources, weights, strict=True))
     return ResolvedBackground(
         beam=beam.replace(sources=sources),
         detector=experiment.detector,
@@ -299,4 +299,16 @@ def curve_remark(curve: "Any", name: str) -> "str | None":
     return (
         f"between the rows of {name} the curve leaves their range by {curve.overshoot:.3g} times that range; rows at "
         "even distances would help"
+    )
+
+
+def reach_remark(curve: "Any", name: str, wavelength: float) -> "str | None":
+    """A sentence about a curve most of whose rows no angle reaches, or None. wavelength: the shortest, m."""
+    x = memoryview(curve.x)[2:-2].tolist()
+    reached = sum(abs(value) <= 1.0 / wavelength for value in x)
+    if len(x) < SOME_ROWS or reached > REACHED * len(x):
+        return None
+    return (
+        f"{reached} of the {len(x)} rows of {name} lie within sin(theta)/lambda up to {1e-10 / wavelength:.3g} 1/A, "
+        "where angles end; its first column may be another abscissa, in another unit, or count the rows"
     )

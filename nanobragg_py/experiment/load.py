@@ -91,8 +91,8 @@ def load(
     for sentence in setup.remarks:
         complain(sentence)
     say([*opening, *report.opening_lines(setup), *program_lines(), *report.setup_lines(setup)])
-    sources = read_sources(options)
-    check_stol(options)
+    sources = read_sources(options, complain)
+    check_stol(options, complain)
     prepare(options)
     factors = read_structure_factors(options, dump_available, say, complain, write_dump and uses_dump(options), origins)
     experiment = resolve_experiment(setup, random, factors, source_rows=sources, origins=origins)
@@ -127,14 +127,20 @@ def program_lines() -> "list[str]":
 
 
 def read_headers(
-    mask_file: "Any", img_file: "Any", options: "Any", complain: "Any" = ignore, folder: "Any" = None
+    mask_file: "Any",
+    img_file: "Any",
+    options: "Any",
+    complain: "Any" = ignore,
+    folder: "Any" = None,
+    taken: "Any" = None,
 ) -> "tuple[Any, Any]":
     """Put the headers of -mask and -img, in this order, into the options, before any flag.
 
     Returns the mask's pixels (uint16 buffer, or None) and the lines to print. A file that is missing or no SMV image
-    is complained about and left out, as the reference does.
+    is complained about and left out, as the reference does. taken: a dict for what the options' values are called in
+    the headers.
     """
-    from ..files.smv import NotSMVError, read_smv
+    from ..files.smv import NotSMVError, off_remark, pixel_remark, read_smv
     from ..flags.header import apply_header
 
     mask, lines = None, []
@@ -147,7 +153,12 @@ def read_headers(
             complain(f"{error}; -{kind} is ignored")
             continue
         lines.append(report.reading_line(name))
-        apply_header(options, image, kind)
+        found = apply_header(options, image, kind)
+        if taken is not None:
+            taken.update((option, f"{key} of {name}") for option, key in found.items())
+        for sentence in (off_remark(image), pixel_remark(image) if kind == "mask" else None):
+            if sentence is not None:
+                complain(sentence)
         if kind == "mask":
             mask = image.data
     return mask, lines
@@ -173,7 +184,9 @@ def read_matrix(options: "Any", complain: "Any" = None) -> "Any":
         return None
     from ..files.matrix import read_matrix
 
-    matrix = read_matrix(options.matrix_file, complain)
+    # a cell that is given makes lengths of the matrix's directions, whatever they are
+    wavelength = options.wavelength * 1e10 if options.cell_lengths[0] == 0.0 else None
+    matrix = read_matrix(options.matrix_file, complain, wavelength)
     if matrix is None and options.cell_lengths[0] == 0.0:
         raise OptionError(
             "cannot read {matrix_file} {file}; give a matrix file that exists, or {cell_lengths+cell_angles}",
@@ -200,13 +213,17 @@ def read_domains(options: "Any") -> "Any":
     return read_domains(options.domain_file)
 
 
-def read_sources(options: "Any") -> "Any":
-    """The rows of the -sourcefile, or None."""
+def read_sources(options: "Any", complain: "Any" = ignore) -> "Any":
+    """The rows of the -sourcefile, or None. complain: called with a sentence on wavelengths that are none of X-rays."""
     if options.source_file is None:
         return None
-    from ..files.table import read_sources
+    from ..files.table import odd_wavelength, read_sources
 
-    return read_sources(options.source_file)
+    rows = read_sources(options.source_file)
+    sentence = odd_wavelength(rows, options.source_file)
+    if sentence is not None:
+        complain(sentence)
+    return rows
 
 
 def read_spectrum(options: "Any") -> "Any":
@@ -226,12 +243,15 @@ def read_amorphous(options: "Any") -> "tuple[Any, float]":
     return read_curve(options.stol_file, options.stol_mult), molecules_of(options)
 
 
-def check_stol(options: "Any") -> None:
+def check_stol(options: "Any", complain: "Any" = ignore) -> None:
     """The amorphous structure factors are read and then not used; a file without any is an error all the same."""
     if options.stol_file is not None:
-        from ..files.table import read_table
+        from ..files.table import odd_numbers, read_table
 
         read_table(options.stol_file, 2)
+        sentence = odd_numbers(options.stol_file)
+        if sentence is not None:
+            complain(sentence)
 
 
 def read_structure_factors(

@@ -1,8 +1,9 @@
 """From a command line of nonBragg to a resolved background: options, the header of -img, files."""
 
 from ..files import report, report_nonbragg
+from ..files.table import odd_numbers, odd_wavelength
 from ..records import REQUIRED, Record
-from .background import complete, curve_remark, make_curve, resolve_background, with_sources
+from .background import complete, curve_remark, make_curve, reach_remark, resolve_background, with_sources
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,12 +23,13 @@ def ignore(message: str) -> None:
     """The listener of those who do not listen."""
 
 
-def read_image(name: str, options: "Any", complain: "Any" = ignore) -> "tuple[Any, Any]":
+def read_image(name: str, options: "Any", complain: "Any" = ignore, taken: "Any" = None) -> "tuple[Any, Any]":
     """Put the header of the -img file into the options, before any flag: its SMVImage and the lines to print.
 
-    A file that is missing or no SMV image is complained about and left out.
+    A file that is missing or no SMV image is complained about and left out. taken: a dict for what the options' values
+    are called in the header.
     """
-    from ..files.smv import NotSMVError, read_smv
+    from ..files.smv import NotSMVError, off_remark, pixel_remark, read_smv
     from ..flags.header import apply_header
 
     if name is None:
@@ -37,7 +39,12 @@ def read_image(name: str, options: "Any", complain: "Any" = ignore) -> "tuple[An
     except NotSMVError as error:
         complain(f"{error}; -img is ignored")
         return None, []
-    apply_header(options, image, "mask")  # its beam centre is counted from the same edges
+    found = apply_header(options, image, "mask")  # its beam centre is counted from the same edges
+    if taken is not None:
+        taken.update((option, f"{key} of {name}") for option, key in found.items())
+    for sentence in (off_remark(image), pixel_remark(image)):
+        if sentence is not None:
+            complain(sentence)
     return image, [report.reading_line(name)]
 
 
@@ -57,11 +64,18 @@ def load(
         complain(sentence)
     say([*report_nonbragg.opening_lines(__version__, setup), report.reading_line(options.stol_file)])
     curve = read_curve(options.stol_file, options.stol_mult, options.compat != "c")
-    beam = with_sources(setup, read_sources(options.source_file), options.source_distance)
+    rows = read_sources(options.source_file)
+    beam = with_sources(setup, rows, options.source_distance)
     background = complete(setup, beam, curve, options.map)
-    remark = curve_remark(curve, options.stol_file)
-    if remark is not None:
-        complain(remark)
+    shortest = min(abs(source[4]) for source in beam.sources)
+    for remark in (
+        odd_numbers(options.stol_file),
+        curve_remark(curve, options.stol_file),
+        reach_remark(curve, options.stol_file, shortest),
+        None if rows is None else odd_wavelength(rows, options.source_file),
+    ):
+        if remark is not None:
+            complain(remark)
     seed = setup.noise_seed if options.write_noise else None
     lines = report.beam_lines(beam)
     lines += report_nonbragg.summary_lines(setup, background, options.molecular_weight, seed)

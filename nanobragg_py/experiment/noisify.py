@@ -16,6 +16,18 @@ if TYPE_CHECKING:
 
 #: where no count can be had at all, more pixels a side than this are a slip of the flags
 _MOST = 2**31 - 1
+#: first bytes of files that are something else than floats
+_MAGIC = (
+    (b"\x93NUMPY", "an npy file"),
+    (b"{\nHEADER_BYT", "an SMV image"),
+    (b"\x1f\x8b", "a gzip file"),
+    (b"II*\0", "a TIFF image"),
+    (b"MM\0*", "a TIFF image"),
+    (b"\x89HDF", "an HDF5 file"),
+    (b"\x89PNG", "a PNG picture"),
+    (b"###CBF", "a CBF image"),
+)
+_HEAD, _TEXT = 64, b"0123456789+-.eE, \t\r\n"
 
 
 class Frame(Record):
@@ -75,6 +87,13 @@ def _load(options, file, say, complain):
     if not stat.S_ISREG(status.st_mode):  # a pipe tells its length when it has been read
         data = file.readall()
         length = len(data)
+    kind = _kind_of(file if data is None else None, data)
+    if kind is not None:
+        name = os.fsdecode(options.input_file)
+        complain(
+            f"{name} begins as {kind} does, and all of it is read as 4-byte floats; "
+            f"nanobragg-py convert {name} --out FLOATS.bin makes these of most images"
+        )
     fast, slow, count = options.xpixels, options.ypixels, length // 4
     geometry = {
         "pixel_size": options.pixel_size,
@@ -101,7 +120,7 @@ def _load(options, file, say, complain):
     detsize_y = pixel * slow if slow else options.detsize_y
     fast, slow = fast or _pixels(detsize_x, pixel), slow or _pixels(detsize_y, pixel)
     say([importing_line(fast * slow, options.input_file)])
-    image = _read_pixels(options.input_file, file, data, length, fast, slow, complain)
+    image = _read_pixels(options, file, data, length, fast, slow, complain)
     if geometry["Xbeam"] <= -1e99:
         geometry["Xbeam"] = detsize_x / 2.0
     if geometry["Ybeam"] <= -1e99:
@@ -174,14 +193,24 @@ def _check_header(header, bits, complain):
             complain(f"the header of {header.name} is copied as it is and says {key}={value}; the pixels are {word}")
 
 
-def _read_pixels(name, file, data, length, fast, slow, complain):
+def _kind_of(file, data):
+    """What a file is that does not begin as floats do, or None. file: open at its beginning, where data is None."""
+    head = data[:_HEAD] if file is None else os.pread(file.fileno(), _HEAD, 0)
+    kind = next((kind for magic, kind in _MAGIC if head.startswith(magic)), None)
+    return "text" if kind is None and len(head) == _HEAD and not head.strip(_TEXT) else kind
+
+
+def _read_pixels(options, file, data, length, fast, slow, complain):
     """The image, of which a file that is too short leaves the end 0."""
+    name, where = options.input_file, "-detpixels"
+    if options.header_file is not None:
+        where = f"SIZE1 and SIZE2 of {os.fsdecode(options.header_file)}"
     if fast < 0 or slow < 0:
-        raise NanoBraggError(f"an image cannot have {fast} x {slow} pixels; correct -detpixels")
+        raise NanoBraggError(f"an image cannot have {fast} x {slow} pixels; correct {where}")
     pixels = fast * slow
     if length < pixels or pixels == 0:
         raise NanoBraggError(
-            f"{os.fsdecode(name)} has {length} bytes, too few for {fast} x {slow} values of 4; correct -detpixels"
+            f"{os.fsdecode(name)} has {length} bytes, too few for {fast} x {slow} values of 4; correct {where}"
         )
     image = Buffer((slow, fast), "f")
     view = memoryview(image).cast("B")
@@ -192,8 +221,9 @@ def _read_pixels(name, file, data, length, fast, slow, complain):
             raise NanoBraggError(f"{os.fsdecode(name)} became shorter while it was read")
     except OSError as error:
         raise cannot_read(name, error) from None
+    by = "" if options.header_file is None else f" ({where})"
     if length < 4 * pixels:
-        complain(f"{os.fsdecode(name)} has {length // 4} values for {fast} x {slow} pixels; the others are 0")
+        complain(f"{os.fsdecode(name)} has {length // 4} values for {fast} x {slow} pixels{by}; the others are 0")
     elif length > 4 * pixels:
-        complain(f"{os.fsdecode(name)} has {length // 4} values; {fast} x {slow} pixels take the first {pixels}")
+        complain(f"{os.fsdecode(name)} has {length // 4} values; {fast} x {slow} pixels{by} take the first {pixels}")
     return image

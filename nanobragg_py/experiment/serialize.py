@@ -271,15 +271,19 @@ def read_table(path: str) -> dict[str, Any]:
 
     from ..files.reading import cannot_read, check_ends
 
+    kind = "JSON" if path.lower().endswith(".json") else "TOML"
     try:
         with open(path, "rb") as file:
             check_ends(file)
-            text = file.read().decode("utf-8-sig")
-        values = json.loads(text) if path.endswith(".json") else tomllib.loads(text)
+            data = file.read()
+        text = data.decode("utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig")
+        values = json.loads(text) if kind == "JSON" else tomllib.loads(text)
     except OSError as error:
         raise cannot_read(path, error) from None
+    except UnicodeDecodeError as error:
+        line = data[: error.start].count(b"\n") + 1
+        raise NanoBraggError(f"{path}, line {line} is no text in UTF-8; save it as that") from None
     except ValueError as error:
-        kind = "JSON" if path.endswith(".json") else "TOML"
         raise NanoBraggError(f"{path} is no {kind}: {error}") from None
     if not isinstance(values, dict):
         raise NanoBraggError(f"{path} holds no table of fields")

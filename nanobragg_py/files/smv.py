@@ -82,6 +82,9 @@ def read_smv(path: "Any", header_only: bool = False) -> "Any":
 
 
 def _read(name, file, header_only):
+    if file.read(2) == b"\x1f\x8b":
+        raise NotSMVError(f"{name} is gzip, and no SMV image; unpack it")
+    file.seek(0)
     header = _read_bytes(name, file, _HEAD)
     if not header.startswith(_MAGIC):
         raise NotSMVError(f"{name} is no SMV image, its header does not begin with HEADER_BYTES")
@@ -111,6 +114,40 @@ def _read(name, file, header_only):
     if fill(file, memoryview(data).cast("B")) < wanted:
         raise NanoBraggError(f"{name} became shorter while it was read")
     return SMVImage(name, header, width, height, data)
+
+
+def pixel_remark(image: "SMVImage") -> "str | None":
+    """A sentence about a header of other pixels than unsigned 16-bit ones of the machine's order, or None."""
+    from sys import byteorder
+
+    text = image.header.partition(b"\0")[0].lower()
+    said = text.rpartition(b"\ntype=")[2].partition(b";")[0] if b"\ntype=" in text else b""
+    order = text.rpartition(b"byte_order=")[2] if b"byte_order=" in text else b""
+    other = b"little" if byteorder == "big" else b"big"
+    words = (b"int", b"long", b"char", b"float", b"real", b"double")
+    long = b"short" not in said and any(word in said for word in words)
+    if not long and not order.startswith(other):
+        return None
+    claimed = (said if long else order.partition(b";")[0]).decode("latin-1")
+    return (
+        f"{image.name} says that its pixels are {claimed}, and they are read as unsigned 16-bit ones of this machine's "
+        f"byte order, as the C program does; to make such a file: nanobragg-py convert {image.name} --out FIXED.img"
+    )
+
+
+def off_remark(image: "SMVImage") -> "str | None":
+    """A sentence about a header whose beam centre is far off the detector, or None."""
+    x, y, pixel = (image.header_value(key) for key in ("BEAM_CENTER_X", "BEAM_CENTER_Y", "PIXEL_SIZE"))
+    if x is None or y is None or pixel is None or not pixel > 0.0:
+        return None
+    edges = sorted((image.width * pixel, image.height * pixel))
+    # which is along which edge, nobody knows
+    if -0.5 * edges[1] <= min(x, y) and max(x, y) <= 1.5 * edges[1]:
+        return None
+    return (
+        f"{image.name} has its beam centre at {x:g} {y:g} mm, far off its detector of {image.width * pixel:g} x "
+        f"{image.height * pixel:g} mm; its header may give it in pixels, where millimetres are wanted"
+    )
 
 
 def _read_bytes(name, file, size):

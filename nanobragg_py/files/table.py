@@ -15,6 +15,12 @@ if TYPE_CHECKING:
 
 _DELIMITERS = b" \t,;:!"
 _NAN = float("nan")
+#: what a table of plain numbers is made of
+_PLAIN = b"0123456789+-.eEgG \t\r\n:;!"
+#: bytes that are looked through for numbers that are not read as they are meant
+_LOOKED_AT = 2**20
+#: m; what X-rays have
+_WAVELENGTHS = (1e-13, 1e-7)
 
 
 def _parse_row(line, columns):
@@ -71,7 +77,48 @@ def read_columns(path: "Any", columns: "Any", numbers_only: bool = False) -> "An
             text, length = read_whole(file)
     except (OSError, ValueError) as error:
         raise cannot_read(path, error) from None
-    table, rows = columns_of(text, length, columns, numbers_only)
+    data = memoryview(text)
+    if numbers_only and bytes(data[: len(BYTE_ORDER_MARK)]) == BYTE_ORDER_MARK:
+        # the reference takes the mark for a word, and its row for prose
+        data, length = data[len(BYTE_ORDER_MARK) :], length - len(BYTE_ORDER_MARK)
+    table, rows = columns_of(data, length, columns, numbers_only)
     if not rows:
         raise NanoBraggError(f"{path} has no row of numbers; it needs rows of {columns}")
     return memoryview(table)
+
+
+def odd_wavelength(rows: "Any", path: "Any") -> "str | None":
+    """A sentence about the first source whose wavelength is none of X-rays, or None. rows: of a source list."""
+    for number, row in enumerate(rows, 1):
+        if row[4] == row[4] and row[4] != 0.0 and not _WAVELENGTHS[0] <= abs(row[4]) <= _WAVELENGTHS[1]:
+            return (
+                f"source {number} of {path} has a wavelength of {row[4]:g} m, which is none of X-rays; the fifth "
+                "column is in metres, 1e-10 for one Angstrom"
+            )
+    return None
+
+
+def odd_numbers(path: "Any") -> "str | None":
+    """A sentence about the first line of a table whose numbers are not read as they are meant, or None.
+
+    Those are Fortran's exponents, decimal commas, and lines that end in carriage returns alone.
+    """
+    try:
+        with open(path, "rb") as file:
+            text = file.read(_LOOKED_AT)
+    except (OSError, ValueError):
+        return None
+    if b"\r" in text and b"\n" not in text:
+        return f"the lines of {path} end in carriage returns alone, and count as one; save it with line feeds"
+    if not text.translate(None, _PLAIN):
+        return None
+    from re import match
+
+    for number, line in enumerate(text.splitlines(), 1):
+        words = line.decode("latin-1")
+        if found := match(r"\s*(?:[-+.\d]+[eE]?[-+\d]*[\s,;:!]+)?([-+]?(?:\d+\.?\d*|\.\d+)[dDqQ][-+]?\d+)", words):
+            return f"line {number} of {path} has {found[1]}, of which what stands before the letter counts; write e"
+        if match(r"\s*[-+]?\d+,\d+[ \t;]+[-+]?\d+,?\d*\s*$", words):
+            line = words.strip()[:40]
+            return f"line {number} of {path} is {line!r}, where a comma separates columns; write decimal points"
+    return None

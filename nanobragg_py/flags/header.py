@@ -7,8 +7,8 @@ if TYPE_CHECKING:
     from typing import Any
 
 
-def apply_header(options: "Any", header: "Any", kind: "Any") -> None:
-    """Put what the header of an SMV file says into the options.
+def apply_header(options: "Any", header: "Any", kind: "Any") -> "dict[str, str]":
+    """Put what the header of an SMV file says into the options; returns which keys of it set which options.
 
     header: anything with `width`, `height` (pixels) and `header_value(key)`, which gives a float, or None for a key
     that the header lacks. kind: "mask" or "img"; they read BEAM_CENTER_Y from opposite edges. The reference reads
@@ -19,11 +19,13 @@ def apply_header(options: "Any", header: "Any", kind: "Any") -> None:
         number = header.header_value(key)
         return None if number is None or number != number else number
 
+    taken = {"fpixels": "SIZE1", "spixels": "SIZE2"}
     options.fpixels = header.width
     options.spixels = header.height
     pixel = value("PIXEL_SIZE")
     if pixel is not None:
         options.pixel_size = pixel / 1000.0
+        taken["pixel_size"] = "PIXEL_SIZE"
     options.detsize_f = options.pixel_size * options.fpixels
     options.detsize_s = options.pixel_size * options.spixels
     for key, name, divisor in (
@@ -44,3 +46,5 @@ def apply_header(options: "Any", header: "Any", kind: "Any") -> None:
         if key == "BEAM_CENTER_Y" and kind == "mask":
             number = options.detsize_s - number
         setattr(options, name, number)
+        taken[name] = key
+    return taken

@@ -11,6 +11,8 @@ from ..experiment.header_geometry import header_geometry
 
 #: m; nothing of a detector is as far away or as large
 FAR = 1e6
+#: what is usual: Angstrom, and mm
+WAVELENGTHS, PIXELS, DISTANCES = (0.05, 20.0), (1e-3, 5.0), (1.0, 5e4)
 
 
 def statistics(image: Any) -> dict[Any, Any]:
@@ -64,6 +66,20 @@ def _possible(geometry):
 
 def odd_geometry(geometry: Any) -> list[Any]:
     """Sentences about a geometry that may be, and mostly is not meant."""
+    numbers = (
+        ("wavelength", geometry.wavelength * 1e10, "A", WAVELENGTHS),
+        ("pixel size", geometry.pixel_size * 1e3, "mm", PIXELS),
+        ("distance", float(np.linalg.norm(geometry.origin)) * 1e3, "mm", DISTANCES),
+    )
+    odd = [
+        f"the {name} is {value:.6g} {unit}, which is unusual; the header may give it in another unit"
+        for name, value, unit, (low, high) in numbers
+        if not low <= value <= high
+    ]
+    return [*odd, *_odd_centre(geometry)]
+
+
+def _odd_centre(geometry):
     try:
         fast, slow = geometry.beam_centre
     except NanoBraggError as error:

@@ -132,7 +132,10 @@ def file_sources(rows: "Any", beam: "Any", distance: "Any" = SOURCE_DISTANCE) ->
         if not all(isfinite(x) for x in (*source, *direction)):
             raise OptionError(f"source {number} of the {{source_file}} has a number that is not finite; correct it")
         if direction == (0.0, 0.0, 0.0):
-            raise OptionError(f"source {number} of the {{source_file}} lies in the sample; give it a position in m")
+            raise OptionError(
+                f"source {number} of the {{source_file}} lies in the sample, as every line does that begins with no "
+                "number; give it a position in m"
+            )
         if source[4] == 0.0:
             raise OptionError(f"source {number} of the {{source_file}} has a wavelength of 0; give one in m")
         sources.append(source)

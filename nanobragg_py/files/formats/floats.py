@@ -11,6 +11,8 @@ from ..registry import Image, ImageFormat, only_pixels
 
 def read(source: Any) -> Any:
     size = source.size
+    if not size:
+        raise NanoBraggError(f"{source.name} is empty; give an image")
     if source.shape is None:
         guess = round((size / 4) ** 0.5)
         hint = f", --shape {guess}x{guess} perhaps" if guess and guess * guess * 4 == size else ""

@@ -21,7 +21,7 @@ from ..smv_header import header_place, smv_header_of
 MAGIC = re.compile(rb"\s*\{[^{}\0]{0,400}?HEADER_BYT", re.IGNORECASE)
 FIRST_KEY = re.compile(rb"\s*\{[^{}\0]{0,400}?HEADER_BYTES\s*=\s*(\d+)", re.IGNORECASE)
 KEY_VALUE = re.compile(r"^[ \t{]*(\w[\w .]*?)[ \t]*=[ \t]*([^;\r\n]*)", re.MULTILINE)
-#: TYPE of ADSC and Data_type of d*TREK, with blanks for _ and without the word int
+#: TYPE of ADSC and Data_type of d*TREK, with blanks for _ and without the words int and integer
 TYPES = {
     "unsigned short": "u2",
     "ushort": "u2",
@@ -38,6 +38,8 @@ TYPES = {
     "signed": "i4",
     "": "i4",
     "int32": "i4",
+    "long long": "i8",
+    "unsigned long long": "u8",
     "unsigned char": "u1",
     "byte": "u1",
     "uint8": "u1",
@@ -140,7 +142,7 @@ def _pixel_type(source, fields, size):
     key = "DATA_TYPE" if "DATA_TYPE" in fields else "TYPE"
     said = fields.get(key, "unsigned_short")
     words = said.lower().replace("_", " ").split()
-    kind = TYPES.get(" ".join(word for word in words if word != "int")) if words else "u2"
+    kind = TYPES.get(" ".join(word for word in words if word not in ("int", "integer"))) if words else "u2"
     remarks = []
     if kind is None:
         # headers of old ADSC programs tell there what the measurement was for

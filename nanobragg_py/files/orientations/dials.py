@@ -8,6 +8,7 @@ import numpy as np
 
 from ...errors import NanoBraggError
 from ...orientation import axis_rotation
+from ..detectors.dials import planes
 from ..geometry import Geometry
 from ..oriented import OrientedCrystal
 from ..reading import cannot_read, check_ends
@@ -43,7 +44,7 @@ def read_expt(path: Any, index: int = 0) -> Any:
                 raise NanoBraggError(
                     f"experiment {index} of {path} lacks a usable crystal or beam: it has no {kind}; {origin}"
                 )
-        return _crystal(content, experiments[index])
+        return _crystal(content, experiments[index], path)
     except (KeyError, IndexError, TypeError, ValueError, OverflowError, AttributeError) as error:
         what = f"no {error.args[0]}" if isinstance(error, KeyError) else "a value that makes no sense"
         raise NanoBraggError(
@@ -57,7 +58,19 @@ def _model(content, experiment, kind):
     return content[kind][number] if number is not None and number >= 0 and content.get(kind) else None
 
 
-def _crystal(content, experiment):
+def expt_remarks(path: Any, index: int = 0) -> list[str]:
+    """Sentences on what of an experiment list is left out; it has been read before."""
+    with open(path, encoding="utf-8-sig") as file:
+        content = json.load(file)
+    experiments, said = content["experiment"], []
+    if len(experiments) > 1 and index == 0:
+        said.append(f"{path} has {len(experiments)} experiments, of which number 0 is taken; --index takes another")
+    if (_model(content, experiments[index], "crystal") or {}).get("A_at_scan_points"):
+        said.append(f"the crystal of {path} varies over its scan, and the one of the whole scan is taken")
+    return said
+
+
+def _crystal(content, experiment, path):
     beam, crystal = _model(content, experiment, "beam"), _model(content, experiment, "crystal")
     axis, fixed, setting = _goniometer(_model(content, experiment, "goniometer"))
     scan = _model(content, experiment, "scan") or {}
@@ -69,7 +82,7 @@ def _crystal(content, experiment):
         spindle=tuple(_unit(setting @ axis).tolist()),
         phi0=radians(_finite(oscillation[0], "oscillation")),
         osc=radians(_finite(oscillation[1], "oscillation")),
-        **_panel(_model(content, experiment, "detector")),
+        **_panel(_model(content, experiment, "detector"), path),
     )
     if not (np.isfinite(geometry.wavelength) and geometry.wavelength > 0):
         raise ValueError(f"wavelength {beam['wavelength']}")
@@ -129,23 +142,22 @@ def _goniometer(model):
     return _vector(model["axes"][scanned], "axes"), fixed, setting
 
 
-def _panel(model):
+def _panel(model, path):
     """The detector's fields of a Geometry; none for a detector of several panels."""
     if model is None or len(model["panels"]) != 1:
         return {}
-    panel, parent = model["panels"][0], model.get("hierarchy") or {}
-    defaults = {"fast_axis": (1, 0, 0), "slow_axis": (0, 1, 0), "origin": (0, 0, 0)}
-    axes = [_vector(parent.get(name, defaults[name]), name) for name in ("fast_axis", "slow_axis")]
-    rotation = np.array([*axes, np.cross(*axes)]).T
-    origin = rotation @ _vector(panel["origin"], "origin") + _vector(parent.get("origin", defaults["origin"]), "origin")
-    fast, slow = (_unit(rotation @ _vector(panel[name], name)) for name in ("fast_axis", "slow_axis"))
+    try:
+        (plane,) = planes(model)
+    except NanoBraggError as error:
+        raise NanoBraggError(f"{path}: {error}") from None
+    fast, slow = (_unit(_vector(getattr(plane, name), name)) for name in ("fast", "slow"))
     return {
         "fast": tuple(fast.tolist()),
         "slow": tuple(slow.tolist()),
-        "origin": tuple((origin / 1000.0).tolist()),
-        "pixel_size": _finite(panel["pixel_size"][0], "pixel_size") / 1000.0,
-        "fpixels": int(panel["image_size"][0]),
-        "spixels": int(panel["image_size"][1]),
+        "origin": tuple(_vector(plane.origin, "origin").tolist()),
+        "pixel_size": _finite(plane.pixel_size, "pixel_size"),
+        "fpixels": plane.fpixels,
+        "spixels": plane.spixels,
     }
 
 
@@ -272,10 +284,18 @@ def _detector(geometry, rotation):
     return {"panels": [panel], "hierarchy": root}
 
 
+def read(path: Any, request: Any) -> Any:
+    crystal = read_expt(path, request.index)
+    if request.complain is not None:
+        for sentence in expt_remarks(path, request.index):
+            request.complain(sentence)
+    return crystal
+
+
 FORMAT = OrientationFormat(
     name="dials",
     title="DIALS .expt",
     recognise=lambda text: text.startswith("{"),
-    read=lambda path, request: read_expt(path, request.index),
+    read=read,
     text=lambda crystal, request: expt_text(request.in_beam(crystal)),
 )

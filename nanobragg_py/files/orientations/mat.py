@@ -8,33 +8,19 @@ from ...errors import NanoBraggError
 from ..geometry import convention_geometry
 from ..matrix import read_matrix
 from ..oriented import OrientedCrystal
-from ..reading import BYTE_ORDER_MARK
 from ..registry import OrientationFormat
-from ..scan import scan_number
 
 
 def read_mat(path: Any, wavelength: Any, convention: str = "MOSFLM", complain: Any = None) -> Any:
     """The OrientedCrystal of a -mat or MOSFLM matrix file.
 
     wavelength: m, which the matrix was made for. convention: the nanoBragg convention in whose frame it is. complain:
-    called with a sentence when the file's missetting angles are not 0, since nanoBragg does not apply them.
+    as of `read_matrix`.
     """
-    numbers = read_matrix(path)
+    numbers = read_matrix(path, complain, wavelength * 1e10)
     if numbers is None:
         raise NanoBraggError(f"cannot read {path}; give an orientation matrix file that exists")
     A = np.array(numbers).reshape(3, 3) / (wavelength * 1e10)
-    if complain is not None:
-        with open(path, "rb") as file:
-            text = file.read(65536).removeprefix(BYTE_ORDER_MARK)
-        position = 0
-        for _ in range(9):
-            _, position = scan_number(text, position)
-        missets = []
-        for _ in range(3):
-            angle, position = scan_number(text, position)
-            missets.append(angle)
-        if any(missets):
-            complain("the missetting angles {:g} {:g} {:g} of the matrix file are not applied".format(*missets))
     return OrientedCrystal(A=A, geometry=convention_geometry(convention, wavelength))
 
 
