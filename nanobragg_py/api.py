@@ -272,11 +272,12 @@ class Experiment(Differentiable):
     def background(self, curve: Any, threads: int = 0, **more: Any) -> np.ndarray:
         """What amorphous material scatters: float32 of shape (slow, fast), photons a pixel, to be added to the image.
 
-        curve, more: of a `Background` (density, molecular_weight, thickness, ...). threads: as of `render`.
+        curve, more: of a `Background` (density, molecular_weight, thickness, ...), or "ice" and what `Background.ice`
+        takes. threads: as of `render`.
         """
-        from .render.amorphous import Background
+        from .render.amorphous import material
 
-        return Background(curve, **more).render(self, threads=threads)
+        return material(curve, **more).render(self, threads=threads)
 
     def add_noise(
         self, image: ArrayLike, seed: int = 1, stream: str = "ran1", adc: float = 40.0, threads: int = 0

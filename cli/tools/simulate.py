@@ -14,9 +14,9 @@ what a detector records: nanoBragg, nonBragg and noisify in one process, with on
 
 The experiment is a file (docs/library.md), or nanoBragg's flags after --.
 
---background takes a curve, which is a file or one of water, air and unity, and what else
-nanobragg_py.Background has: --background water,thickness=1e-4,density=1 (metres, g/cm^3). It may be
-given again: materials add up.
+--background takes a curve, which is a file or one of water, air, ice and unity, and what else
+nanobragg_py.Background has: --background water,thickness=1e-4,density=1 (metres, g/cm^3). Ice has
+grain=2e-8, the size of its crystals, as well. It may be given again: materials add up.
 
 --response takes what nanobragg_py.Response has: --response psf=fiber,fwhm=60e-6,readout=3,gain=1.8.
 Without it the image stays what it is in photons, as float32 or, with --seed, as Poisson counts.
@@ -102,11 +102,11 @@ def value_of(text: Any) -> Any:
 
 def background_of(text: Any) -> Any:
     """The Background of an argument of --background."""
-    from ...render.amorphous import Background
+    from ...render.amorphous import material
 
     curve, _, more = text.partition(",")
     try:
-        return Background(curve, **settings(more, "--background"))
+        return material(curve, **settings(more, "--background"))
     except (TypeError, FieldError) as error:
         raise NanoBraggError(f"--background {text}: {error}") from None
 

@@ -54,7 +54,7 @@ def read_job(path: str | os.PathLike[str]) -> Job:
     """
     path = os.fspath(path)
     folder, name = os.path.split(path)
-    if os.path.splitext(path)[1] in (".csv", ".jsonl"):
+    if os.path.splitext(path)[1].lower() in (".csv", ".jsonl"):
         return Job({"vary": [{"table": name}]}, folder, name)
     return Job(read_table(path), folder, name)
 
@@ -164,16 +164,16 @@ class Job:
         return [self._read_background(f"[[background]] number {place}", one) for place, one in enumerate(given, 1)]
 
     def _read_background(self, where, given):
-        from ..render.amorphous import SHIPPED, Background
+        from ..render.amorphous import ICE, SHIPPED, material
 
         given = dict(self._table(where, given))
         curve = given.get("curve")
         if not isinstance(curve, (str, list)):
-            raise FieldError(f"{where}: curve is missing; give a file, {', '.join(SHIPPED)}, or two lists")
-        if isinstance(curve, str) and curve not in SHIPPED:
+            raise FieldError(f"{where}: curve is missing; give a file, {', '.join((*SHIPPED, ICE))}, or two lists")
+        if isinstance(curve, str) and curve not in (*SHIPPED, ICE):
             given["curve"] = os.path.join(self.folder, curve)
         try:
-            return Background(**given)
+            return material(**given)
         except (TypeError, FieldError) as error:
             raise FieldError(f"{where}: {error}") from None
 

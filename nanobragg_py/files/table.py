@@ -5,6 +5,8 @@ no number counts as 0; empty lines are skipped. Where the reference takes a carr
 line feed, for further columns of zeros, those columns are missing here.
 """
 
+import os
+
 from ..errors import NanoBraggError
 from .reading import BYTE_ORDER_MARK, cannot_read, check_ends
 from .scan import scan_number
@@ -104,6 +106,8 @@ def odd_numbers(path: "Any") -> "str | None":
     Those are Fortran's exponents, decimal commas, and lines that end in carriage returns alone.
     """
     try:
+        if not os.path.isfile(path):
+            return None  # what comes through a pipe comes once
         with open(path, "rb") as file:
             text = file.read(_LOOKED_AT)
     except (OSError, ValueError):

@@ -69,7 +69,7 @@ class Differentiable:
         else "thickness", "density", "molecular_weight" and "width"; "beam.fluence". curve, more: of a `Background`.
         Raises FieldError for a name that does not exist or does not apply.
         """
-        from ..render.amorphous import Background
+        from ..render.amorphous import material
         from .amorphous import derivatives
 
-        return derivatives(Background(curve, **more), self, parameters, threads)
+        return derivatives(material(curve, **more), self, parameters, threads)

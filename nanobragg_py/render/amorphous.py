@@ -7,9 +7,10 @@ from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 from ..constants import AVOGADRO
-from ..errors import FieldError, NanoBraggError
-from ..experiment.background import FACTORS, ResolvedBackground, make_curve
+from ..errors import FieldError, NanoBraggError, warn_caller
+from ..experiment.background import FACTORS, ResolvedBackground, make_curve, reach_remark
 from ..experiment.load_background import read_curve
+from ..files.table import odd_numbers
 from ..records import REQUIRED, Record
 from .background import render_background
 
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 FOLDER = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "curves")
 #: their names
 SHIPPED = ("air", "unity", "water")
+#: the curve that is calculated
+ICE = "ice"
 #: points at which a function is sampled
 SAMPLES = 2001
 
@@ -31,6 +34,7 @@ class Background(Record):
 
     curve: F against sin(theta)/lambda in 1/Angstrom, F in electrons a molecule: a file of two columns, by its path; a
     pair of arrays (x, F); a function of x; or one of the curves that come with the package, "water", "air" or "unity".
+    `Background.ice` makes one of ice.
     abscissa: what x is, "stol" (sin(theta)/lambda), "4stol" (four times that) or "Q" (4 pi times that).
     density: g/cm^3. molecular_weight: g/mol. thickness: along the beam. width: across it, both ways; None: as wide as
     the beam, which clips what is wider. molecules: their number, instead of what follows from these.
@@ -49,6 +53,20 @@ class Background(Record):
         "abscissa": "stol",
         "oversample": None,
     }
+
+    @classmethod
+    def ice(
+        cls, grain: float = 20e-9, a: float = 4.497e-10, c: float = 7.322e-10, B: float = 1.0, **more: Any
+    ) -> Background:
+        """Hexagonal ice, whose powder rings are calculated (with gemmi), with its density and molecular weight.
+
+        grain: size of its crystallites, m, from which the rings have their width. a, c: edges of its cell, m; those of
+        about 100 K. B: displacement factor, Angstrom^2. more: of the Background, thickness above all.
+        """
+        from .ice import MOLECULAR_WEIGHT, density, ice_curve
+
+        curve = ice_curve(grain, a, c, B)
+        return cls(**{"curve": curve, "density": density(a, c), "molecular_weight": MOLECULAR_WEIGHT, **more})
 
     def _validate(self):
         if self.abscissa not in FACTORS:
@@ -106,7 +124,11 @@ class Background(Record):
                 raise FieldError(f"the curve {curve!r} is one of sin(theta)/lambda; leave abscissa as it is")
             return read_curve(os.path.join(FOLDER, f"{curve}.stol"), factor)
         if isinstance(curve, (str, bytes, os.PathLike)):
-            return read_curve(os.fsdecode(curve), factor)
+            found = read_curve(os.fsdecode(curve), factor)
+            for sentence in (odd_numbers(curve), reach_remark(found, os.fsdecode(curve), wavelength)):
+                if sentence is not None:
+                    warn_caller(sentence)
+            return found
         import numpy as np
 
         if callable(curve):
@@ -152,3 +174,8 @@ class Background(Record):
         except NanoBraggError as error:
             raise FieldError(str(error)) from None
         return image
+
+
+def material(curve: Any, **more: Any) -> Background:
+    """The Background of a curve, which may be named "ice". more: of the Background, or of `Background.ice`."""
+    return Background.ice(**more) if isinstance(curve, str) and curve == ICE else Background(curve, **more)
