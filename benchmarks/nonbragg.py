@@ -1,10 +1,10 @@
 """Benchmarks of nonBragg, paired with the C program that NONBRAGG_C names: processor time of rendering, pixel by pixel.
 
 Run it with the interpreter of the environment that nonBragg is installed in. Runs of the two alternate; figures are
-minima, in ns a pixel. "run" is the ratio of whole runs with `SIDE`^2 pixels; "ratio" that of the slopes: processor time
-of such a run less that of one of a single pixel, so that starting up and reading do not count; writing the images
-counts for both. "loop" is ours without writing, in this process. --threads N repeats the loop on N threads, by
-wall-clock time.
+minima, in ns a pixel. It prints the first table of docs/nonbragg.md: "run" is the ratio of whole runs with `SIDE`^2
+pixels; "ratio" that of the slopes: processor time of such a run less that of one of a single pixel, so that starting up
+and reading do not count; writing the images counts for both. "loop" is ours without writing, in this process.
+--threads N prints the second table instead: the loops alone, on one thread and on N in turns, by wall-clock time.
 """
 
 import argparse
@@ -21,24 +21,38 @@ import numpy as np
 
 from nanobragg_py.experiment.load_background import load
 from nanobragg_py.flags.nonbragg import TABLE, NonBraggOptions
+from nanobragg_py.kernels.loops.amorphous import BackgroundJob
+from nanobragg_py.render.backends import level_module
 from nanobragg_py.render.background import render_background
+from nanobragg_py.render.simulate import new_image
 
 SIDE = 1024
 BASE = "-stol curve.stol -lambda 1 -distance 100 -pixel 0.1 -fluence 1e20 -seed 1 -nonoise -noprogress"
 
-#: name: (rows of the curve, flags, target of the ratio or None)
+#: name: (row of the docs' table, rows of the curve, flags, target of the ratio or None)
 WORKLOADS = {
-    "B1": (200, "-nopolar", 8.0),
-    "B2": (200, "", 8.0),
-    "B3": (200, "-polar 0.99", 8.0),
-    "B4": (10000, "-polar 0.99", 8.0),
-    "B5": (200, "-polar 0.99 -oversample 3", 8.0),
-    "B6": (200, "-dispersion 10 -dispsteps 10", 15.0),
-    "B7": (200, "-dispersion 50 -dispsteps 50", 15.0),
-    "B8": (10000, "-dispersion 50 -dispsteps 10", 15.0),
-    "B9": (200, "-divergence 2 -hdivsteps 3 -vdivsteps 3 -dispersion 2 -dispsteps 5", 15.0),
-    "B10": (14, "-polar 0.99 -curved_det 1", None),
+    "B1": ("one source, `-nopolar`", 200, "-nopolar", 8.0),
+    "B2": ("one source, unpolarized", 200, "", 8.0),
+    "B3": ("one source, `-polar 0.99`", 200, "-polar 0.99", 8.0),
+    "B4": ("one source, `-polar 0.99`", 10000, "-polar 0.99", 8.0),
+    "B6": ("10 wavelengths over 10 %", 200, "-dispersion 10 -dispsteps 10", 15.0),
+    "B8": ("10 wavelengths over 50 %", 10000, "-dispersion 50 -dispsteps 10", 15.0),
 }
+#: those that the docs leave out
+MORE = {
+    "B5": ("3 x 3 sub-pixels", 200, "-polar 0.99 -oversample 3", 8.0),
+    "B7": ("50 wavelengths over 50 %", 200, "-dispersion 50 -dispsteps 50", 15.0),
+    "B9": (
+        "3 x 3 directions of 5 wavelengths",
+        200,
+        "-divergence 2 -hdivsteps 3 -vdivsteps 3 -dispersion 2 -dispsteps 5",
+        15.0,
+    ),
+    "B10": ("curved detector", 14, "-polar 0.99 -curved_det 1", None),
+}
+COLUMNS = ("workload", "rows of the curve", "reference", "ours", "run", "ratio", "loop")
+TARGET_COLUMN = "target"
+THREAD_COLUMNS = ("workload", "rows of the curve", "1 thread", "{} threads", "ratio")
 
 
 def write_curve(rows, folder):
@@ -58,89 +72,100 @@ def run(command, folder):
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
-def loop(background, threads):
-    """(processor seconds, wall-clock seconds) of the loop."""
-    begin = time.process_time(), time.perf_counter()
-    render_background(background, threads=threads)
-    return time.process_time() - begin[0], time.perf_counter() - begin[1]
+def loaded(words, folder):
+    """The resolved background of a command line whose curve lies in a folder."""
+    options = NonBraggOptions()
+    TABLE.parse(words, options, [])
+    options.stol_file = os.path.join(folder, options.stol_file)
+    return load(options).background
 
 
-def measure(name, ours, reference, repeat, threads):
-    rows, flags, target = WORKLOADS[name]
-    pixels = SIDE * SIDE
+def measure(workload, ours, reference, repeat):
+    """The figures of one workload as a dict."""
+    _, rows, flags, _ = workload
     with tempfile.TemporaryDirectory() as folder:
         write_curve(rows, folder)
         words = shlex.split(f"{BASE} {flags}")
         large, small = [*words, "-detpixels", str(SIDE)], [*words, "-detpixels", "1"]
-        times = {
-            "reference": [],
-            "ours": [],
-            "whole reference": [],
-            "whole": [],
-            "loop": [],
-            "wall": [],
-            "parallel": [],
-        }
-        options = NonBraggOptions()
-        TABLE.parse(large, options, [])
-        options.stol_file = os.path.join(folder, options.stol_file)
-        background = load(options).background
+        times = {"reference": [], "ours": [], "whole reference": [], "whole": [], "loop": []}
+        background = loaded(large, folder)
         for _ in range(repeat):
             for key, whole, program in (("reference", "whole reference", reference), ("ours", "whole", ours)):
                 if program is not None:
                     base = run([program, *small], folder)
                     times[whole].append(run([program, *large], folder))
                     times[key].append(times[whole][-1] - base)
-            processor, wall = loop(background, 1)
-            times["loop"].append(processor)
-            times["wall"].append(wall)
-            if threads > 1:
-                times["parallel"].append(loop(background, threads)[1])
-    result = {key: min(each) * 1e9 / pixels for key, each in times.items() if each}
-    result |= {"name": name, "rows": rows, "flags": flags, "target": target}
+            begin = time.process_time()
+            render_background(background, threads=1)
+            times["loop"].append(time.process_time() - begin)
+    result = {key: min(each) * 1e9 / SIDE**2 for key, each in times.items() if each}
     if times["reference"]:
         result["run"] = result["whole reference"] / result["whole"]
         result["ratio"] = result["reference"] / result["ours"]
-        result["loop ratio"] = result["reference"] / result["loop"]
-    if times["parallel"]:
-        result["scaling"] = min(times["wall"]) / min(times["parallel"])
     return result
 
 
-COLUMNS = {
-    "name": "",
-    "rows": "",
-    "flags": "",
-    "reference": ".0f",
-    "ours": ".1f",
-    "run": ".1f",
-    "ratio": ".1f",
-    "loop": ".1f",
-    "loop ratio": ".1f",
-    "target": "g",
-    "scaling": ".2f",
-}
+def measure_threads(workload, repeat, threads):
+    """Wall-clock time of the loop on one thread and on several, which take turns."""
+    _, rows, flags, _ = workload
+    with tempfile.TemporaryDirectory() as folder:
+        write_curve(rows, folder)
+        # what is worked out once an image is not the loop's
+        job = BackgroundJob(loaded([*shlex.split(f"{BASE} {flags}"), "-detpixels", str(SIDE)], folder))
+    render = level_module("loops.background")[0].render
+    walls, images = {1: [], threads: []}, {}
+    for _ in range(repeat):
+        for count in walls:
+            images[count] = new_image(job.shape)
+            begin = time.perf_counter()
+            render(job, images[count], count, None)
+            walls[count].append(time.perf_counter() - begin)
+    if bytes(images[1]) != bytes(images[threads]):
+        raise SystemExit(f"{workload[0]}: another image on {threads} threads")
+    one, several = (min(each) * 1e9 / SIDE**2 for each in walls.values())
+    return {"1 thread": one, f"{threads} threads": several, "ratio": one / several}
 
 
-def row(result):
-    """A result as a row of a Markdown table."""
-    cells = ["-" if result.get(key) is None else format(result[key], form) for key, form in COLUMNS.items()]
-    return f"| {' | '.join(cells)} |"
+def table_row(cells):
+    """Cells as a row of a Markdown table; nothing for those that are None."""
+    return f"| {' | '.join('' if cell is None else str(cell) for cell in cells)} |"
+
+
+def number(value, whole_from=10.0):
+    """A figure with two digits or all that are whole, as the docs have them."""
+    if value is None:
+        return None
+    return f"{value:.0f}" if value >= whole_from else f"{value:.1f}"
 
 
 def main():
     parser = argparse.ArgumentParser(description="Benchmarks of nonBragg; NONBRAGG_C names the C program to beat.")
-    parser.add_argument("--only", nargs="+", metavar="NAME", choices=WORKLOADS, default=list(WORKLOADS))
-    parser.add_argument("--repeat", type=int, default=5)
-    parser.add_argument("--threads", type=int, default=1)
+    known = WORKLOADS | MORE
+    parser.add_argument("--only", nargs="+", metavar="NAME", choices=known, default=list(WORKLOADS))
+    parser.add_argument("--all", action="store_true", help="those that the docs leave out as well")
+    parser.add_argument("--repeat", type=int, default=5, help="runs of each (default: 5)")
+    parser.add_argument("--threads", type=int, default=1, help="only loops, on one thread and on so many")
+    parser.add_argument("--targets", action="store_true", help="with the ratios that are aimed at")
     args = parser.parse_args()
     ours = shutil.which("nonBragg", path=os.path.dirname(sys.executable)) or shutil.which("nonBragg")
     if ours is None:
         raise SystemExit("nonBragg is not installed beside this interpreter")
     reference = os.environ.get("NONBRAGG_C")
-    print(f"| {' | '.join(COLUMNS)} |\n|{'---|' * len(COLUMNS)}")
-    for name in args.only:
-        print(row(measure(name, ours, reference and os.path.abspath(reference), args.repeat, args.threads)), flush=True)
+    columns = [*COLUMNS, TARGET_COLUMN] if args.targets else COLUMNS
+    if args.threads > 1:
+        columns = [text.format(args.threads) for text in THREAD_COLUMNS]
+    print(f"{table_row(columns)}\n|{'---|' * len(columns)}", flush=True)
+    for name in known if args.all else args.only:
+        workload = known[name]
+        if args.threads > 1:
+            found = measure_threads(workload, args.repeat, args.threads)
+            cells = [*map(number, list(found.values())[:2]), f"{found['ratio']:.2f}"]
+        else:
+            found = measure(workload, ours, reference and os.path.abspath(reference), args.repeat)
+            cells = [number(found.get(key)) for key in COLUMNS[2:]]
+        if args.targets and args.threads == 1:
+            cells.append(number(workload[3]))
+        print(table_row([*workload[:2], *cells]), flush=True)
 
 
 if __name__ == "__main__":
