@@ -117,7 +117,7 @@ def test_missets_of_a_file_are_spoken_of(tmp_path):
     lines = mosflm.mosflm_text(crystal(), 1e-10).splitlines()
     path.write_text("\n".join([*lines[:3], " 1.000 0.000 -2.500", *lines[4:]]))
     mat.read_mat(path, 1e-10, complain=said.append)
-    assert said == ["the missetting angles 1 0 -2.5 of the matrix file are not applied"]
+    assert said == [f"the missetting angles 1 0 -2.5 of {path} are not applied"]
 
 
 def image(*flags):

@@ -82,7 +82,8 @@ def test_a_tilt_that_the_header_does_not_tell(tmp_path):
     ("content", "message"),
     [
         (None, "no such file"),
-        (b"", "has no header, so it is taken for bare floats"),
+        (b"", "is empty; give an image"),
+        (b"some words", "has no header, so it is taken for bare floats"),
         (b"{\nHEADER_BYTES=512;\n", "is cut off"),
         (b"###CBF nothing", "no binary section"),
         (b"\x93NUMPY nothing", "no usable npy file"),

@@ -123,6 +123,6 @@ def odd_numbers(path: "Any") -> "str | None":
         if found := match(r"\s*(?:[-+.\d]+[eE]?[-+\d]*[\s,;:!]+)?([-+]?(?:\d+\.?\d*|\.\d+)[dDqQ][-+]?\d+)", words):
             return f"line {number} of {path} has {found[1]}, of which what stands before the letter counts; write e"
         if match(r"\s*[-+]?\d+,\d+[ \t;]+[-+]?\d+,?\d*\s*$", words):
-            line = words.strip()[:40]
-            return f"line {number} of {path} is {line!r}, where a comma separates columns; write decimal points"
+            said = words.strip()[:40]
+            return f"line {number} of {path} is {said!r}, where a comma separates columns; write decimal points"
     return None
