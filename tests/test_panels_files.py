@@ -14,6 +14,8 @@ from nanobragg_py.cli.main import main
 from nanobragg_py.errors import NanoBraggError, NanoBraggWarning
 from nanobragg_py.experiment.panels import panels_of
 from nanobragg_py.files.detectors.read import read_panels
+from nanobragg_py.files.geometry import experiment_geometry
+from nanobragg_py.inspect.predictions import predict_panels
 
 
 def turn(axis, degrees):
@@ -293,6 +295,85 @@ def test_dxtbx_reads_what_is_written(tmp_path):
         np.testing.assert_allclose(np.array(ours[0]) * 1e-3, origin * 1e-3, atol=1e-9)
         np.testing.assert_allclose(ours[1:], [fast, slow], atol=1e-12)
     assert (np.array(found["raw"]) == image).all()
+
+
+PREDICT = """
+import json, sys
+from scitbx import matrix
+from dials.array_family import flex
+from dials.algorithms.spot_prediction import ScanStaticReflectionPredictor
+from dxtbx.model import Beam, Crystal, Detector, Experiment, Goniometer, Scan
+spec = json.load(sys.stdin)
+detector = Detector()
+for fast, slow, origin in spec["panels"]:
+    panel = detector.add_panel()
+    panel.set_frame(fast, slow, [1000 * x for x in origin])
+    panel.set_pixel_size((0.1, 0.1))
+    panel.set_image_size((480, 240))
+real = matrix.sqr(spec["A"]).inverse()
+crystal = Crystal(real[0:3], real[3:6], real[6:9], "P1")
+osc = spec["osc"]
+experiment = Experiment(
+    beam=Beam((0, 0, 1), 1.1), detector=detector, goniometer=Goniometer(spec["spindle"]),
+    scan=Scan((1, 3), (-osc, osc)), crystal=crystal, imageset=None,
+)
+found = ScanStaticReflectionPredictor(experiment, dmin=1.4).for_ub(crystal.get_A())
+rows = zip(found["miller_index"], found["panel"], found["xyzcal.px"])
+print(json.dumps([[list(h), p, list(x)] for h, p, x in rows]))
+"""
+
+
+def test_dials_predicts_spots_where_they_are_rendered():
+    """On eight tilted panels: its predictions are ours, and the centres of mass of spots, each rendered alone."""
+    if not shutil.which("dials.integrate"):
+        pytest.skip("DIALS is not on the path")
+    tilt = turn((0.3, 1, 0.2), 12)
+    panels = []
+    for n in range(8):
+        own = turn((1, 0.2, 0.4), 0.7 * n) @ tilt
+        corner = tilt @ (0.1, 0.052 - 0.026 * (n // 2), -0.05 + 0.051 * (n % 2))
+        panels.append(nb.Panel(tuple(corner), tuple(own @ (0, 0, 1)), tuple(own @ (0, -1, 0)), 1e-4, 480, 240))
+    osc = 6.0
+    experiment = nb.Experiment(
+        crystal().replace(cells=(12, 12, 12), shape="gauss"),  # whose spots are wider than pixels
+        nb.Beam(wavelength=1.1e-10, fluence=1e28),
+        nb.Detector(panels=panels),
+        nb.Sampling(oversample=2, osc=np.radians(osc), phisteps=150),
+        nb.StructureFactors(default_F=100),
+    )
+    resolved = experiment.resolved
+    frame = experiment_geometry(resolved).frame("imgcif")
+    A = np.array([resolved.crystal.a_star, resolved.crystal.b_star, resolved.crystal.c_star]).T
+    spec = {
+        "panels": [[(frame @ np.array(v)).tolist() for v in (p.fast, p.slow, p.origin)] for p in panels],
+        "A": (frame @ A).ravel().tolist(),
+        "spindle": (frame @ np.array(resolved.sampling.spindle)).tolist(), "osc": osc,
+    }  # fmt: skip
+    done = subprocess.run(
+        [SYSTEM_PYTHON, "-c", PREDICT], input=json.dumps(spec), capture_output=True, text=True, env=bare()
+    )
+    assert done.returncode == 0, done.stderr
+    theirs = {}
+    for h, panel, place in json.loads(done.stdout.splitlines()[-1]):
+        theirs.setdefault((*h, panel), []).append(place)
+    compared = rendered = 0
+    for panel, h, f, s in zip(*predict_panels(resolved), strict=True):
+        some = [place for place in theirs.get((*h.tolist(), panel), ()) if 1.0 < place[2] < 2.0]
+        if len(some) != 1:  # a spot that only begins, or comes twice
+            continue
+        assert np.hypot(f - some[0][0], s - some[0][1]) < 1e-6
+        compared += 1
+        i, j = int(f), int(s)
+        if not (14 < i < 465 and 14 < j < 225 and 1.35 < some[0][2] < 1.65) or rendered == 30:
+            continue
+        alone = experiment.replace(structure_factors=nb.StructureFactors.from_arrays([h.tolist()], [100.0]))
+        box = alone.render(dtype="float64", rois={int(panel): [(i - 14, i + 14, j - 14, j + 14)]})[panel]
+        box = box[j - 14 : j + 15, i - 14 : i + 15]
+        down, across = np.mgrid[j - 14 : j + 15, i - 14 : i + 15] + 0.5
+        centre = (box * across).sum() / box.sum(), (box * down).sum() / box.sum()
+        assert np.hypot(centre[0] - some[0][0], centre[1] - some[0][1]) < 5e-3
+        rendered += 1
+    assert compared > 1000 and rendered == 30
 
 
 def bare():

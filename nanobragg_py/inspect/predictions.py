@@ -75,7 +75,7 @@ def _on_one(experiment, dmin):
     incident = np.asarray(geometry.beam) / wavelength
     count = max(2, ceil(sampling.osc / STEP) + 1) if sampling.osc else 1
     angles = geometry.phi0 + np.linspace(0.0, sampling.osc, count)
-    turns = [rotation_about(geometry.spindle, angle) for angle in angles]
+    turns = [(angle, rotation_about(geometry.spindle, angle)) for angle in angles]
     k, l = np.meshgrid(*(np.arange(-limit, limit + 1) for limit in limits[1:]), indexing="ij")
     found = []
     for h in range(-limits[0], limits[0] + 1):
@@ -84,7 +84,7 @@ def _on_one(experiment, dmin):
         length = np.linalg.norm(q, axis=1)
         near = (length <= longest) & (length > 0)
         hkl, q, length = hkl[near], q[near], length[near]
-        hit, direction = _reflecting(q, length, incident, turns, size_width + spread * length)
+        hit, direction = _reflecting(q, incident, turns, np.asarray(geometry.spindle), size_width + spread * length)
         found.append((hkl[hit], direction[hit]))
     hkl, directions = (np.concatenate(part) for part in zip(*found, strict=True))
     fast, slow = (x / geometry.pixel_size for x in geometry.plane_position(directions))
@@ -104,13 +104,13 @@ def predict_panels(experiment: Any, dmin: float = 0.0) -> tuple[Any, Any, Any, A
     return numbers, hkl, fast, slow
 
 
-def _reflecting(q, length, incident, turns, width):
-    """Which reciprocal vectors reflect on the way through `turns`, and into which direction."""
+def _reflecting(q, incident, turns, spindle, width):
+    """Which reciprocal vectors reflect on the way through `turns`, (angle, matrix) pairs, and into which direction."""
     radius = np.linalg.norm(incident)
     best = np.full(len(q), np.inf)
     direction = np.zeros_like(q)
-    before = ray_before = None
-    for turn in turns:
+    before = angle_before = None
+    for angle, turn in turns:
         ray = incident + q @ turn.T
         off = np.linalg.norm(ray, axis=1) - radius
         closer = np.abs(off) < best
@@ -119,6 +119,20 @@ def _reflecting(q, length, incident, turns, width):
             crossed = before * off < 0
             part = (before[crossed] / (before[crossed] - off[crossed]))[:, None]
             best[crossed] = 0.0
-            direction[crossed] = ray_before[crossed] * (1.0 - part) + ray[crossed] * part
-        before, ray_before = off, ray
+            begin = np.full((len(part), 1), angle_before)
+            direction[crossed] = _ray_on_sphere(q[crossed], incident, spindle, begin + part * (angle - angle_before))
+        before, angle_before = off, angle
     return best <= width, direction
+
+
+def _ray_on_sphere(q, incident, spindle, angles):
+    """The rays of reciprocal vectors that meet the sphere near these angles, (n, 1): Newton's method, twice."""
+    along = (q @ spindle)[:, None] * spindle
+    across, sideways = q - along, np.cross(spindle, q)
+    radius = np.linalg.norm(incident)
+    for _ in range(2):
+        ray = incident + along + np.cos(angles) * across + np.sin(angles) * sideways
+        slope = (ray * (np.cos(angles) * sideways - np.sin(angles) * across)).sum(axis=1, keepdims=True)
+        off = ((ray * ray).sum(axis=1, keepdims=True) - radius**2) / 2.0
+        angles = angles - off / np.where(slope == 0.0, 1.0, slope)
+    return incident + along + np.cos(angles) * across + np.sin(angles) * sideways
