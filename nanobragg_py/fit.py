@@ -14,6 +14,8 @@ import numpy as np
 
 from .api import Experiment
 from .errors import FieldError, NanoBraggError
+from .gradients.amorphous import derivatives
+from .gradients.haze import FIELDS as MOVING
 from .gradients.modes import derivative_images
 from .gradients.parameters import PARAMETERS, parameters_of, whole_cells
 from .gradients.values import WHOLE, Moved, with_values
@@ -89,6 +91,7 @@ class Fit:
             raise FieldError("no pixel of the observed image is left to fit")
         if not variance >= 0.0:
             raise FieldError(f"variance is {variance}; it cannot be below 0")
+        self.amorphous = amorphous
         #: photons of amorphous material in the pixels that count
         self.haze = 0.0 if amorphous is None else np.asarray(amorphous.render(experiment, threads=threads))[used]
         self.variance = max(float(variance), FLOOR)
@@ -122,11 +125,19 @@ class Fit:
         # the images are by the fields of the crystal and the detector as they stand at x
         used = {name: each[..., self.used] for name, each in images.items()}
         model = image[self.used]
+        haze = self.haze
+        if self.amorphous is not None and (moving := [name for name in images if name in MOVING]):
+            # the material's photons fall elsewhere, too
+            amount = 1.0 + (x[len(x) - 1 - self.background] if self.material else 0.0)
+            rendered, slopes = derivatives(self.amorphous, moved.experiment, moving, self.threads)
+            haze = np.asarray(rendered)[self.used]
+            for name in moving:
+                used[name] = used[name] + amount * np.asarray(slopes[name])[..., self.used]
         columns = [each.reshape(-1, len(model)) for each in moved.by_values(used).values()]
-        model = model + self.haze
+        model = model + haze
         if self.material:
-            model = model + x[len(x) - 1 - self.background] * self.haze
-            columns.append(np.reshape(self.haze, (1, -1)))
+            model = model + x[len(x) - 1 - self.background] * haze
+            columns.append(np.reshape(haze, (1, -1)))
         if self.background:
             model = model + x[-1]
             columns.append(np.ones((1, len(model))))

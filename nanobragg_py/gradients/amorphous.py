@@ -1,4 +1,4 @@
-"""Derivatives of what amorphous material scatters by how much of it there is, and by the scale of its curve."""
+"""Derivatives of what amorphous material scatters: by how much there is, by its curve's scale, by where it falls."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import FieldError
+from .haze import FIELDS, derivative
 
 #: photons are these powers of what a `Background` states, and of a scale of them and of the curve's F, both 1
 POWERS = {"scale": 1, "curve": 2, "molecules": 1, "thickness": 1, "density": 1, "molecular_weight": -1, "width": 2}
@@ -17,13 +18,16 @@ def derivatives(background: Any, experiment: Any, names: Iterable[str], threads:
     """(image, {name: its derivative}); see `Experiment.background_derivatives`."""
     if isinstance(names, str):
         raise FieldError(f"parameters are {names!r}; give a list of names")
-    factors = {name: factor(background, experiment, name) for name in names}
+    names = list(names)
+    moving = [name for name in names if name in FIELDS]
+    factors = {name: factor(background, experiment, name) for name in names if name not in moving}
+    images = {name: derivative(background, experiment, name) for name in moving}
     rendered = background.render(experiment, threads=threads)
     if isinstance(rendered, list):
         image: Any = [each.astype(np.float64) for each in rendered]
-        return image, {name: [each * by for each in image] for name, by in factors.items()}
+        return image, images | {name: [each * by for each in image] for name, by in factors.items()}
     image = rendered.astype(np.float64)
-    return image, {name: image * by for name, by in factors.items()}
+    return image, images | {name: image * by for name, by in factors.items()}
 
 
 def factor(background: Any, experiment: Any, name: str) -> float:
@@ -42,7 +46,7 @@ def factor(background: Any, experiment: Any, name: str) -> float:
         elif name == "width" and (value is None or value >= experiment.resolved.beam.size):
             why = "the material is as wide as the beam"
     else:
-        known = ", ".join((*POWERS, "beam.fluence"))
+        known = ", ".join((*POWERS, "beam.fluence", *FIELDS))
         raise FieldError(f"a background cannot be differentiated by {name!r}; by {known} it can", fields=(str(name),))
     if why is None and value == 0.0:
         why = "it is 0"

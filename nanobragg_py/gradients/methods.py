@@ -66,7 +66,9 @@ class Differentiable:
         """What amorphous material scatters, and its derivatives: (image, {name: image}), float64 as of `background`.
 
         parameters: "scale" of the photons and "curve" for one of F, which are 1; "molecules" where they are given,
-        else "thickness", "density", "molecular_weight" and "width"; "beam.fluence". curve, more: of a `Background`.
+        else "thickness", "density", "molecular_weight" and "width"; "beam.fluence"; and what moves
+        detector and beam: "detector.origin", "distance", "close_distance", "rotations", "twotheta" (its images are
+        (*shape, slow, fast)), "beam.wavelength" and "direction". curve, more: of a `Background`.
         Raises FieldError for a name that does not exist or does not apply.
         """
         from ..render.amorphous import material
