@@ -39,9 +39,7 @@ def read_panels(options: "Any", complain: "Any", mask: "Any" = None) -> "Any":
     if moved:
         names = ", ".join(f"{{{name}}}" for name in moved)
         text = f"{{geometry_file}} {{file}} states where its panels are; no effect of {names}"
-        if mask is not None:
-            text += ", be they flags or of the header of {mask_name}"
-        complain(Sentence(text, file=options.geometry_file, mask_name=options.mask_file))
+        complain(Sentence(text, file=options.geometry_file))
     for sentence in found.remarks:
         complain(sentence)
     single = options.spectrum_file is None
