@@ -15,7 +15,9 @@ arrive, which it flushes as it goes.
 """
 
 import argparse
+import array
 import json
+import math
 import os
 import shlex
 import shutil
@@ -64,6 +66,9 @@ WORKLOADS = {
     "start-up": (f"{CONSTANT} -detpixels 8 -oversample 1", None, None, None),
 }
 
+#: side of the cube of reflections that is given as a dump file: as text it would have gigabytes
+DUMPED = 465
+
 #: What the cost of a step should not depend on. The cell of "reflections" grows with their number n (a cube of them),
 #: so that the detector sees most of them, and the gather reaches all over the table.
 SCALING = {
@@ -83,8 +88,15 @@ SCALING = {
             "-oversample 1 -nonoise -nopgm",
         )
         for side in (21, 47, 101, 215)
+    ]
+    + [(DUMPED**3, f"{BASE} -cell 500 500 500 90 90 90 -detpixels 1024 -oversample 1 -nonoise -nopgm")],
+    "panels": [
+        (n, f"-geometry panels.geom {CONSTANT.replace('-pixel 0.1 ', '')} -oversample 1 -nonoise -nopgm")
+        for n in (1, 4, 16, 64, 256)
     ],
 }
+#: pixels a side of the images whose peak memory is measured
+MEMORY = (1024, 2048, 4096, 8192, 16384)
 
 
 def write_inputs(folder):
@@ -101,13 +113,36 @@ def write_inputs(folder):
 
 
 def write_cube(folder, count):
-    """cube.hkl: `count` reflections, a cube of odd side around the origin."""
-    half = round(count ** (1 / 3)) // 2
+    """`count` reflections, a cube of odd side around the origin: cube.hkl, or, from DUMPED on, Fdump.bin."""
+    side = round(count ** (1 / 3))
+    half = side // 2
     span = range(-half, half + 1)
+    if side >= DUMPED:
+        row = array.array("d", [50 + (13 * l) % 100 for l in span] + [0]).tobytes()
+        with open(os.path.join(folder, "Fdump.bin"), "wb") as file:
+            file.write(f"{-half} {half} {-half} {half} {-half} {half}\n\f".encode())
+            for _ in range(side + 1):
+                file.write(row * (side + 1))
+        return
     with open(os.path.join(folder, "cube.hkl"), "w") as file:
         for h in span:
             for k in span:
                 file.writelines([f"{h} {k} {l} {50 + (7 * h + 11 * k + 13 * l) % 100}\n" for l in span])
+
+
+def write_panels(folder, count):
+    """panels.geom: 1024 x 1024 pixels of 0.1 mm as a square of `count` panels."""
+    across = math.isqrt(count)
+    side = 1024 // across
+    lines = ["photon_energy = 12398.42 eV", "clen = 0.1 m", "res = 10000", "dim0 = ss", "dim1 = fs"]
+    for number in range(count):
+        slow, fast = divmod(number, across)
+        name = f"p{number}"
+        lines += [f"{name}/min_fs = 0", f"{name}/max_fs = {side - 1}", f"{name}/fs = +1.0x", f"{name}/ss = +1.0y"]
+        lines += [f"{name}/min_ss = {side * number}", f"{name}/max_ss = {side * (number + 1) - 1}"]
+        lines += [f"{name}/corner_x = {fast * side - 512}", f"{name}/corner_y = {slow * side - 512}"]
+    with open(os.path.join(folder, "panels.geom"), "w") as file:
+        file.write("\n".join(lines) + "\n")
 
 
 def run_ours(program, flags, folder, threads=1):
@@ -222,6 +257,17 @@ def table(results):
     return "\n".join(lines)
 
 
+def fractions(results):
+    """Bounds and fractions as the Markdown table of docs/speed.md."""
+    lines = ["| | ns a step, fastest | bound | fraction | busiest |", "|---|---|---|---|---|"]
+    for result in results:
+        if "bound_ns" in result and result["name"] != "start-up":
+            fastest = result["bound_ns"] / result["fraction"]
+            cells = [result["name"], f"{fastest:.2f}", f"{result['bound_ns']:.2f}", f"{result['fraction']:.2f}"]
+            lines.append(f"| {' | '.join(cells)} | {result['unit']} |")
+    return "\n".join(lines)
+
+
 def peak_memory(program, flags, folder):
     """Peak resident megabytes of one run."""
     code = "import resource, subprocess, sys; subprocess.run(sys.argv[1:], stdout=-3); "
@@ -250,15 +296,39 @@ def measure_rest(ours, reference, repeat):
         rest["scaling"][what] = []
         for n, flags in series:
             with tempfile.TemporaryDirectory() as folder:
-                if "cube.hkl" in flags:
+                if what == "reflections":
                     write_cube(folder, n)
+                elif what == "panels":
+                    write_panels(folder, n)
                 runs = [run_ours(ours, shlex.split(flags), folder) for _ in range(repeat)]
             rest["scaling"][what].append((n, statistics.median(loop / steps for loop, steps, _ in runs) * 1e9))
     for name, flags in (("W2", WORKLOADS["W2"][0]), ("10000^2 still", f"{CONSTANT} -detpixels 10000 -oversample 1")):
         with tempfile.TemporaryDirectory() as folder:
             programs = [ours, reference] if reference else [ours]
             rest["memory_MB"][name] = [peak_memory(program, shlex.split(flags), folder) for program in programs]
+    rest["memory_by_side"] = []
+    for side in MEMORY:
+        flags = shlex.split(f"{CONSTANT} -detpixels {side} -oversample 1 -nonoise -nopgm")
+        with tempfile.TemporaryDirectory() as folder:
+            rest["memory_by_side"].append((side, peak_memory(ours, flags, folder)))
     return rest
+
+
+def growth(rest):
+    """Tables of how costs grow, in Markdown, with the largest cost of a step over the smallest."""
+    lines = []
+    for what, series in rest["scaling"].items():
+        spread = max(ns for _, ns in series) / min(ns for _, ns in series)
+        lines += [f"| {what} | " + " | ".join(str(n) for n, _ in series) + " | most over least |"]
+        lines += ["|---" * (len(series) + 2) + "|"]
+        lines += ["| ns a step | " + " | ".join(f"{ns:.2f}" for _, ns in series) + f" | {spread:.2f} |", ""]
+    series = rest["memory_by_side"]
+    lines += ["| pixels a side | " + " | ".join(str(side) for side, _ in series) + " |"]
+    lines += ["|---" * (len(series) + 1) + "|"]
+    lines += ["| peak memory, MB | " + " | ".join(f"{megabytes:.0f}" for _, megabytes in series) + " |"]
+    least = series[0]
+    cells = [f"{(mb - least[1]) * 1e6 / (side**2 - least[0] ** 2):.1f}" for side, mb in series[1:]]
+    return "\n".join([*lines, "| bytes a pixel more | - | " + " | ".join(cells) + " |"])
 
 
 def plot(results, rest, path):
@@ -337,13 +407,14 @@ def main():
         rest = measure_rest(ours, reference, arguments.repeat)
     print()
     print(table(results))
+    print()
+    print(fractions(results))
     if rest:
         for name, ((_, one), *more) in rest["threads"].items():
             gains = ", ".join(f"{threads} threads {one / ns:.2f} times one" for threads, ns in more)
             print(f"\n{name}: {gains}", end="")
         print()
-        for what, series in rest["scaling"].items():
-            print(f"ns a step by {what}: " + ", ".join(f"{n}: {ns:.2f}" for n, ns in series))
+        print(growth(rest))
         for name, megabytes in rest["memory_MB"].items():
             print(f"peak memory, {name}: " + " against ".join(f"{mb:.0f} MB" for mb in megabytes))
     if arguments.json:

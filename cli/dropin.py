@@ -176,8 +176,9 @@ def write_outputs(
     from ..files.pgm import write_pgm
     from ..files.smv import integer_scale, write_scaled_smv
     from ..kernels.files.imagefile import smv_pixels
+    from ..render.backends import team_size
 
-    detector = experiment.detector
+    detector, threads = experiment.detector, team_size(options.threads)
     pixels = detector.fpixels * detector.spixels
     say([report.writing_floats_line(options.float_file, pixels)])
     write_file(options.float_file, image)
@@ -195,14 +196,15 @@ def write_outputs(
         ]
     )
     header, convert = report.smv_header(experiment), smv_pixels if device is None else device.smv_pixels
-    write_scaled_smv(options.int_file, header, image, scale, options.adc_offset, detector.roi, convert=convert)
+    roi = detector.roi
+    write_scaled_smv(options.int_file, header, image, scale, options.adc_offset, roi, convert=convert, threads=threads)
     clock.mark("integer image")
     if options.write_pgm:
         pgm_scale = options.pgm_scale
         if pgm_scale <= 0.0:
             pgm_scale = 250.0 / (5.0 * statistics.rmsd) if statistics.rmsd > 0.0 else scale
         say([report.pgm_scale_line(pgm_scale), report.writing_integers_line(options.pgm_file, 1)])
-        write_pgm(options.pgm_file, image, pgm_scale, detector.roi)
+        write_pgm(options.pgm_file, image, pgm_scale, roi, threads=threads)
         clock.mark("PGM")
     if options.write_noise:
         write_noise(experiment, options, image, random, noise_seed, device)

@@ -103,7 +103,9 @@ def write_outputs(
     from ..files.atomic import write_file
     from ..files.pgm import write_pgm
     from ..files.smv import write_scaled_smv
+    from ..render.backends import team_size
 
+    threads = team_size(options.threads)
     detector, header = background.detector, ours.smv_header(background)
     say([report.writing_floats_line(options.float_file, detector.fpixels * detector.spixels)])
     write_file(options.float_file, image, advice="give another name with -floatfile")
@@ -120,8 +122,9 @@ def write_outputs(
             report.writing_integers_line(options.int_file, 2),
         ]
     )
+    advice = "give another name with -intfile"
     write_scaled_smv(
-        options.int_file, header, image, scale, options.adc_offset, detector.roi, "give another name with -intfile"
+        options.int_file, header, image, scale, options.adc_offset, detector.roi, advice, threads=threads
     )
     clock.mark("integer image")
 
@@ -129,7 +132,7 @@ def write_outputs(
     if pgm_scale <= 0.0:
         pgm_scale = 250.0 / (5.0 * statistics.rmsd) if statistics.rmsd > 0.0 else scale
     say([report.pgm_scale_line(pgm_scale), report.writing_integers_line(options.pgm_file, 1)])
-    write_pgm(options.pgm_file, image, pgm_scale, detector.roi, "give another name with -pgmfile")
+    write_pgm(options.pgm_file, image, pgm_scale, detector.roi, "give another name with -pgmfile", threads)
     clock.mark("PGM")
     if options.write_noise:
         write_noise(background, options, image, header, noise_seed)

@@ -74,6 +74,7 @@ def test_repetition(inputs):
 LINES = {
     "default": ["-N", "4", "-detpixels", "80", "-oversample", "2"],
     "phi_zero": ["-N", "4", "-detpixels", "40", "-oversample", "2", "-osc", "2", "-phisteps", "4", "-compat", "c"],
+    "large": ["-N", "4", "-detpixels", "500", "-oversample", "1", "-roi", "3", "480", "7", "499"],  # files by threads
     "philox": ["-N", "4", "-detpixels", "80", "-oversample", "1", "-noise_rng", "philox"],
 }
 

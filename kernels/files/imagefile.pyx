@@ -4,6 +4,7 @@
 To be compiled without fused multiply-adds: the pixels must be the reference's, bit for bit.
 """
 
+from cython.parallel cimport prange
 from cpython.buffer cimport PyBUF_C_CONTIGUOUS, PyBUF_FORMAT, PyBuffer_Release, PyObject_GetBuffer
 from libc.stdint cimport int32_t, uint8_t, uint16_t
 from libc.string cimport memset
@@ -41,6 +42,10 @@ cdef extern from "nb_pixel.h" nogil:
     uint16_t nb_smv_pixel(double photons, double scale, double adc)
 
 
+cdef enum:
+    THREADS_FROM = 1 << 17  # pixels of a block, below which threads take longer to begin than to convert
+
+
 cdef inline void smv_row(const float* I, uint16_t* pixel, Py_ssize_t n, double scale, double adc) noexcept nogil:
     cdef Py_ssize_t i
     for i in range(n):
@@ -58,58 +63,83 @@ cdef inline void pgm_row(const float* I, uint8_t* pixel, Py_ssize_t n, double sc
         pixel[i] = <uint8_t><int32_t>value
 
 
+cdef struct Conversion:
+    # rows of an image, `width` pixels each, to rows of a block; 0 outside of slow_min to slow_end - 1, fast_min to
+    # fast_end - 1, counted from the block's first pixel
+    const float* image   # the block's first row
+    char* block
+    Py_ssize_t width, fast_min, fast_end, slow_min, slow_end
+    double scale, adc
+    char kind
+
+
+cdef void convert_row(const Conversion* c, Py_ssize_t row) noexcept nogil:
+    cdef Py_ssize_t size = 2 if c.kind == c"H" else 1
+    cdef const float* I = c.image + row * c.width
+    cdef char* pixel = c.block + row * c.width * size
+    if row < c.slow_min or row >= c.slow_end or c.fast_min >= c.fast_end:
+        memset(pixel, 0, c.width * size)
+        return
+    memset(pixel, 0, c.fast_min * size)
+    if c.kind == c"H":
+        smv_row(I + c.fast_min, <uint16_t*>pixel + c.fast_min, c.fast_end - c.fast_min, c.scale, c.adc)
+    else:
+        pgm_row(I + c.fast_min, <uint8_t*>pixel + c.fast_min, c.fast_end - c.fast_min, c.scale)
+    memset(pixel + c.fast_end * size, 0, (c.width - c.fast_end) * size)
+
+
 cdef int convert(
-    object image, Py_ssize_t first, Buffer block, tuple roi, double scale, double adc, char kind
+    object image, Py_ssize_t first, Buffer block, tuple roi, double scale, double adc, char kind, int threads
 ) except -1:
     """Fill `block` with the pixels of its rows of the image, the first being row `first`; 0 outside the ROI."""
     cdef Py_buffer view
-    cdef Py_ssize_t width = block.extent[1], row, slow
-    cdef Py_ssize_t fast_min = max(roi[0], 0), fast_end = min(roi[1], width - 1) + 1
-    cdef Py_ssize_t slow_min = max(roi[2], 0), slow_max = roi[3]
-    cdef const float* I
-    cdef char* pixel
+    cdef Py_ssize_t row, rows = block.extent[0]
+    cdef Conversion c
+    c.width = block.extent[1]
+    c.block = <char*>block.data
+    c.fast_min, c.fast_end = max(roi[0], 0), min(roi[1], c.width - 1) + 1
+    c.slow_min, c.slow_end = max(roi[2], 0) - first, roi[3] + 1 - first
+    c.scale = scale
+    c.adc = adc
+    c.kind = kind
     if block.ndim != 2 or block.code[0] != kind:
         raise ValueError(f"the block needs two dimensions and format {chr(kind)}")
     PyObject_GetBuffer(image, &view, PyBUF_C_CONTIGUOUS | PyBUF_FORMAT)
     try:
         if view.ndim != 2 or view.format == NULL or view.format[0] != c"f" or view.format[1] != 0:
             raise ValueError("the image needs two dimensions, slow and fast, of float32")
-        if view.shape[1] != width or first < 0 or first + block.extent[0] > view.shape[0]:
+        if view.shape[1] != c.width or first < 0 or first + rows > view.shape[0]:
             raise ValueError("the block does not lie inside the image")
-        with nogil:
-            for row in range(block.extent[0]):
-                slow = first + row
-                pixel = <char*>block.data + row * width * block.itemsize
-                if slow < slow_min or slow > slow_max or fast_min >= fast_end:
-                    memset(pixel, 0, width * block.itemsize)
-                    continue
-                I = <const float*>view.buf + slow * width
-                memset(pixel, 0, fast_min * block.itemsize)
-                if kind == c"H":
-                    smv_row(I + fast_min, <uint16_t*>pixel + fast_min, fast_end - fast_min, scale, adc)
-                else:
-                    pgm_row(I + fast_min, <uint8_t*>pixel + fast_min, fast_end - fast_min, scale)
-                memset(pixel + fast_end * block.itemsize, 0, (width - fast_end) * block.itemsize)
+        c.image = <const float*>view.buf + first * c.width
+        if threads < 2 or rows * c.width < THREADS_FROM:
+            with nogil:
+                for row in range(rows):
+                    convert_row(&c, row)
+        else:
+            for row in prange(rows, nogil=True, schedule="static", num_threads=threads):
+                convert_row(&c, row)
     finally:
         PyBuffer_Release(&view)
     return 0
 
 
-def smv_pixels(image, Py_ssize_t first, Buffer block not None, tuple roi not None, double scale, double adc):
+def smv_pixels(image, Py_ssize_t first, Buffer block not None, tuple roi not None, double scale, double adc,
+               int threads=1):
     """Pixels of an SMV file: I*scale + adc, clipped to 0..65535, plus 0.5, rounded to float32, cut to an integer.
 
     image: float32 of shape (slow, fast). first: the image's row where the block begins. block: uint16 Buffer of shape
-    (rows, fast), filled. roi: (fast min, fast max, slow min, slow max), inclusive; 0 outside. NaN becomes 0.
+    (rows, fast), filled. roi: (fast min, fast max, slow min, slow max), inclusive; 0 outside. NaN becomes 0. threads:
+    at most this many take rows, if there are enough.
     """
-    convert(image, first, block, roi, scale, adc, c"H")
+    convert(image, first, block, roi, scale, adc, c"H", threads)
 
 
-def pgm_pixels(image, Py_ssize_t first, Buffer block not None, tuple roi not None, double scale):
+def pgm_pixels(image, Py_ssize_t first, Buffer block not None, tuple roi not None, double scale, int threads=1):
     """Pixels of a PGM file: I*scale, at most 255, cut to an integer, of which the low byte counts.
 
-    image, first, roi: as for `smv_pixels`. block: uint8 Buffer of shape (rows, fast), filled.
+    image, first, roi, threads: as for `smv_pixels`. block: uint8 Buffer of shape (rows, fast), filled.
     """
-    convert(image, first, block, roi, scale, 0.0, c"B")
+    convert(image, first, block, roi, scale, 0.0, c"B", threads)
 
 
 def exchange(bytes one, bytes other):

@@ -11,9 +11,12 @@ if TYPE_CHECKING:
 _BLOCK_PIXELS = 65536
 
 
-def row_blocks(slow: int, fast: int, format: "Any") -> "Iterator[Any]":
-    """Yield (first row, Buffer of shape (rows, fast)) until `slow` rows are covered; the Buffer is used again."""
-    rows = max(1, min(slow, _BLOCK_PIXELS // max(1, fast)))
+def row_blocks(slow: int, fast: int, format: "Any", threads: int = 1) -> "Iterator[Any]":
+    """Yield (first row, Buffer of shape (rows, fast)) until `slow` rows are covered; the Buffer is used again.
+
+    threads: how many share a block.
+    """
+    rows = max(1, min(slow, threads * _BLOCK_PIXELS // max(1, fast)))
     block = Buffer((rows, fast), format, zero=False)
     first = 0
     while first < slow:

@@ -190,17 +190,18 @@ def write_scaled_smv(
     roi: "Any",
     advice: str = "",
     convert: "Any" = smv_pixels,
+    threads: int = 1,
 ) -> None:
     """Write the bytes `header` and I*scale + adc, clipped and rounded, as the file `path`; 0 outside `roi`.
 
     image: float32 of shape (slow, fast). roi: (fast min, fast max, slow min, slow max), inclusive. advice: a clause for
-    the error message. convert: what makes the pixels, if not the CPU. Raises NanoBraggError when the file cannot be
-    written.
+    the error message. convert: what makes the pixels, if not the CPU. threads: of the CPU, at most. Raises
+    NanoBraggError when the file cannot be written.
     """
     view: Any = memoryview(image)
     slow, fast = view.shape
     with OutputFile(path, advice) as file:
         file.write(header)
-        for first, block in row_blocks(slow, fast, "H"):
-            convert(image, first, block, roi, scale, adc)
+        for first, block in row_blocks(slow, fast, "H", threads):
+            convert(image, first, block, roi, scale, adc, threads)
             file.write(block)

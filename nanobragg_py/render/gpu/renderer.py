@@ -293,10 +293,12 @@ class Renderer:
         """Sum of (pixel - mean)^2 over the region of interest of the last image, and its number of pixels."""
         return deviations_of(self._total, mean)
 
-    def smv_pixels(self, image: Any, first: Any, block: Any, roi: Any, scale: float, adc: float) -> None:
+    def smv_pixels(
+        self, image: Any, first: Any, block: Any, roi: Any, scale: float, adc: float, threads: int = 1
+    ) -> None:
         """`kernels.files.imagefile.smv_pixels`, by the device if the image is the last one and still there."""
         if self.kept(image) is None:
-            smv_pixels(image, first, block, roi, scale, adc)
+            smv_pixels(image, first, block, roi, scale, adc, threads)
         else:
             with clear_errors(self.cupy), self.cupy.cuda.Device(self.device):
                 self.kept(image).smv_pixels(first, block, scale, adc)
