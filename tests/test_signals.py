@@ -58,7 +58,7 @@ def test_ctrl_c_in_the_library(what, threads, tmp_path):
     options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     with subprocess.Popen(command, cwd=tmp_path, **options) as process:
         assert process.stdout.readline() == "begun\n"
-        time.sleep(0.5)
+        time.sleep(0.3)
         process.send_signal(signal.SIGINT)
         said, errors = process.communicate(timeout=60)
     assert (process.returncode, said) == (0, "True\n"), errors
@@ -155,7 +155,7 @@ def test_a_signal_to_a_program(what, given, tmp_path):
             assert getattr(process, first).readline()
         while not first.startswith("std") and not (tmp_path / first).exists():
             time.sleep(0.01)
-        time.sleep(0.5)
+        time.sleep(0.3)
         process.terminate()
         _, errors = process.communicate(timeout=60)
     assert process.returncode == 143, errors
