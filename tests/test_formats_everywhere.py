@@ -120,3 +120,54 @@ def test_every_tool_reads_it(name, writer, tmp_path):
     # 1: it has not come to an end
     assert tool("refine", last, *words, "--", *flags, "-phi", "11", "-osc", "0.5")[0] in (0, 1)
     assert (tmp_path / "fit" / "refined.json").exists()
+
+
+# ---- detectors of several panels -----------------------------------------------------------------------------------
+
+GEOMETRY = """\
+photon_energy = 12398.42 eV
+adu_per_photon = 1
+clen = 0.08 m
+res = 2000
+"""
+LINE = "-geometry two.geom -lambda 1 -cell 40 50 60 90 90 90 -default_F 100 -N 5 -fluence 1e28"
+
+
+@pytest.fixture
+def two_panels(tmp_path, monkeypatch):
+    """A folder with a detector of two panels, one above the other."""
+    lines = [GEOMETRY]
+    for n in range(2):
+        each = {"min_fs": 0, "max_fs": 23, "min_ss": 20 * n, "max_ss": 20 * n + 19, "fs": "x", "ss": "y"}
+        each |= {"corner_x": -12, "corner_y": -22 + 24 * n}
+        lines += [f"p{n}/{key} = {value}\n" for key, value in each.items()]
+    (tmp_path / "two.geom").write_text("".join(lines))
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize("name", [name for name in COUNTS if name in written_formats()])
+def test_panels_through_every_tool(name, two_panels):
+    """simulate writes them where there is room and says so where there is none; what it wrote the others read."""
+    from nanobragg_py import Experiment
+
+    out = f"image{image_formats()[name].suffixes[0]}"
+    status, _, said = tool("simulate", "--out", out, "--", *LINE.split())
+    image = Experiment.from_args(LINE).render()
+    if name == "npy":
+        assert np.array_equal(np.load(out), image)
+        return
+    if not image_formats()[name].write_series:
+        assert status == 2 and "files are written of one panel, and the detector has 2; write HDF5" in said
+        assert not (two_panels / out).exists()
+        return
+    assert status == 0, said
+    stored = read_image(out).pixels
+    assert np.array_equal(stored, image.reshape(stored.shape))
+    status, told, _ = tool("info", out)
+    assert status == 0 and "24 x 40 pixels" in told
+    assert tool("view", out, "--out", "picture.png", "--size", 200)[0] == 0
+    assert tool("convert", out, "--out", "again.npy")[0] == 0
+    assert tool("compare", "--images", out, "again.npy", "--exact")[0] == 0
+    status, _, said = tool("refine", out, "--parameters", "fluence", "--no-picture", "--", *LINE.split())
+    assert status == 2 and "refine takes a detector of one panel" in said

@@ -60,6 +60,11 @@ def run(args: Any) -> int:
     response = None if args.response is None else response_of(args.response, experiment)
     if response is not None and response.bits == 32 and found.name == "smv":
         raise NanoBraggError("--response bits=32 has no room in SMV files; write another format, CBF perhaps")
+    if experiment.detector.panels is not None and not found.write_series and found.name not in ("npy", "float"):
+        raise NanoBraggError(
+            f"{found.title} files are written of one panel, and the detector has {len(experiment.detector.panels)}; "
+            "write HDF5, with --out NAME.h5"
+        )
     seconds = expected_seconds(experiment.resolved, args.threads)
     announce("pixels, sub-pixels, sources, domains, phi steps, layers", steps_of(experiment.resolved), seconds)
     with Progress(sum(slow * fast for slow, fast in experiment.shapes), "simulate", "pixel") as progress:
@@ -130,6 +135,9 @@ def write(found: Any, name: str, experiment: Any, pixels: Any) -> None:
     from ...files.geometry import experiment_details, experiment_geometry
     from ...files.registry import Scene
 
+    if experiment.detector.panels is not None and found.write_series:
+        experiment.to_nexus(name, pixels)
+        return
     if found.name == "smv" and pixels.dtype in (np.uint16, np.float32):
         experiment.to_smv(name, pixels)
         return

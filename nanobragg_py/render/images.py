@@ -231,6 +231,8 @@ def to_smv(experiment: Any, path: Any, image: Any, scale: float | None = None, a
     from ..files.smv import integer_scale, write_scaled_smv, write_smv
 
     resolved = experiment.resolved
+    if experiment.detector.panels is not None:
+        raise FieldError("SMV files are written of one panel; use to_nexus")
     pixels = np.ascontiguousarray(image)
     if pixels.shape != experiment.shape:
         raise FieldError(f"image has the shape {pixels.shape}; the experiment's is {experiment.shape}")
