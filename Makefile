@@ -4,13 +4,15 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP = $(BIN)/python -P -m pip --quiet --disable-pip-version-check
 WHEELS := build/wheels
+# an environment of its own for what builds the package
+TOOLS := $(VENV)/tools
 # those of kernels/formulas/shapes are parts of shapes.h
 HEADERS = $(wildcard kernels/*/*.h) kernels/formulas/shapes/shapes.h
 CUDA = $(wildcard kernels/*/*.cu)
 SOURCES := setup.py pyproject.toml MANIFEST.in README.md $(shell find nanobragg_py kernels cli \
     -name '*.py' -o -name '*.pyi' -o -name '*.pxi' -o -name '*.pyx' -o -name '*.pxd' -o -name '*.h' -o -name '*.cu' -o -name nanoBragg -o -name noisify -o -name nonBragg)
 
-.PHONY: help setup example test pytest lint frameworks sanitize fuzz bench docs site clean
+.PHONY: help setup wheel example test pytest lint frameworks sanitize fuzz bench docs site clean
 
 help:
 	@echo "make example   set up and render the example image"
@@ -28,21 +30,33 @@ help:
 setup: $(VENV)/installed
 
 # The source archive is unpacked, a wheel is made of it, and that is installed: what is tested is what users get, and
-# tests/test_install.py takes the same wheel. What builds it is what pyproject.toml asks for and, in a new environment,
-# nothing else is there. Objects are kept, so that only what changed is compiled. Of the tests' many dependencies only
-# what they import is worth compiling.
+# tests/test_install.py takes the same wheel. What builds it is what pyproject.toml asks for, in an environment with
+# nothing else in it. Objects are kept, so that only what changed is compiled. Meanwhile what the tests need is fetched;
+# of that only what they import is worth compiling.
 $(VENV)/installed: $(SOURCES)
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(PIP) install build $$($(BIN)/python -P -c "import tomllib; print(*tomllib.load(open('pyproject.toml', 'rb'))['build-system']['requires'])")
+	$(MAKE) --jobs=2 --no-print-directory wheel $(VENV)/dependencies
+	$(PIP) uninstall --yes nanobragg-py 2>/dev/null
+	$(PIP) install "$$(echo $(WHEELS)/*.whl)[test]"
+	touch $@
+
+wheel: $(TOOLS)/ready
 	rm -rf build/archive $(WHEELS)
 	mkdir -p build/objects build/archive
-	$(BIN)/python -P -m build --no-isolation --sdist --outdir build/archive . >/dev/null
+	$(TOOLS)/bin/python -P -m build --no-isolation --sdist --outdir build/archive . >/dev/null
 	tar -xzf build/archive/*.tar.gz -C build/archive --strip-components=1
 	ln -s ../objects build/archive/build
-	$(PIP) wheel --no-deps --no-build-isolation --wheel-dir $(WHEELS) build/archive
-	$(PIP) uninstall --yes nanobragg-py 2>/dev/null
-	$(PIP) install "$$(echo $(WHEELS)/*.whl)"
-	$(PIP) install --no-compile "$$(echo $(WHEELS)/*.whl)[test]"
+	$(PIP) --python $(TOOLS)/bin/python wheel --no-deps --no-build-isolation --wheel-dir $(WHEELS) build/archive
+
+$(TOOLS)/ready: pyproject.toml
+	$(BIN)/python -m venv --without-pip $(TOOLS)
+	$(PIP) --python $(TOOLS)/bin/python install --no-compile build \
+	    $$($(BIN)/python -P -c "import tomllib; print(*tomllib.load(open('pyproject.toml', 'rb'))['build-system']['requires'])")
+	touch $@
+
+$(VENV)/dependencies: pyproject.toml
+	$(BIN)/python -P packaging/requirements.py test > $(VENV)/requirements.txt
+	$(PIP) install --no-compile --requirement $(VENV)/requirements.txt
 	touch $@
 
 example: setup

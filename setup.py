@@ -146,8 +146,8 @@ class BuildExtensions(build_ext):
                 extension.extra_link_args = [*SANITIZED, "-fopenmp"]
             kept.append(extension)
         self.extensions[:] = kept
-        self.translate()
         self.parallel = self.parallel or os.cpu_count()
+        self.translate()
         super().build_extensions()
 
     def run(self):
@@ -213,7 +213,9 @@ class BuildExtensions(build_ext):
             cythonize([path for path in {*paths.values()} if path not in kernels], **TRANSLATION)
             modules = [Extension(name_of(path), [path]) for path in kernels if path != SHARED_SOURCE]
             shared = Extension(SHARED, [SHARED_SOURCE])
-            cythonize([shared, *modules], shared_utility_qualified_name=SHARED, **TRANSLATION)
+            cythonize(
+                [shared, *modules], nthreads=self.parallel, shared_utility_qualified_name=SHARED, **TRANSLATION
+            )
         for extension in self.extensions:
             c_file = os.path.splitext(os.path.join(C_FILES, paths[extension.name]))[0] + ".c"
             extension.depends = [c_file, *headers_of(c_file, extension.include_dirs)]
@@ -279,8 +281,9 @@ def write_if_changed(path, text):
         pathlib.Path(path).write_text(text)
 
 
-setup(
-    ext_modules=EXTENSIONS + BY_LEVEL,
-    data_files=[("share", [])],  # InstallPages knows which
-    cmdclass={"build_ext": BuildExtensions, "install_data": InstallPages},
-)
+if __name__ == "__main__":  # and not in a process that translates
+    setup(
+        ext_modules=BY_LEVEL + EXTENSIONS,  # what takes longest is begun first
+        data_files=[("share", [])],  # InstallPages knows which
+        cmdclass={"build_ext": BuildExtensions, "install_data": InstallPages},
+    )
