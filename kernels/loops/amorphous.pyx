@@ -19,6 +19,8 @@ cdef extern from "nb_interpolant.h" nogil:
     void nb_cross(const double *u, const double *v, double *w)
     double nb_dot(const double *u, const double *v)
 
+include "vectors.pxi"
+
 cdef enum:
     MOST_CELLS = 1 << 18   # of the grid that finds a piece,
     MOST_MERGED = 1 << 18  # and pieces of a merged spectrum: 16 MiB
@@ -225,21 +227,6 @@ cdef void sum_squares(const nb_pieces *curve, const double *signs, const double 
                 next_node = curve.node[k + 1] / inverse[s]
             nb_shift_cubic(curve.coefficient + 4 * k, node[i] * inverse[s] - curve.node[k], shifted)
             nb_add_square(shifted, inverse[s], weight[s] * signs[k], out + 8 * i)
-
-
-cdef void set_vector(double *out, values):
-    out[0], out[1], out[2] = values
-
-
-cdef bint unit(double *v) noexcept:
-    """Normalise; False for the zero vector, which stays."""
-    cdef double length = sqrt(nb_dot(v, v))
-    if length == 0.0:
-        return False
-    v[0] /= length
-    v[1] /= length
-    v[2] /= length
-    return True
 
 
 cdef class BackgroundJob:

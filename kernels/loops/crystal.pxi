@@ -8,10 +8,6 @@ SHAPES = {nb_shape_names[i][0].decode(): nb_shape_names[i][1].decode() for i in 
 TRANSFORMS = tuple([nb_kind_names[i].decode() for i in range(NB_KIND_COUNT)])
 
 
-cdef void set_vector(double *out, values):
-    out[0], out[1], out[2] = values
-
-
 cdef int shape_number(str name) except -1:
     if name not in SHAPES:
         raise NanoBraggError(f"{name!r} is no crystal shape; give one of {', '.join(SHAPES)}")

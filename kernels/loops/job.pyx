@@ -19,6 +19,7 @@ cdef enum:
     VECTOR = 8  # orientations are padded to a multiple of this
     STRETCH = 1 << 20  # orientations between two looks for signals
 
+include "vectors.pxi"
 include "crystal.pxi"
 
 
@@ -340,14 +341,6 @@ cdef list repeat_before_zero(list phis, last):
             last = phi
         used.append(last)
     return used
-
-
-cdef void unit(double *v) noexcept:
-    cdef double length = sqrt(nb_dot(v, v))
-    if length > 0.0:
-        v[0] /= length
-        v[1] /= length
-        v[2] /= length
 
 
 cdef extern from *:
