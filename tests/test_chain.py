@@ -2,6 +2,11 @@
 
 import json
 import math
+import os
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -253,6 +258,30 @@ def test_runs_of_realistic_images(form, bits, job, tmp_path):
     entries = list(manifest(whole))
     assert {entry["dtype"] for entry in entries} == {f"uint{bits}"}
     assert entries[0]["statistics"]["overloads"] == 0
+
+
+@pytest.mark.parametrize(("name", "status"), [("SIGKILL", -signal.SIGKILL), ("SIGTERM", 143)])
+def test_a_run_that_is_stopped_twice_has_the_same_bytes(name, status, job, tmp_path):
+    """Point spread, background and noise, stopped in the middle, and once more; the last run ends as if nobody had."""
+    pytest.importorskip("h5py", reason="h5py is not installed")
+    job.write_text(JOB.replace("repeat = 3", "repeat = 60"))
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    assert run(job, Output(whole, "hdf5", 2), workers=1) == 0
+    words = [sys.executable, "-c", "import sys; from nanobragg_py.cli.main import main; sys.exit(main())", "batch"]
+    words += [str(job), "--out", str(parts), "--workers", "1", "--per-file", "2"]
+    for number in (1, 8):
+        process = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+        while len(list(parts.glob("images_*.h5"))) < number:
+            assert process.poll() is None
+            time.sleep(0.002)
+        # all of it: a worker may be a process of its own
+        os.killpg(process.pid, getattr(signal, name))
+        assert process.wait(timeout=60) == status
+        assert not (parts / "manifest.jsonl").exists(), "the run was over before it could be stopped"
+    assert subprocess.run(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode == 0
+    files = [{path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()} for folder in (whole, parts)]
+    assert files[0] == files[1]
+    assert verify(parts) == 60
 
 
 def test_estimate_knows_the_pixels(job, tmp_path):
