@@ -4,11 +4,10 @@ import os
 import shutil
 import signal
 import sys
-import sysconfig
 from pathlib import Path
 
 import pytest
-from running import Runner
+from running import Runner, installed_program
 
 from nanobragg_py.inspect import golden
 
@@ -31,13 +30,6 @@ def _signals():
     for number, handler in kept.items():
         if signal.getsignal(number) is not handler:
             signal.signal(number, handler)
-
-
-def installed_program(name):
-    """An installed program, as the words of a command."""
-    path = Path(sysconfig.get_path("scripts")) / name
-    assert path.exists(), f"{path} is missing; install the package first (pip install .)"
-    return [str(path)]
 
 
 @pytest.fixture(scope="session")

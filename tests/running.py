@@ -2,8 +2,17 @@
 
 import os
 import subprocess
+import sysconfig
+from pathlib import Path
 
 from nanobragg_py.inspect import golden
+
+
+def installed_program(name):
+    """An installed program, as the words of a command."""
+    path = Path(sysconfig.get_path("scripts")) / name
+    assert path.exists(), f"{path} is missing; install the package first (pip install .)"
+    return [str(path)]
 
 
 class Runner:

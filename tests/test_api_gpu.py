@@ -43,6 +43,7 @@ def test_emulated_device():
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.compiler
 @pytest.mark.parametrize("words", [{}, {"detector.roi": (3, 15, 4, 21)}, {"detector.roi": (0, 19, 4, 21)}])
 @pytest.mark.parametrize("device", [0, 1])
 def test_an_image_that_stays_on_its_device(monkeypatch, device, words):

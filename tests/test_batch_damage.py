@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import installed_program
+from running import installed_program
 
 from nanobragg_py import NanoBraggError
 from nanobragg_py.batch import Output, manifest, run, verify

@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import installed_program
+from running import installed_program
 
 from nanobragg_py.cli.main import TOOLS, main
 
