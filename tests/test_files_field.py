@@ -73,6 +73,14 @@ def test_matrices_that_are_not_meant(tmp_path, kind):
         assert (said == "") if says is None else (says in said and said.count("\n") == 1), said
 
 
+@pytest.mark.parametrize("wavelength", ["0", "", "1e-320", "-1", "nan", "1e308"])
+def test_matrices_with_wavelengths_that_are_none(tmp_path, wavelength):
+    (tmp_path / "a.mat").write_text(nine(A))
+    done = run("nanoBragg", tmp_path, "-mat", "a.mat", *SMALL, "-lambda", wavelength)
+    assert "defect" not in done.stderr and done.returncode in (0, 9), done.stderr
+    assert (done.returncode == 0) == bool(list(tmp_path.glob("*.bin"))), done.stderr
+
+
 def test_flat_matrices_are_no_cells(tmp_path):
     said = []
     (tmp_path / "a.mat").write_text(nine([A[0], A[1], A[0] + A[1]]))

@@ -120,6 +120,8 @@ def _words(cell):
 
 def _cell_of(rows, wavelength):
     """The cell, Angstrom and degrees, of the matrix of reciprocal vectors, or None where they span no volume."""
+    if wavelength == 0.0:
+        return None
     stars = [[rows[axis + 3 * i] / wavelength for i in range(3)] for axis in range(3)]
     volume = dot(stars[0], cross(stars[1], stars[2]))
     sizes = [sqrt(dot(star, star)) for star in stars]
