@@ -13,7 +13,8 @@ from ..source import ZARR_GROUP
 
 ZARR = ("zarr", "zarr", "Zarr arrays")
 # zarr logs what it cannot read, with a traceback, and goes on; what matters of that is raised when it is wanted
-logging.getLogger("zarr").addHandler(logging.NullHandler())
+for _name in ("zarr", "asyncio"):
+    logging.getLogger(_name).addHandler(logging.NullHandler())
 #: what nanobragg-py batch calls the array
 ARRAY = "images"
 
