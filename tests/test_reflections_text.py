@@ -152,6 +152,8 @@ def test_intensities_by_name_are_not_amplitudes(converted, tmp_path):
         ("1 2 3 4\n1 2 x 4\n", "line 2: l is 'x', no number"),
         ("1 2 3 4\n\n1 2 3\n", "line 3: '1 2 3' has 3 of the columns h k l F"),
         ("1 2 3 4\nEND\n", "line 2: 'END' has 1 of the columns"),
+        ("# h k l F\n1,5\n1 2 3 4\n", "line 2: '1,5' has 2 of the columns h k l F"),
+        ("h;k;l;F\n7\n1;2;3;4\n", "line 2: '7' has 1 of the columns h k l F"),
         ("1 2 3 ********\n", "line 1: F is '********', no number"),
         ("1 2 3 4\n1 2 1e9 4\n", "line 2: l is '1e9', no Miller index"),
         ("prose\nand more\n", "not enough HKL indices in a.hkl"),

@@ -271,7 +271,7 @@ class _Text:
             return tuple(range(first, first + 4)), 4 if is_shelx and count > 4 else None
         low = [re.sub(r"^.*index_", "", name.lower()) for name in names]
         indices = [low.index(axis) for axis in "hkl"]
-        rest = [place for place in range(count) if place not in indices]
+        rest = [place for place in range(len(names)) if place not in indices]
         if not rest:
             raise NanoBraggError(f"{self.name} has no column besides its indices; its rows should be h k l F")
         value = self._named(names, rest, label, intensities)
@@ -301,7 +301,8 @@ class _Text:
         if low[:3] == ["h", "k", "l"] and (len(names) == 3 or low[3] in known):
             if len(names) == 3:
                 return None if count > 3 else names
-            return [*names, *(f"column {place}" for place in range(len(names) + 1, count + 1))][:count]
+            # a first row that lacks columns is told of with its line
+            return [*names, *(f"column {place}" for place in range(len(names) + 1, count + 1))]
         raise NanoBraggError(
             f"{self.name} has names for {len(names)} columns, {self.names[:60]!r}, and {count} columns; "
             "give each of them one word"
