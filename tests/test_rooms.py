@@ -14,7 +14,7 @@ ROOT = Path(__file__).parent.parent
 
 #: the rooms, from the cellar up: one may import from those below it. Modules of the top level are rooms of their own.
 FLOORS = (
-    ("errors", "records", "constants", "vectors", "orientation", "process", "checkout", "startup"),
+    ("errors", "records", "constants", "vectors", "orientation", "process", "checkout", "startup", "memory"),
     ("kernels",),
     ("flags",),
     ("files",),
@@ -32,6 +32,7 @@ BESIDE = {
     ("orientation", "errors"),
     ("orientation", "vectors"),
     ("vectors", "constants"),
+    ("memory", "errors"),
 }
 
 

@@ -145,7 +145,7 @@ cdef class Buffer:
         self.base_bytes = self.nbytes + self.pad * self.itemsize
         self.base = page_alloc(self.base_bytes, zero)
         if self.base == NULL:
-            raise MemoryError(f"no memory for an array of shape {shape}: {self.base_bytes / 2**30:.3g} GiB")
+            raise MemoryError(f"no memory for an array of shape {shape}: {self.base_bytes / 1073741824.0:.3g} GiB")
         if self.pad > 0 and not zero:
             memset(self.base, 0, self.pad * self.itemsize)
         self.data = <char*>self.base + self.pad * self.itemsize

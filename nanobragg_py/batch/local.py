@@ -23,7 +23,7 @@ from time import perf_counter
 from typing import Any
 
 from ..errors import NanoBraggError
-from ..render.backends import expected_seconds
+from ..render.backends import LONG, expected_seconds
 from .images import Maker
 from .jobs import Job
 from .lock import alone
@@ -36,6 +36,8 @@ DEVICE_WORKERS = 4
 ATTEMPTS = 4
 #: what a worker runs: the modules that this process finds, and not what happens to lie in the working directory
 WORKER = "import sys; sys.path[:] = {path!r}; from nanobragg_py.batch.worker import main; sys.exit(main())"
+#: seconds of an image, and of each of its pixels, beside the loops', roughly: what is worked out, noise, and the file
+IMAGE, PIXEL = 1.5e-3, 1.5e-8
 #: seconds that an estimate may take, about
 ESTIMATE_SECONDS = 2.0
 #: images that would take longer, by their steps, or are larger are not tried
@@ -104,6 +106,7 @@ def run(
             tell_of_space(maker, output, missing, complain)
             share = -(-len(missing) // rank[1])
             workers, threads = divide(share, workers, threads, devices_of(maker.job))
+            tell_of_time(maker, output, share, workers, threads, complain)
             crew = Crew(maker.job, output, threads, progress, complain, rank[0])
             crew.work(chain((first,), units), min(workers, share))
         return store.finish()
@@ -118,12 +121,26 @@ def tell_of_space(maker: Any, output: Any, missing: Any, complain: Any) -> None:
     """Say so where the images that are missing have no room on the disk unless they are compressed."""
     experiment, _, noise = maker.experiment(0)
     images = min(len(missing) * output.per_file, len(maker.job))
-    size = images * experiment.shape[0] * experiment.shape[1] * maker.dtype(noise).itemsize
+    size = images * sum(map(prod, experiment.shapes)) * maker.dtype(noise).itemsize
     free = shutil.disk_usage(output.folder).free
     if size > free:
         complain(
             f"warning: the images that are missing have {size / 1e9:.3g} GB before they are compressed, and "
             f"{output.folder} has room for {free / 1e9:.3g} GB"
+        )
+
+
+def tell_of_time(maker: Any, output: Any, share: int, workers: int, threads: int, complain: Any) -> None:
+    """Say so before minutes are spent on the CPU. share: how many units are to be rendered here."""
+    if maker.job.backend == "gpu":
+        return
+    experiment, images = maker.experiment(0)[0], min(share * output.per_file, len(maker.job))
+    each = expected_seconds(experiment.resolved, 1) + IMAGE + PIXEL * sum(map(prod, experiment.shapes))
+    seconds = images * each / (workers * threads)
+    if seconds > LONG:
+        complain(
+            f"{images} images are expected to take {seconds / 60.0:.2g} minutes or more with {workers} workers of "
+            f"{threads} threads; Ctrl-C stops, and the same command goes on"
         )
 
 

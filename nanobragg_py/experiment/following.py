@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from ..errors import FieldError
+from ..memory import within_memory
 from .domains import domains_of
 from .fields import naming_fields
 from .mixture import blocks_of, mixed
@@ -43,6 +44,7 @@ class Followed:
         return tuple(dict.fromkeys((*own, *(text for other in self.others for text in other.said))))
 
 
+@within_memory
 def follow(
     beam: Beam,
     detector: Detector,

@@ -7,10 +7,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..errors import warn_caller
+from ..memory import within_memory
 from .load import load_args, read_domains, read_matrix, read_sources, read_spectrum
 from .options_map import from_options
 
 
+@within_memory
 def from_args(cls: Any, args: str | Sequence[str], folder: str | os.PathLike[str] | None = None) -> Any:
     """The `Experiment`, which is cls, as its method of this name."""
     if isinstance(args, str):

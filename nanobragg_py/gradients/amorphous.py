@@ -8,12 +8,14 @@ from typing import Any
 import numpy as np
 
 from ..errors import FieldError
+from ..memory import within_memory
 from .haze import FIELDS, derivative
 
 #: photons are these powers of what a `Background` states, and of a scale of them and of the curve's F, both 1
 POWERS = {"scale": 1, "curve": 2, "molecules": 1, "thickness": 1, "density": 1, "molecular_weight": -1, "width": 2}
 
 
+@within_memory
 def derivatives(background: Any, experiment: Any, names: Iterable[str], threads: int = 0) -> tuple[Any, dict[str, Any]]:
     """(image, {name: its derivative}); see `Experiment.background_derivatives`."""
     if isinstance(names, str):

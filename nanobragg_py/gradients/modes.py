@@ -6,22 +6,42 @@ A detector of panels is taken a panel at a time. What panels share adds up over 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from math import prod
 from typing import Any
 
 import numpy as np
 
 from ..errors import FieldError, NanoBraggError
 from ..kernels.loops.job import Job
-from ..render.backends import Compute, team_size
+from ..memory import shortage, within_memory
+from ..render.backends import Compute, team_size, warn_of_time
 from ..render.images import kernel_table, new_image, render_precise
 from .changes import Change, Differentiated, loops, number_count
 from .parameters import Parameter, parameters_of
+
+#: times of an image that derivatives take, about (docs/gradients.md)
+PULLBACK, FORWARD = 3.0, 3.5
 
 
 def check_compat(compat: str) -> None:
     """Derivatives are of the image without the reference's defects."""
     if compat != "spec":
         raise FieldError(f'compat is {compat!r}; derivatives are of the image with compat "spec"')
+
+
+def check_memory(experiment: Any, parameters: list[Parameter], images: int = 0) -> None:
+    """NanoBraggError for derivatives that this process may not take the memory for. images: of float64 together."""
+    if said := shortage(8 * images * sum(prod(shape) for shape in experiment.shapes)):
+        raise NanoBraggError(f"no memory for {images} images of float64: they need {said}, or name fewer parameters")
+    sampling, crystal = experiment.resolved.sampling, experiment.resolved.crystal
+    count = sum(prod(row.shape(experiment)) for row in parameters if "turns" in row.parts)
+    # a matrix for each, complex ones on the way to it, and its change by each component
+    orientations = sampling.phisteps * max(1, crystal.mosaic_domains)
+    if said := shortage(72 * orientations * (5 + count)):
+        raise NanoBraggError(
+            f"the derivatives of {orientations} orientations (phi steps and mosaic domains) need {said}, or reduce "
+            "sampling.phisteps or crystal.mosaic_domains"
+        )
 
 
 def is_local(row: Parameter, experiment: Any) -> bool:
@@ -45,6 +65,7 @@ def of_panels(images: Any, experiment: Any) -> list[Any]:
     return list(images) if experiment.resolved.panels else [images]
 
 
+@within_memory
 def vjp(
     experiment: Any,
     names: Iterable[str],
@@ -57,6 +78,7 @@ def vjp(
     check_compat(compat)
     parameters = parameters_of(experiment, names)
     on_device = device_loops(experiment, parameters, backend, device)
+    check_memory(experiment, parameters)
     differentiated = Differentiated(experiment)
     changes = {
         row.name: [differentiated.change(row, i) for i in range(int(np.prod(row.shape(experiment))))]
@@ -69,9 +91,12 @@ def vjp(
         image = together(device_images(differentiated, on_device), experiment)
     own = [np.array(each) for each in of_panels(image, experiment)]
 
+    @within_memory
     def pullback(weights: Any) -> dict[str, np.ndarray]:
         """Derivatives of the sum of weights * image by every parameter, as arrays of their shapes."""
         checked = panel_weights(weights, experiment)
+        if on_device is None:
+            warn_of_time(experiment.resolved, Compute(threads=threads), PULLBACK, "the derivatives' ")
         return pulled_back(differentiated, parameters, changes, own, checked, threads, on_device)
 
     return image, pullback
@@ -186,6 +211,7 @@ def table_shape(experiment: Any) -> tuple[int, ...]:
     return tuple(bounds[2 * i + 1] - bounds[2 * i] + 2 for i in range(3))
 
 
+@within_memory
 def jvp(
     experiment: Any, tangents: Mapping[str, Any], threads: int = 0, compat: str = "spec"
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -194,6 +220,8 @@ def jvp(
     if not isinstance(tangents, Mapping):
         raise FieldError(f"tangents are {type(tangents).__name__}; give a dict of parameters' names and changes")
     parameters = parameters_of(experiment, tangents)
+    check_memory(experiment, parameters, 2)
+    warn_of_time(experiment.resolved, Compute(threads=threads), FORWARD, "the derivatives' ")
     differentiated = Differentiated(experiment)
     if experiment.structure_factors.bounds is not None and "structure_factors.default_F" in tangents:
         raise FieldError("jvp knows no structure_factors.default_F beside a table; leave it out")
@@ -234,6 +262,7 @@ def parameter_change(value: Any, row: Parameter, experiment: Any) -> np.ndarray:
     return array
 
 
+@within_memory
 def derivative_images(
     experiment: Any, names: Iterable[str], threads: int = 0, compat: str = "spec"
 ) -> tuple[Any, dict[str, Any]]:
@@ -243,6 +272,8 @@ def derivative_images(
     for row in parameters:
         if row.name.startswith("structure_factors.") and experiment.structure_factors.bounds is not None:
             raise FieldError(f"{row.name} would make an image for every structure factor; take vjp or jvp")
+    check_memory(experiment, parameters, 1 + sum(prod(row.shape(experiment)) for row in parameters))
+    warn_of_time(experiment.resolved, Compute(threads=threads), FORWARD, "the derivatives' ")
     differentiated = Differentiated(experiment)
     local = [row for row in parameters if is_local(row, experiment)]
     shared = [row for row in parameters if row not in local]

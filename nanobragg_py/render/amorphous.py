@@ -11,8 +11,9 @@ from ..errors import FieldError, NanoBraggError, warn_caller
 from ..experiment.background import FACTORS, ResolvedBackground, make_curve, reach_remark
 from ..experiment.load_background import read_curve
 from ..files.table import odd_numbers
+from ..memory import within_memory
 from ..records import REQUIRED, Record
-from .background import render_background
+from .background import expected_seconds, render_background, steps_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -147,6 +148,7 @@ class Background(Record):
             raise FieldError(f"curve has {x.shape} abscissae and {F.shape} F; it must have as many of each")
         return make_curve(x.tolist(), F.tolist(), "curve", factor)
 
+    @within_memory
     def render(self, experiment: Experiment, out: Any = None, threads: int = 0) -> np.ndarray:
         """The background: float32 of the experiment's shape (slow, fast), photons a pixel; 0 outside its region of
         interest. Of panels: a stack, or a list where they differ in size, as the experiment's own images.
@@ -154,7 +156,7 @@ class Background(Record):
         It is for the experiment's own beam, detector and sources; sensor thickness and mask do not enter. out: a
         writable C-contiguous float32 array of that shape to render into. threads: 0: as of `Experiment.render`.
         """
-        from .backends import team_size
+        from .backends import long_remark, team_size
         from .images import caller_image, new_image
 
         if threads < 0:
@@ -167,8 +169,16 @@ class Background(Record):
         else:
             image = new_image(experiment.shape) if out is None else caller_image(out, experiment.shape)
         try:
-            for panel, pixels in zip(panels or (None,), image if panels else (image,), strict=True):
-                render_background(self.resolved(experiment, panel), pixels, team_size(threads))
+            backgrounds = [self.resolved(experiment, panel) for panel in panels or (None,)]
+            remark = long_remark(
+                sum(steps_of(each) for each in backgrounds),
+                sum(expected_seconds(each, threads) for each in backgrounds),
+                "the background's ",
+            )
+            if remark is not None:
+                warn_caller(remark)
+            for background, pixels in zip(backgrounds, image if panels else (image,), strict=True):
+                render_background(background, pixels, team_size(threads))
         except FieldError:
             raise
         except NanoBraggError as error:

@@ -2,7 +2,7 @@
 
 import os
 
-from ..errors import FieldError, NanoBraggError
+from ..errors import FieldError, NanoBraggError, warn_caller
 from ..records import Record
 
 TYPE_CHECKING = False
@@ -20,6 +20,8 @@ ROW = (32, 12)
 SEQUENTIAL_STEP = 1.5e-7
 #: seconds before a GPU does anything
 GPU_START = 2.0
+#: seconds that are announced
+LONG = 60.0
 #: OpenMP ends the process where the system gives it no more
 MOST_THREADS = 1024
 
@@ -207,6 +209,34 @@ def expected_seconds(experiment: "Any", threads: int = 0, compat: str = "spec") 
     if 0 < width < ROW[interpolated]:
         steps *= ROW[interpolated] / width
     return steps * CPU_STEPS[cpu_renderer()[1]][interpolated] / thread_count(threads)
+
+
+def long_remark(steps: "Any", seconds: "Any", what: str = "") -> "str | None":
+    """A sentence for a run of the library that is expected to take minutes, else None. what: that takes them."""
+    if seconds < LONG:
+        return None
+    return (
+        f"{what}{steps:.3g} steps (pixels, sub-pixels, sources, domains, phi steps, layers) are expected to take "
+        f"{seconds / 60.0:.2g} minutes or more; Ctrl-C stops, and a smaller detector.roi or sampling.oversample makes "
+        "it less"
+    )
+
+
+def warn_of_time(experiment: "Any", compute: "Any", images: float = 1.0, what: str = "") -> None:
+    """Tell the library's caller, in a Python warning, of minutes before they are spent.
+
+    compute: a `Compute` whose backend has been chosen. images: how many times an image's time it takes.
+    """
+    seconds = images * expected_seconds(experiment, compute.threads, compute.compat)
+    if seconds < LONG:
+        return
+    steps = images * steps_of(experiment)
+    if compute.backend == "gpu":
+        rate = compute.renderer.hardware.rate(compute.precision, bool(experiment.sampling.interpolate))
+        seconds = GPU_START + steps / rate
+    remark = long_remark(steps, seconds, what)
+    if remark is not None:
+        warn_caller(remark)
 
 
 def thread_count(wanted: "Any" = 0) -> "Any":

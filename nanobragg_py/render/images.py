@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+from math import prod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,7 +14,8 @@ from ..experiment.fields import in_fields
 from ..experiment.structure_factors import source_tables
 from ..files import hkl
 from ..kernels.noise.random import Ran1
-from .backends import team_size
+from ..memory import shortage, within_memory
+from .backends import team_size, warn_of_time
 from .noise import noise_maker
 from .simulate import simulate, simulate_many
 
@@ -28,6 +30,8 @@ SATURATION = {"uint16": 65535, "uint32": 2**31 - 1}
 #: the GPU renderers keep the sums of their last image
 _GPU_LOCK = threading.Lock()
 
+
+@within_memory
 def render(experiment: Any, compute: Any, out: Any = None, progress: Any = None, on_device: bool = False) -> Any:
     """(image, Statistics) of an `Experiment`; see its `render` and `simulate`. compute: a `Compute`."""
     if on_device and (compute.backend != "gpu" or out is not None):
@@ -37,6 +41,7 @@ def render(experiment: Any, compute: Any, out: Any = None, progress: Any = None,
         return _render_panels(experiment, table, compute, out, progress, on_device)
     try:
         compute, _ = compute.chosen(resolved)
+        warn_of_time(resolved, compute)
         image = None
         if not on_device:
             image = new_image(experiment.shape) if out is None else caller_image(out, experiment.shape)
@@ -62,6 +67,7 @@ def render_many(experiments: Any, compute: Any) -> list[tuple[Any, Any]]:
     return list(zip(images, found, strict=True))
 
 
+@within_memory
 def render_precise(experiment: Any, compute: Any, out: Any = None, progress: Any = None) -> Any:
     """The float64 image of an `Experiment`: what `render` rounds. FieldError where the loops do not give it."""
     if compute.backend == "gpu":
@@ -72,6 +78,7 @@ def render_precise(experiment: Any, compute: Any, out: Any = None, progress: Any
     if experiment.resolved.panels:
         table = kernel_table(experiment.structure_factors, experiment.resolved.beam)
         return _render_panels(experiment, table, compute, out, progress, dtype=np.float64)[0]
+    warn_of_time(experiment.resolved, compute)
     image = new_image(experiment.shape, np.float64) if out is None else caller_image(out, experiment.shape, np.float64)
     table = kernel_table(experiment.structure_factors, experiment.resolved.beam)
     simulate(experiment.resolved, table, new_image(experiment.shape), compute, progress, precise=image)
@@ -97,6 +104,7 @@ def _render_panels(experiment, table, compute, out, progress, on_device=False, d
         precise, images = images, [new_image(shape) for shape in shapes]
     try:
         compute, _ = compute.chosen(experiment.resolved)
+        warn_of_time(experiment.resolved, compute)
         if compute.backend == "cpu":
             compute = compute.replace(threads=team_size(compute.threads))
             found = simulate_panels(experiment.resolved, table, images, compute, progress, precise)
@@ -110,12 +118,14 @@ def _render_panels(experiment, table, compute, out, progress, on_device=False, d
 
 def new_image(shape: Any, dtype: Any = np.float32) -> Any:
     """A zeroed image; NanoBraggError where there is no memory for it."""
+    needed = prod(shape) * np.dtype(dtype).itemsize
+    size = " x ".join(map(str, shape[::-1]))
+    if said := shortage(needed):
+        raise NanoBraggError(f"no memory for an image of {size} pixels: it needs {said}")
     try:
         return np.zeros(shape, dtype=dtype)
     except MemoryError:
-        gib = float(np.prod(shape, dtype=float)) * np.dtype(dtype).itemsize / 2**30
-        size = " x ".join(map(str, shape[::-1]))
-        raise NanoBraggError(f"no memory for an image of {size} pixels ({gib:.3g} GiB)") from None
+        raise NanoBraggError(f"no memory for an image of {size} pixels ({needed / 2**30:.3g} GiB)") from None
 
 
 def caller_image(out: Any, shape: Any, dtype: Any = np.float32) -> Any:
@@ -157,6 +167,7 @@ def _source_tables(factors, beam):
     return kept[1]
 
 
+@within_memory
 def add_noise(
     image: ArrayLike,
     seed: int = 1,
@@ -179,7 +190,7 @@ def add_noise(
     if pixels.ndim != 2:
         raise FieldError(f"image has the shape {pixels.shape}; it must be (slow, fast)")
     slow, fast = pixels.shape
-    out = np.zeros((slow, fast), dtype=np.uint16)
+    out = new_image((slow, fast), np.uint16)
     noise = _noise(seed, stream, threads)
     if out.size:
         noise.apply(pixels, 0, out, (0, fast - 1, 0, slow - 1) if roi is None else roi, float(adc))
@@ -205,11 +216,11 @@ def _panel_noise(images, seed, stream, adc, rois, threads):
     """Photon noise on the images of panels, whose rows follow on one another in the stream."""
     images = [np.ascontiguousarray(image, dtype=np.float32) for image in images]
     noise, width, row, made = _noise(seed, stream, threads), max(image.shape[1] for image in images), 0, []
-    whole = np.zeros((sum(image.shape[0] for image in images), width), np.float32)
+    whole = new_image((sum(image.shape[0] for image in images), width))
     for image, roi in zip(images, rois, strict=True):
         slow, fast = image.shape
         whole[row : row + slow, :fast] = image
-        out = np.zeros((slow, width), np.uint16)
+        out = new_image((slow, width), np.uint16)
         f0, f1, s0, s1 = (0, fast - 1, 0, slow - 1) if roi is None else roi
         noise.apply(whole, row, out, (f0, min(f1, fast - 1), row + s0, row + min(s1, slow - 1)), float(adc))
         made.append(out[:, :fast])
@@ -217,6 +228,7 @@ def _panel_noise(images, seed, stream, adc, rois, threads):
     return np.stack(made) if len({out.shape for out in made}) == 1 else [np.ascontiguousarray(out) for out in made]
 
 
+@within_memory
 def panel_noise(experiment: Any, image: Any, seed: int, stream: str, adc: float, threads: int) -> Any:
     """`add_noise` within the regions of interest of an experiment's panels."""
     shapes = tuple(np.shape(each) for each in image)

@@ -10,12 +10,14 @@ import numpy as np
 from ..errors import FieldError, NanoBraggError, OptionError
 from ..experiment.checks import region
 from ..experiment.fields import in_fields
-from .backends import team_size
+from ..memory import within_memory
+from .backends import pixels_of, team_size, warn_of_time
 from .images import caller_image, kernel_table, new_image
 from .panels import panel_number
 from .sums import amorphous_image, jobs_of
 
 
+@within_memory
 def render_regions(
     experiment: Any, rois: Any, compute: Any, out: Any = None, progress: Any = None, dtype: Any = np.float32
 ) -> Any:
@@ -27,7 +29,7 @@ def render_regions(
         raise FieldError('rois need backend "cpu"; a GPU renders the one region of the detector')
     if compute.compat == "c":
         raise FieldError('rois need compat "spec"; the reference program renders one region')
-    resolved = experiment.resolved
+    compute, resolved = compute.replace(backend="cpu", threads=team_size(compute.threads)), experiment.resolved
     lists = regions_of(rois, resolved)
     if len(set(experiment.shapes)) == 1:
         whole = new_image(experiment.shape, dtype) if out is None else caller_image(out, experiment.shape, dtype)
@@ -36,8 +38,9 @@ def render_regions(
         raise FieldError("out is one array, and the panels differ in size; leave it out")
     else:
         whole = images = [new_image(shape, dtype) for shape in experiment.shapes]
+    wanted = sum((roi[1] + 1 - roi[0]) * (roi[3] + 1 - roi[2]) for regions in lists for roi in regions)
+    warn_of_time(resolved, compute, wanted / max(1, sum(pixels_of(panel.detector) for panel in resolved.single_panels)))
     table, jobs, done = kernel_table(experiment.structure_factors, resolved.beam), None, 0
-    compute = compute.replace(backend="cpu", threads=team_size(compute.threads))
     try:
         for single, image, regions in zip(resolved.single_panels, images, lists, strict=True):
             if not regions:

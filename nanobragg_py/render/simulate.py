@@ -4,6 +4,7 @@ from math import sqrt
 
 from ..errors import OptionError
 from ..experiment.physics import NO_DEFECTS, REFERENCE
+from ..experiment.resolve.checks import LARGE
 from ..kernels.loops.job import Job
 from ..kernels.memory.buffers import Buffer
 from ..records import REQUIRED, Record
@@ -132,14 +133,16 @@ def check_gpu(experiment: "Any", compat: str) -> None:
 
 def new_image(shape: "Any") -> "Any":
     """A zeroed float32 image of shape (slow, fast); raises NanoBraggError when it does not fit into memory."""
+    needed, what = shape[0] * shape[1] * 4, f"no memory for an image of {shape[1]} x {shape[0]} pixels"
+    if needed > LARGE:
+        from ..memory import shortage
+
+        if said := shortage(needed):
+            raise OptionError(f"{what}: it needs {said}, or use fewer with {{fpixels+spixels}}")
     try:
         return Buffer(shape, "f")
     except MemoryError:
-        gib = shape[0] * shape[1] * 4 / 2**30
-        raise OptionError(
-            f"no memory for an image of {shape[1]} x {shape[0]} pixels ({gib:.3g} GiB); "
-            "use fewer with {fpixels+spixels}"
-        ) from None
+        raise OptionError(f"{what} ({needed / 2**30:.3g} GiB); use fewer with {{fpixels+spixels}}") from None
 
 
 def first_pixel(job: "Any") -> "tuple[Any, Any]":

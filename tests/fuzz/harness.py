@@ -27,8 +27,6 @@ ESCAPED = 77
 SANITIZER = 66
 #: what a run says that takes long
 LONG = b"are expected to take"
-#: seconds that the programs announce; of the library's, the user knows
-ANNOUNCED = 60.0
 #: bytes of memory that a child may take, seconds that it may run, and bytes that it may write
 MEMORY = 4 * 2**30
 SECONDS = 10.0
@@ -201,7 +199,6 @@ def library(words):
     """What a user's own Python does: an experiment of flags (or of a file that is named alone, or with a
     detector's file), and all it can do."""
     from nanobragg_py import Beam, Crystal, Detector, Experiment, NanoBraggError, Sampling, StructureFactors
-    from nanobragg_py.render.backends import expected_seconds
 
     try:
         if words[0] == "detector":
@@ -211,8 +208,6 @@ def library(words):
             return 0
         single = len(words) == 1 and not words[0].startswith("-")
         experiment = Experiment.read(words[0]) if single else Experiment.from_args(words)
-        if expected_seconds(experiment.resolved, 1) > ANNOUNCED:
-            print("these are expected to take minutes", file=sys.stderr, flush=True)
         image = experiment.render(threads=1)
         experiment.add_noise(image)
         experiment.to_args(".")

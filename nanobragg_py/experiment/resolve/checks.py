@@ -1,6 +1,5 @@
 """Options from which no image can follow, found before anything is computed."""
 
-import os
 from math import isfinite
 
 from ...errors import OptionError, Sentence
@@ -21,6 +20,8 @@ FINITE = (
 #: options that are nan when not given, and otherwise must be finite
 FINITE_OR_UNSET = ("close_distance", "Xbeam", "Ybeam", "Xclose", "Yclose", "ORGX", "ORGY")
 #: options whose negative values make no physical sense; the reference renders them all the same
+#: bytes that are asked for before they are taken (nanobragg_py.memory)
+LARGE = 2**28
 POSITIVE = ("pixel_size", "wavelength", "distance", "close_distance", "fluence")
 
 
@@ -49,17 +50,8 @@ def remark_on_signs(options: "Any", remark: "Any") -> None:
             remark(Sentence(text))
 
 
-def _physical_memory():
-    """Bytes of memory that this machine has; infinite where the system does not say."""
-    try:
-        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (AttributeError, ValueError, OSError):
-        return float("inf")
-
-
 def check_memory(sources: "Any", phisteps: int, domains: int, layers: int) -> None:
     """Raise before lists and tables are begun that this machine cannot hold; the sizes of their entries are rough."""
-    available = _physical_memory()
     for needed, what, which in (
         (400 * sources, f"{sources} sources", "{hdivsteps}, {vdivsteps} or {dispsteps}"),
         (
@@ -69,7 +61,8 @@ def check_memory(sources: "Any", phisteps: int, domains: int, layers: int) -> No
         ),
         (100 * layers, f"{layers} sensor layers", "{detector_thicksteps}"),
     ):
-        if needed > available:
-            raise OptionError(
-                f"{what} need {needed / 2**30:.3g} GiB and this machine has {available / 2**30:.3g}; reduce {which}"
-            )
+        if needed > LARGE:
+            from ...memory import shortage
+
+            if said := shortage(needed):
+                raise OptionError(f"{what} need {said}, or reduce {which}")
