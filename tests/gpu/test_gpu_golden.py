@@ -4,12 +4,14 @@ A case for every variant of the kernels and for every flag is always run; the ot
 """
 
 import json
+import queue
 import re
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import one_process
 import pytest
 
 from nanobragg_py.inspect import golden
@@ -37,14 +39,29 @@ REFUSED = {
 
 @pytest.fixture(scope="module")
 def results(request):
-    """id -> the result that is being worked out, of the cases that were asked for: two of them run at a time."""
+    """id -> the result that is being worked out, of the cases that were asked for: two of them run at a time.
+
+    Each of the two is one process for many cases, as on a device (tests/gpu/test_gpu_device.py); programs of their own
+    are what test_sanitizers and tests/gpu/test_gpu_first_run.py start.
+    """
     wanted = {item.callspec.params["case"]["id"] for item in request.session.items if item.function is test_golden}
-    with ThreadPoolExecutor(2) as pool:
-        yield {
-            case["id"]: pool.submit(golden.run_case, PROGRAM, case, GOLDEN / "inputs")
-            for case in CASES
-            if case["id"] in wanted
-        }
+    servers = [one_process.started(emulated=True) for _ in range(2)]
+    idle = queue.SimpleQueue()
+    for words, _ in servers:
+        idle.put(words)
+
+    def run(case):
+        words = idle.get()
+        try:
+            return golden.run_case([*words, "-backend", "gpu"], case, GOLDEN / "inputs")
+        finally:
+            idle.put(words)
+
+    with ThreadPoolExecutor(len(servers)) as pool:
+        yield {case["id"]: pool.submit(run, case) for case in CASES if case["id"] in wanted}
+    for _, process in servers:
+        process.kill()
+        process.communicate()
 
 
 def variant_words(line):
