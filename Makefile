@@ -12,6 +12,10 @@ CUDA = $(wildcard kernels/*/*.cu)
 SOURCES := setup.py pyproject.toml MANIFEST.in README.md $(shell find nanobragg_py kernels cli \
     -name '*.py' -o -name '*.pyi' -o -name '*.pxi' -o -name '*.pyx' -o -name '*.pxd' -o -name '*.h' -o -name '*.cu' -o -name nanoBragg -o -name noisify -o -name nonBragg)
 
+# Where the environment asks Python to keep no bytecode, every program that the tests start, thousands of them, would
+# compile numpy anew, which is most of what it does.
+export PYTHONDONTWRITEBYTECODE =
+
 .PHONY: help setup wheel example test pytest lint frameworks sanitize fuzz bench docs site clean
 
 help:

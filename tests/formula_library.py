@@ -8,6 +8,8 @@ import shlex
 import shutil
 import subprocess
 import sysconfig
+import tempfile
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -50,17 +52,19 @@ class Formulas:
         return out
 
 
-def compiled(level, folder):
-    """The headers, compiled for an instruction-set level, in a folder."""
-    target = folder / f"{level}.so"
+@cache  # modules of tests share it
+def compiled(level):
+    """The headers, compiled for an instruction-set level."""
     compiler = shlex.split(sysconfig.get_config_var("CC") or "cc")
     if shutil.which(compiler[0]) is None:
         pytest.skip(f"what is tested are the formulas' headers, and there is no compiler {compiler[0]} to compile them")
     source = Path(__file__).parent / "formulas.c"
     flags = ["-O3", "-fno-math-errno", "-fno-trapping-math", *FLAGS[level], "-shared", "-fPIC"]
     flags += [f"-I{KERNELS}/formulas", f"-I{KERNELS}/noise"]
-    subprocess.run([*compiler, *flags, str(source), "-o", str(target), "-lm"], check=True)
-    return Formulas(target)
+    with tempfile.TemporaryDirectory() as folder:
+        target = f"{folder}/{level}.so"
+        subprocess.run([*compiler, *flags, str(source), "-o", target, "-lm"], check=True)
+        return Formulas(target)
 
 
 def vector(*numbers):

@@ -15,8 +15,8 @@ SMALL = Detector.flat(24, 2e-4, 0.05)
 
 
 @pytest.fixture(scope="module", params=AVAILABLE)
-def formulas(request, tmp_path_factory):
-    return compiled(request.param, tmp_path_factory.mktemp("formulas"))
+def formulas(request):
+    return compiled(request.param)
 
 
 # ---- 1: the mean of F_latt^2 over a cell of reciprocal space is the number of cells ---------------------------------

@@ -11,8 +11,8 @@ from formula_library import AVAILABLE, LONG, compiled, vector
 
 
 @pytest.fixture(scope="module", params=AVAILABLE)
-def formulas(request, tmp_path_factory):
-    return compiled(request.param, tmp_path_factory.mktemp("formulas"))
+def formulas(request):
+    return compiled(request.param)
 
 
 # ---- rounding ------------------------------------------------------------------------------------------------------

@@ -14,8 +14,8 @@ NEAR = np.unique(np.concatenate([np.linspace(-0.5, 0.5, 4001), [0.0, 0.25, 1 / 3
 
 
 @pytest.fixture(scope="module", params=AVAILABLE)
-def formulas(request, tmp_path_factory):
-    return compiled(request.param, tmp_path_factory.mktemp("formulas"))
+def formulas(request):
+    return compiled(request.param)
 
 
 # ---- lattice transforms --------------------------------------------------------------------------------------------

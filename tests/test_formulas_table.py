@@ -10,8 +10,8 @@ from formula_library import AVAILABLE, compiled, vector
 
 
 @pytest.fixture(scope="module", params=AVAILABLE)
-def formulas(request, tmp_path_factory):
-    return compiled(request.param, tmp_path_factory.mktemp("formulas"))
+def formulas(request):
+    return compiled(request.param)
 
 
 # ---- structure factors ---------------------------------------------------------------------------------------------
