@@ -165,9 +165,14 @@ def rows_named(cls: Any) -> dict[str, Field]:
     return _rows_named(cls)
 
 
+@functools.cache
+def _by_place():
+    return {(row.part, row.name): row for row in FIELDS}
+
+
 def find(part: str, name: str) -> Field | None:
     """The row of a field, or None."""
-    return next((row for row in FIELDS if (row.part, row.name) == (part, name)), None)
+    return _by_place().get((part, name))
 
 
 @functools.cache

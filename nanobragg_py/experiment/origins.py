@@ -54,6 +54,8 @@ class Origins:
         self.values: dict[str, Any] = {}
         self._notes: dict[str, list[tuple[Any, ...]]] = {}
         self._roots: dict[str, Any] = {}
+        # what was asked since the last note: most quantities follow from the same few
+        self._found: dict[tuple[str, int], Origin] = {}
 
     # ---- what resolve calls ----------------------------------------------------------------------------------------
 
@@ -85,6 +87,7 @@ class Origins:
 
     def _note(self, quantity, kind, names, when, note):
         self._notes.setdefault(quantity, []).append((kind, names, when, note))
+        self._found.clear()
 
     # ---- what is asked ---------------------------------------------------------------------------------------------
 
@@ -95,6 +98,7 @@ class Origins:
     def settle(self, setup: Any, experiment: Any) -> None:
         """What the notes came to: a `Setup` and a `ResolvedExperiment`."""
         self._roots = {"setup": setup, "grid": setup.grid, "options": self.options, **experiment._asdict()}
+        self._found.clear()
 
     def value(self, quantity: str) -> Any:
         """What a quantity came to; None for what lies between the records."""
@@ -113,6 +117,12 @@ class Origins:
 
     def _origin(self, quantity, at):
         """The Origin by the note with the number `at`; -1: before the first."""
+        found = self._found.get((quantity, at))
+        if found is None:
+            found = self._found[quantity, at] = self._follow(quantity, at)
+        return found
+
+    def _follow(self, quantity, at):
         if at < 0:
             part, _, name = quantity.partition(".")
             row = find(part, name)

@@ -210,9 +210,10 @@ def explain(argv: Any, physics: bool = False, folder: Any = None) -> "Explanatio
     tokens = token_list(argv, events, history)
     warnings = [*warning_sentences(argv, events), *warnings]
     last = {setting.option: setting.origin for setting in history}
+    default = Origin()
 
     def set_by(option):
-        return last.get(option, Origin())
+        return last.get(option, default)
 
     loaded = None
     origins = Origins(options)
