@@ -75,24 +75,24 @@ NB_FN void nb_sinc_pi3(double uh, double uk, double ul, double *h, double *k, do
     *l = pl;
 }
 
-/* s = sin(pi d) and its slope by d, for |d| <= 1/2: the polynomial above and its derivative. */
-NB_FN void nb_sin_pi_slope(double d, double *s, double *slope)
+/* s = sin(pi d), by the polynomial above, and twice its slope by d, for |d| <= 1/2. Error of the slope 2.4e-12. */
+NB_FN void nb_sin_pi_slope(double d, double *s, double *twice)
 {
-    double u = d * d, p = 0.0004474920849077101, q = 13.0 * 0.0004474920849077101;
+    double u = d * d, p = 0.0004474920849077101, q = 2.0 * 0.005780497299119949;
     p = -0.007364005472115722 + u * p;
-    q = 11.0 * -0.007364005472115722 + u * q;
+    q = 2.0 * -0.08097868632487987 + u * q;
     p = 0.08214479467064854 + u * p;
-    q = 9.0 * 0.08214479467064854 + u * q;
+    q = 2.0 * 0.7392966627868212 + u * q;
     p = -0.5992644339357286 + u * p;
-    q = 7.0 * -0.5992644339357286 + u * q;
+    q = 2.0 * -4.194850280241053 + u * q;
     p = 2.550164035906745 + u * p;
-    q = 5.0 * 2.550164035906745 + u * q;
+    q = 2.0 * 12.750820140075561 + u * q;
     p = -5.167712779987959 + u * p;
-    q = 3.0 * -5.167712779987959 + u * q;
+    q = 2.0 * -15.503138339223675 + u * q;
     p = 3.141592653589635 + u * p;
-    q = 3.141592653589635 + u * q;
+    q = 2.0 * 3.1415926535874306 + u * q;
     *s = d * p;
-    *slope = q;
+    *twice = q;
 }
 
 /* The quadratic form hh, hk, hl, kk, kl, ll of |h axes[0] + k axes[1] + l axes[2]|^2, times a factor. */

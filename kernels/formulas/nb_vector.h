@@ -9,6 +9,8 @@
 #include <immintrin.h>
 #endif
 
+#define NB_TILE 256 /* pixels at a time, at most; TILE in scratch.pxi */
+
 /* Pointers that alias nothing: without the promise gcc checks for overlap before every vector loop, or gives up. */
 typedef double *__restrict nb_out;
 typedef const double *__restrict nb_in;

@@ -369,6 +369,9 @@ cdef void slope_tile(const Task *t, Work *k, int slow, int fast, int real) noexc
                         for i in range(n):
                             k.share[i] = k.adjoint[i] * k.weight[i]
                             k.weighted[i] = k.share[i] * (w.passed[i] if p.dmin > 0.0 else 1.0)
+                            k.wx[i] = k.weighted[i] * w.qx[i]
+                            k.wy[i] = k.weighted[i] * w.qy[i]
+                            k.wz[i] = k.weighted[i] * w.qz[i]
                     all_orientations(t, k, src, start, p.pixel, n)
                     for i in range(n):
                         w.part[i] = w.part[i] * (w.passed[i] if p.dmin > 0.0 else 1.0) + diffuse

@@ -16,30 +16,66 @@
 /* m: P, Q, R of h, of k, of l. value: F^2; h, k, l: slopes. */
 #define NB_SLOPE_INDEX(x, i) (inv[i] * (m[x] + m[(x) + 1] * place[i]) - m[(x) + 2])
 
-NB_FN void nb_slopes_flat(int kind, const nb_lattice *c, int n, nb_in place, nb_in inv, const double *m, nb_out value,
-                          nb_out sh, nb_out sk, nb_out sl)
+/* F_latt^2 and its slopes, from distances to a lattice point, which stand where the slopes go. It is done in parts: a
+ * step is a chain of dependent operations, and a short one leaves room for more of them at a time. */
+NB_FN void nb_slopes_tile(int kind, const nb_lattice *c, int n, nb_out value, nb_out sh, nb_out sk, nb_out sl)
 {
+    __attribute__((aligned(64))) double k[NB_TILE], l[NB_TILE];
+    if (!nb_is_product(kind)) {
+        for (int i = 0; i < n; ++i) {
+            double slope[3];
+            value[i] = nb_lattice_slopes(kind, c, sh[i], sk[i], sl[i], slope);
+            sh[i] = slope[0];
+            sk[i] = slope[1];
+            sl[i] = slope[2];
+        }
+        return;
+    }
+    for (int i = 0; i < n; ++i) value[i] = nb_lattice_axis(kind, 0, c, sh[i], &sh[i]);
+    for (int i = 0; i < n; ++i) k[i] = nb_lattice_axis(kind, 1, c, sk[i], &sk[i]);
+    for (int i = 0; i < n; ++i) l[i] = nb_lattice_axis(kind, 2, c, sl[i], &sl[i]);
     for (int i = 0; i < n; ++i) {
-        double h = NB_SLOPE_INDEX(0, i), k = NB_SLOPE_INDEX(3, i), l = NB_SLOPE_INDEX(6, i), slope[3];
-        value[i] = nb_lattice_slopes(kind, c, h - nb_rint(h), k - nb_rint(k), l - nb_rint(l), slope);
+        double slope[3] = {sh[i], sk[i], sl[i]};
+        value[i] = nb_product_slopes(value[i], k[i], l[i], slope);
         sh[i] = slope[0];
         sk[i] = slope[1];
         sl[i] = slope[2];
     }
 }
 
+NB_FN void nb_slopes_flat(int kind, const nb_lattice *c, int n, nb_in place, nb_in inv, const double *m, nb_out value,
+                          nb_out sh, nb_out sk, nb_out sl)
+{
+    for (int i = 0; i < n; ++i) {
+        double h = NB_SLOPE_INDEX(0, i), k = NB_SLOPE_INDEX(3, i), l = NB_SLOPE_INDEX(6, i);
+        sh[i] = h - nb_rint(h);
+        sk[i] = k - nb_rint(k);
+        sl[i] = l - nb_rint(l);
+    }
+    nb_slopes_tile(kind, c, n, value, sh, sk, sl);
+}
+
 NB_FN void nb_slopes_nearest(int kind, const nb_lattice *c, const nb_box *box, nb_in table, int n, nb_in place,
                              nb_in inv, const double *m, nb_out value, nb_out sh, nb_out sk, nb_out sl)
 {
+    __attribute__((aligned(64))) double cell[NB_TILE];
+    __attribute__((aligned(64))) int element[NB_TILE];
     for (int i = 0; i < n; ++i) {
-        double h = NB_SLOPE_INDEX(0, i), k = NB_SLOPE_INDEX(3, i), l = NB_SLOPE_INDEX(6, i), slope[3];
+        double h = NB_SLOPE_INDEX(0, i), k = NB_SLOPE_INDEX(3, i), l = NB_SLOPE_INDEX(6, i);
         double h0 = nb_nearest(h), k0 = nb_nearest(k), l0 = nb_nearest(l);
-        double f = table[nb_box_element(box, h0, k0, l0)];
-        f *= f;
-        value[i] = f * nb_lattice_slopes(kind, c, h - h0, k - k0, l - l0, slope);
-        sh[i] = f * slope[0];
-        sk[i] = f * slope[1];
-        sl[i] = f * slope[2];
+        element[i] = nb_box_element(box, h0, k0, l0);
+        sh[i] = h - h0;
+        sk[i] = k - k0;
+        sl[i] = l - l0;
+    }
+    nb_look_up(n, table, element, cell);
+    nb_slopes_tile(kind, c, n, value, sh, sk, sl);
+    for (int i = 0; i < n; ++i) {
+        double f = cell[i] * cell[i];
+        value[i] *= f;
+        sh[i] *= f;
+        sk[i] *= f;
+        sl[i] *= f;
     }
 }
 
@@ -48,12 +84,17 @@ NB_FN void nb_slopes_indices(int kind, const nb_lattice *c, int n, nb_in h, nb_i
                              nb_in wk, nb_in wl, nb_out value, nb_out sh, nb_out sk, nb_out sl)
 {
     for (int i = 0; i < n; ++i) {
-        double slope[3];
-        double f = nb_lattice_slopes(kind, c, h[i] - nb_rint(h[i]), k[i] - nb_rint(k[i]), l[i] - nb_rint(l[i]), slope);
+        sh[i] = h[i] - nb_rint(h[i]);
+        sk[i] = k[i] - nb_rint(k[i]);
+        sl[i] = l[i] - nb_rint(l[i]);
+    }
+    nb_slopes_tile(kind, c, n, value, sh, sk, sl);
+    for (int i = 0; i < n; ++i) {
+        double f = value[i];
         value[i] = weight[i] * f;
-        sh[i] = weight[i] * slope[0] + wh[i] * f;
-        sk[i] = weight[i] * slope[1] + wk[i] * f;
-        sl[i] = weight[i] * slope[2] + wl[i] * f;
+        sh[i] = weight[i] * sh[i] + wh[i] * f;
+        sk[i] = weight[i] * sk[i] + wk[i] * f;
+        sl[i] = weight[i] * sl[i] + wl[i] * f;
     }
 }
 
@@ -108,14 +149,14 @@ static void nb_slope_indices(int kind, const nb_lattice *c, int n, nb_in h, nb_i
 
 /* ---- what is made of the slopes ---------------------------------------------------------------------------------- */
 
-/* sums[3*axis + component] += sum of adjoint * slope * q: by the orientation's cell vectors. */
-static __attribute__((noinline)) void nb_collect(int n, nb_in adjoint, nb_in sh, nb_in sk, nb_in sl, nb_in qx,
-                                                 nb_in qy, nb_in qz, double *sums, long stride)
+/* sums[3*axis + component] += sum of slope * q: by the orientation's cell vectors. q: times the pixel's adjoint. */
+static __attribute__((noinline)) void nb_collect(int n, nb_in sh, nb_in sk, nb_in sl, nb_in qx, nb_in qy, nb_in qz,
+                                                 double *sums, long stride)
 {
     double s0 = 0, s1 = 0, s2 = 0, s3 = 0, s4 = 0, s5 = 0, s6 = 0, s7 = 0, s8 = 0;
     NB_SUM_OVER
     for (int i = 0; i < n; ++i) {
-        double h = adjoint[i] * sh[i], k = adjoint[i] * sk[i], l = adjoint[i] * sl[i];
+        double h = sh[i], k = sk[i], l = sl[i];
         s0 += h * qx[i];
         s1 += h * qy[i];
         s2 += h * qz[i];

@@ -8,8 +8,7 @@ cdef extern from "nb_slopes.h" nogil:
                           const double *m, nb_out value, nb_out sh, nb_out sk, nb_out sl)
     void nb_slope_indices(int kind, const nb_lattice *c, int n, nb_in h, nb_in k, nb_in l, nb_in weight, nb_in wh,
                           nb_in wk, nb_in wl, nb_out value, nb_out sh, nb_out sk, nb_out sl)
-    void nb_collect(int n, nb_in adjoint, nb_in sh, nb_in sk, nb_in sl, nb_in qx, nb_in qy, nb_in qz, double *sums,
-                    long stride)
+    void nb_collect(int n, nb_in sh, nb_in sk, nb_in sl, nb_in qx, nb_in qy, nb_in qz, double *sums, long stride)
     void nb_by_scattering(int n, nb_in sh, nb_in sk, nb_in sl, const double *cell, nb_out gx, nb_out gy, nb_out gz)
     void nb_by_cell(int n, nb_in sh, nb_in sk, nb_in sl, nb_in qx, nb_in qy, nb_in qz, const double *turn,
                     double *sums, long step)
@@ -82,7 +81,10 @@ cdef struct Work:
     double *whole      # corrections for the whole pixel
     double *weight     # of a contribution,
     double *share  # times adjoint,
-    double *weighted   # and 0 beyond dmin: of the crystal's part
+    double *weighted   # and 0 beyond dmin: of the crystal's part,
+    double *wx         # times the scattering vector
+    double *wy
+    double *wz
     double *value      # of a step, and its slopes
     double *sh
     double *sk
@@ -116,7 +118,7 @@ cdef struct Work:
     double *table      # and structure factors, or NULL
 
 cdef enum:
-    OWN = 30
+    OWN = 33
 
 
 cdef Py_ssize_t workspace(const Task *t) noexcept nogil:
@@ -209,8 +211,10 @@ cdef void one_orientation(const Task *t, Work *k, int o, int j, int at, int n) n
     cdef nb_in sk = k.sk + at
     cdef nb_in sl = k.sl + at
     cdef bint table = k.table != NULL or t.table_change != NULL
+    if t.geometry or p.curved:
+        for i in range(9):
+            cell[i] = t.cells[i * t.stride + o]
     for i in range(9):
-        cell[i] = t.cells[i * t.stride + o]
         m[i] = cell[i] if p.curved else w.pqr[i * BLOCK + j]
     cdef bint direct = not (p.curved or p.structure_kind == NB_TRICUBIC or table
                             or (t.shape and not nb_shape_by_value(p.lattice_kind)))
@@ -238,7 +242,7 @@ cdef void one_orientation(const Task *t, Work *k, int o, int j, int at, int n) n
     elif direct and t.shape:
         nb_by_shape_flat(&p.lattice, n, w.place + at, w.inv + at, m, value, k.shape + at, TILE)
     if t.reverse:
-        nb_collect(n, k.weighted + at, sh, sk, sl, w.qx + at, w.qy + at, w.qz + at, k.turned + o, t.stride)
+        nb_collect(n, sh, sk, sl, k.wx + at, k.wy + at, k.wz + at, k.turned + o, t.stride)
     if t.geometry:
         nb_by_scattering(n, sh, sk, sl, cell, k.gx + at, k.gy + at, k.gz + at)
     if t.geometry or not t.reverse:

@@ -18,7 +18,6 @@
 
 /* P, Q, R as plain variables, and the index along an axis that they make. */
 #define NB_BLOCK 64 /* orientations whose P, Q, R are worked out together */
-#define NB_TILE 256 /* pixels at a time, at most; TILE in scratch.pxi */
 #define NB_PQR_ROWS 11
 #define NB_PQR(j) \
     const double hp = pqr[j], hq = pqr[NB_BLOCK + (j)], hr = pqr[2 * NB_BLOCK + (j)], kp = pqr[3 * NB_BLOCK + (j)]; \

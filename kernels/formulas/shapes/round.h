@@ -106,16 +106,17 @@ NB_FN double nb_round_sqr(const nb_round *c, double h, double k, double l)
 /* With w the transform of the sphere and x = pi r: dw/dv = 3/2 (sin x/x - w)/v, v = r^2. */
 NB_FN void nb_sphere_slope(double v, double *w, double *slope)
 {
-    double r = sqrt(v), t = r - nb_rint(r), s, c, sinc, direct, series, bent;
+    double r = sqrt(v), t = r - nb_rint(r), s, c, inverse, direct, series, bent, bends;
     nb_sin_pi_slope(t, &s, &c);
-    /* the sign that the reduction costs is the same in both */
-    sinc = s / (NB_PI * r);
-    direct = (s - r * c) / (v * r * 10.3354255600999399); /* c is pi cos(pi t); pi^3/3 */
+    /* the sign that the reduction costs is the same in both; c is 2 pi cos(pi t) */
+    inverse = 1.0 / (v * r);
+    direct = ((s - 0.5 * r * c) * inverse) * (1.0 / 10.3354255600999399); /* pi^3/3 */
+    bends = (1.5 * r) * inverse * (s * (v * inverse) * (1.0 / NB_PI) - direct);
     series = nb_sphere_series(v);
     bent = -0.9869604401088296 + v * (2.0 * 0.34788961080470326 + v * (3.0 * -0.0635839380644403 +
            v * (4.0 * 0.007131071578290818)));
     *w = v < 0.01 ? series : direct;
-    *slope = v < 0.01 ? bent : 1.5 * (sinc - direct) / v;
+    *slope = v < 0.01 ? bent : bends;
 }
 
 NB_FN double nb_round_slopes(const nb_round *c, double h, double k, double l, double *slope)

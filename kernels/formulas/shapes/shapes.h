@@ -14,6 +14,8 @@
  *     nb_T_sqr(c, h, k, l)          F_latt^2 by whatever road is quickest, for the rendering loops
  *     nb_T_single(c, h, k, l)       the same in float32, if the list says that there is one
  *     nb_T_slopes(c, h, k, l, slope)  F_latt^2 and its slopes by h, k, l
+ *     nb_T_axis(c, axis, d, slope)  where F_latt^2 is a product of one factor an axis (the list NB_PRODUCTS): that of
+ *                                   an axis, and its slope
  *     nb_S_by_shape(c, weight, value, h, k, l, by)  derivatives of value = weight * F_latt^2 by the numbers that make
  *                                   the shape, at most NB_BY_SHAPE; the list says which ones
  *
@@ -59,6 +61,12 @@
     X(square_general, square) \
     X(round, round)           \
     X(gauss, gauss)
+
+/* transforms that are products of the axes' */
+#define NB_PRODUCTS(X)      \
+    X(square_555, square)   \
+    X(square_small, square) \
+    X(square_general, square)
 
 #define NB_ENTRY(name, printed, product, by) NB_SHAPE_##name,
 enum { NB_SHAPES(NB_ENTRY) NB_SHAPE_COUNT };
@@ -121,6 +129,24 @@ NB_FN double nb_lattice_slopes(int kind, const nb_lattice *c, double h, double k
 {
 #define NB_ENTRY(name, shape, single) case NB_KIND_##name: return nb_##name##_slopes(&c->of.shape, h, k, l, slope);
     switch (kind) { NB_TRANSFORMS(NB_ENTRY) }
+#undef NB_ENTRY
+    return nan("");
+}
+
+/* 1 if the transform is a product of the axes'. */
+NB_FN int nb_is_product(int kind)
+{
+#define NB_ENTRY(name, shape) case NB_KIND_##name: return 1;
+    switch (kind) { NB_PRODUCTS(NB_ENTRY) }
+#undef NB_ENTRY
+    return 0;
+}
+
+/* An axis' factor of a product, and its slope. */
+NB_FN double nb_lattice_axis(int kind, int axis, const nb_lattice *c, double d, double *slope)
+{
+#define NB_ENTRY(name, shape) case NB_KIND_##name: return nb_##name##_axis(&c->of.shape, axis, d, slope);
+    switch (kind) { NB_PRODUCTS(NB_ENTRY) }
 #undef NB_ENTRY
     return nan("");
 }

@@ -177,94 +177,70 @@ NB_FN double nb_product_slopes(double h, double k, double l, double *slope)
     return hk * l;
 }
 
-/* Five cells: f = y^2 - 5/4 and its slope; the slope of f^2 is twice their product. */
-NB_FN double nb_grating_5_slope(double d, double *slope)
+/* One axis of five cells: the square of f = y^2 - 5/4, and its slope. */
+NB_FN double nb_square_555_axis(const nb_square *c, int axis, double d, double *slope)
 {
-    double t = fabs(d) - 0.25, u = t * t, p = -7.3317103191279225, q = 13.0 * -7.3317103191279225;
+    double t = fabs(d) - 0.25, u = t * t, p = -7.3317103191279225, q = 4.0 * 13.0 * -7.3317103191279225, f;
     p = 30.162966413786 + u * p;
-    q = 11.0 * 30.162966413786 + u * q;
+    q = 4.0 * 11.0 * 30.162966413786 + u * q;
     p = -84.11626974274411 + u * p;
-    q = 9.0 * -84.11626974274411 + u * q;
+    q = 4.0 * 9.0 * -84.11626974274411 + u * q;
     p = 153.41169508754652 + u * p;
-    q = 7.0 * 153.41169508754652 + u * q;
+    q = 4.0 * 7.0 * 153.41169508754652 + u * q;
     p = -163.21049829803167 + u * p;
-    q = 5.0 * -163.21049829803167 + u * q;
+    q = 4.0 * 5.0 * -163.21049829803167 + u * q;
     p = 82.68340447980735 + u * p;
-    q = 3.0 * 82.68340447980735 + u * q;
+    q = 4.0 * 3.0 * 82.68340447980735 + u * q;
     p = -12.56637061435854 + u * p;
-    q = -12.56637061435854 + u * q;
+    q = 4.0 * -12.56637061435854 + u * q;
     p = 0.5 + t * p;
-    *slope = 2.0 * p * q * copysign(1.0, d);
-    return p * p - 1.25;
-}
-
-NB_FN double nb_square_555_slopes(const nb_square *c, double h, double k, double l, double *slope)
-{
-    double f, g, twice;
-    h = nb_grating_5_slope(h, &slope[0]);
-    k = nb_grating_5_slope(k, &slope[1]);
-    l = nb_grating_5_slope(l, &slope[2]);
-    g = k * l;
-    f = h * g;
-    twice = 2.0 * f;
-    slope[0] *= twice * g;
-    slope[1] *= twice * (h * l);
-    slope[2] *= twice * (h * k);
+    f = p * p - 1.25;
+    *slope = (p * f) * (q * copysign(1.0, d)); /* q: four times the slope of y */
     return f * f;
 }
 
-/* Up to six cells: E O^2 of one axis, and its slope. */
-NB_FN double nb_small_slope(const nb_square *c, int axis, double d, double *slope)
+/* One axis of up to six cells: E O^2, and its slope. */
+NB_FN double nb_square_small_axis(const nb_square *c, int axis, double d, double *slope)
 {
-    double s, bend, w, even, odd;
-    nb_sin_pi_slope(0.5 - fabs(d), &s, &bend);
-    w = s * s;
-    even = c->even[axis][0] + c->even[axis][1] * w;
-    odd = c->odd[axis][0] + w * (c->odd[axis][1] + w * c->odd[axis][2]);
-    *slope = -2.0 * s * bend * copysign(1.0, d) * odd *
-             (c->even[axis][1] * odd + 2.0 * even * (c->odd[axis][1] + 2.0 * w * c->odd[axis][2]));
+    const double e1 = c->even[axis][1], o1 = c->odd[axis][1], o2 = c->odd[axis][2];
+    double s, twice, w, even, odd;
+    nb_sin_pi_slope(d, &s, &twice);
+    w = 1.0 - s * s;
+    even = c->even[axis][0] + e1 * w;
+    odd = c->odd[axis][0] + w * (o1 + w * o2);
+    *slope = (s * twice) * odd * (-e1 * odd + even * (-2.0 * o1 + w * (-4.0 * o2)));
     return even * (odd * odd);
 }
 
-NB_FN double nb_square_small_slopes(const nb_square *c, double h, double k, double l, double *slope)
+/* One axis of any number of cells: with s_q and s_x the sines and c_q, c_x their slopes, (s_q/s_x)^2 has the slope
+ * 2 s_q (N c_q s_x - s_q c_x)/s_x^3. It cancels near the lattice point, where the first terms of the series serve. */
+NB_FN double nb_square_general_axis(const nb_square *c, int axis, double d, double *slope)
 {
-    h = nb_small_slope(c, 0, h, &slope[0]);
-    k = nb_small_slope(c, 1, k, &slope[1]);
-    l = nb_small_slope(c, 2, l, &slope[2]);
-    return nb_product_slopes(h, k, l, slope);
-}
-
-/* Any number of cells: with s_q and s_x the sines and c_q, c_x their slopes, (s_q/s_x)^2 has the slope
- * 2 s_q (N c_q s_x - s_q c_x)/s_x^3. It cancels near the lattice point, where the first terms of the series serve.
- * inverse: 1/s_x. */
-NB_FN double nb_general_slope(double n, double d, double x, double sq, double cq, double inverse, double cx,
-                              double *slope)
-{
-    double f = sq * inverse, m = n * n, u = (NB_PI * NB_PI) * (x * x);
-    double near = (m * (m - 1.0)) * ((NB_PI * NB_PI) * x) * (-2.0 / 3.0 + u * (4.0 / 45.0) * (2.0 * m - 3.0));
-    double far = 2.0 * f * ((n * cq - f * cx) * inverse);
-    *slope = copysign(1.0, d) * (n * x < 0.005 ? near : far);
+    const double n = c->cells[axis], m = n * n, first = m * (m - 1.0) * (NB_PI * NB_PI);
+    const double linear = first * (-2.0 / 3.0), cubic = first * (NB_PI * NB_PI) * (4.0 / 45.0) * (2.0 * m - 3.0);
+    double x = d + 1e-40, q = n * x, u = x * x, sq, sx, cq, cx, f, near, far, inverse;
+    nb_sin_pi_slope(q - nb_rint(q), &sq, &cq);
+    nb_sin_pi_slope(x, &sx, &cx);
+    inverse = 1.0 / sx;
+    f = sq * inverse;
+    near = x * (linear + u * cubic);
+    far = (f * inverse) * (n * cq - f * cx);
+    *slope = u < 2.5e-5 / m ? near : far;
     return f * f;
 }
 
-/* One division for three axes. */
-NB_FN double nb_square_general_slopes(const nb_square *c, double h, double k, double l, double *slope)
-{
-    double xh = fabs(h) + 1e-40, xk = fabs(k) + 1e-40, xl = fabs(l) + 1e-40;
-    double qh = c->cells[0] * xh, qk = c->cells[1] * xk, ql = c->cells[2] * xl;
-    double sh, sk, sl, ch, ck, cl, th, tk, tl, dh, dk, dl, inverse;
-    nb_sin_pi_slope(qh - nb_rint(qh), &th, &dh);
-    nb_sin_pi_slope(qk - nb_rint(qk), &tk, &dk);
-    nb_sin_pi_slope(ql - nb_rint(ql), &tl, &dl);
-    nb_sin_pi_slope(xh, &sh, &ch);
-    nb_sin_pi_slope(xk, &sk, &ck);
-    nb_sin_pi_slope(xl, &sl, &cl);
-    inverse = 1.0 / (sh * sk * sl);
-    h = nb_general_slope(c->cells[0], h, xh, th, dh, inverse * (sk * sl), ch, &slope[0]);
-    k = nb_general_slope(c->cells[1], k, xk, tk, dk, inverse * (sh * sl), ck, &slope[1]);
-    l = nb_general_slope(c->cells[2], l, xl, tl, dl, inverse * (sh * sk), cl, &slope[2]);
-    return nb_product_slopes(h, k, l, slope);
-}
+#define NB_SQUARE_SLOPES(name) \
+    NB_FN double nb_##name##_slopes(const nb_square *c, double h, double k, double l, double *slope) \
+    { \
+        h = nb_##name##_axis(c, 0, h, &slope[0]); \
+        k = nb_##name##_axis(c, 1, k, &slope[1]); \
+        l = nb_##name##_axis(c, 2, l, &slope[2]); \
+        return nb_product_slopes(h, k, l, slope); \
+    }
+NB_SQUARE_SLOPES(square_555)
+NB_SQUARE_SLOPES(square_small)
+NB_SQUARE_SLOPES(square_general)
+#undef NB_SQUARE_SLOPES
 
 /* The slope of one axis' square by N, taken as a real number: 2 (s_q/s_x) (x/s_x) c_q. */
 NB_FN double nb_square_by_cells(double n, double d, double *by)
@@ -274,7 +250,7 @@ NB_FN double nb_square_by_cells(double n, double d, double *by)
     nb_sin_pi_slope(q, &sq, &cq);
     nb_sin_pi_slope(x, &sx, &cx);
     f = sq / sx;
-    *by = 2.0 * f * (x / sx) * cq;
+    *by = f * (x / sx) * cq; /* cq: twice the slope */
     return f * f;
 }
 
