@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from .errors import FieldError, meant
 from .experiment.checks import choice
+from .experiment.crystal import replaced
 from .experiment.fields import FIELDS, in_fields
 from .experiment.following import Followed, follow, turn
 from .experiment.parts import PARTS, Beam, Crystal, Detector, Sampling
@@ -155,13 +156,18 @@ class Experiment(Differentiable):
         """A copy with some fields changed, everything that follows from them worked out anew.
 
         changes, more: parts by name (``beam=Beam(...)``), or fields of parts by dotted name, in a dict
-        (``{"sampling.oversample": 2}``) or with two underscores (``sampling__oversample=2``).
+        (``{"sampling.oversample": 2}``) or with two underscores (``sampling__oversample=2``); of crystals beside the
+        first, ``"more_crystals.0.scale"``.
         Raises FieldError for a name that is no field.
         """
         parts: dict[str, Any] = {}
+        others: dict[str, Any] = {}
         fields: dict[str, dict[str, Any]] = {}
         for name, value in {**(changes or {}), **more}.items():
             part, _, field = name.replace("__", ".", 1).partition(".")
+            if part == "more_crystals" and field:
+                others[field.replace("__", ".")] = value
+                continue
             if part not in CONTENTS and name not in BESIDE:
                 hint = meant(part, (*CONTENTS, *BESIDE), "its fields are", elsewhere())
                 raise FieldError(f"an experiment has no field {part!r}; {hint}")
@@ -169,6 +175,8 @@ class Experiment(Differentiable):
                 fields.setdefault(part, {})[field] = value
             else:
                 parts[part] = value
+        if others:
+            parts["more_crystals"] = replaced(parts.get("more_crystals", self.more_crystals), others)
         turning = not parts and all(set(values) <= TURNING.get(part, set()) for part, values in fields.items())
         for part, values in fields.items():
             old = parts.get(part, getattr(self, part))

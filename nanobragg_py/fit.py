@@ -15,6 +15,7 @@ import numpy as np
 from .api import Experiment
 from .errors import FieldError, NanoBraggError
 from .gradients.amorphous import derivatives
+from .gradients.crystals import OTHER, alone, owner_of
 from .gradients.haze import FIELDS as MOVING
 from .gradients.modes import derivative_images
 from .gradients.parameters import PARAMETERS, parameters_of, whole_cells
@@ -71,7 +72,8 @@ class Fit:
         for row in self.rows:
             if row.name in NOT_FITTED:
                 raise FieldError(f"{row.name} cannot be fitted; its derivatives are those of `vjp`", fields=(row.name,))
-            if row.name == "crystal.cells" and whole_cells(experiment):
+            number, name = owner_of(row.name)
+            if name == "crystal.cells" and whole_cells(alone(experiment, number or 0)):
                 raise FieldError(f"{row.name} cannot be fitted: {WHOLE}", fields=(row.name,))
         observed = np.asarray(observed, dtype=np.float64)
         if observed.shape != experiment.shape:
@@ -343,6 +345,8 @@ def check_fitted(names: Sequence[str]) -> list[str]:
     found = []
     for name in names:
         full = [one for one in (*known, *OWN) if name in (one, one.partition(".")[2])]
+        if OTHER.fullmatch(name) and owner_of(name)[1] in known:
+            full = [name]
         if not full:
             raise NanoBraggError(
                 f"{name!r} is no parameter; there are {', '.join(one.partition('.')[2] or one for one in known)} "

@@ -24,7 +24,7 @@ def render(experiment: Any, threads: int = 0, **arrays: Any) -> jax.Array:
     """
     if not arrays:
         raise FieldError("no arrays are given; name fields, such as crystal__rotation=jax.numpy.zeros(3)")
-    names = [name.replace("__", ".", 1) for name in arrays]
+    names = [name.replace("__", ".") for name in arrays]
     dtype = np.float64 if jax.config.jax_enable_x64 else np.float32
     shape = jax.ShapeDtypeStruct(experiment.shape, dtype)
 

@@ -24,7 +24,7 @@ def render(experiment: Any, threads: int = 0, **tensors: torch.Tensor) -> torch.
     if not tensors:
         raise FieldError("no tensors are given; name fields, such as crystal__rotation=torch.zeros(3)")
     _ = experiment.shape  # panels of several sizes have none
-    names = [name.replace("__", ".", 1) for name in tensors]
+    names = [name.replace("__", ".") for name in tensors]
     given = [torch.as_tensor(tensor) for tensor in tensors.values()]
     return _Image.apply(experiment, names, threads, *given)
 

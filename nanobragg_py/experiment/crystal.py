@@ -256,3 +256,24 @@ class Crystal(Part):
             missets: Any = self.missets
             rotation = np.asarray(rotation, dtype=float) @ missets_to_rotation(missets)
         return self.replace(missets=rotation_to_missets(rotation), misset_seed=None)
+
+
+def replaced(crystals: Sequence[Crystal], changes: dict[str, Any]) -> tuple[Crystal, ...]:
+    """The crystals with some fields changed, {"number.field": value}, numbers from 0.
+
+    Raises FieldError for a number that none of them has, or a name that is no field.
+    """
+    made = list(crystals)
+    fields: dict[int, dict[str, Any]] = {}
+    for name, value in changes.items():
+        number, _, field = name.partition(".")
+        if not (number.isdecimal() and field) or int(number) >= len(made):
+            have = f"0 to {len(made) - 1} are there" if made else "there are none"
+            raise FieldError(f"more_crystals.{name} is no field of a crystal beside the first; numbers {have}")
+        fields.setdefault(int(number), {})[field] = value
+    for number_of, values in fields.items():
+        try:
+            made[number_of] = made[number_of].replace(**values)
+        except TypeError as error:
+            raise FieldError(str(error)) from None
+    return tuple(made)

@@ -127,6 +127,10 @@ class Differentiated:
         for name, value in values.items():
             relative = np.imag(value) / STEP / np.real(value)
             part, field = name.split(".")
+            if name == "crystal.scale":  # of what the crystal scatters, and nothing else
+                change.part("scale")[0] += self._scale() * relative
+                change.part("diffuse")[0] -= self._diffuse() * relative
+                continue
             old = resolved.water_background
             doubled = getattr(resolved, part).replace(**{field: 2.0 * float(np.real(value))})
             if old != 0.0:

@@ -24,12 +24,12 @@ class Differentiable:
     ) -> tuple[np.ndarray, Callable[[ArrayLike], dict[str, np.ndarray]]]:
         """The image, and a function that gives derivatives of any weighted sum of its pixels.
 
-        parameters: names of fields, such as "crystal.rotation" (see docs/gradients.md for all). threads: as of
-        `render`; results do not depend on it. Returns (image, pullback): the image as of ``render(dtype="float64")``;
-        ``pullback(weights)``, weights of shape (slow, fast), gives {name: float64 array of the parameter's shape}, the
-        derivatives of the sum of weights * image, for the price of two to three images, whatever the parameters are.
-        Of panels weights are a stack or a list as the image is. backend, device: "cpu" or "gpu", and its number; a GPU
-        has no derivatives by a table of structure factors.
+        parameters: names of fields, such as "crystal.rotation" (see docs/gradients.md for all), of crystals beside the
+        first "more_crystals.0.rotation". threads: as of `render`; results do not depend on it. Returns (image,
+        pullback): the image as of ``render(dtype="float64")``; ``pullback(weights)``, weights of shape (slow, fast),
+        gives {name: float64 array of the parameter's shape}, the derivatives of the sum of weights * image, for the
+        price of two to three images, whatever the parameters are. Of panels weights are a stack or a list as the image
+        is. backend, device: "cpu" or "gpu", and its number; a GPU has no derivatives by a table of structure factors.
 
         Raises FieldError for a name that does not exist or does not apply, for a shape without derivatives (tophat),
         for compat "c", and for weights of another shape or with numbers that are not finite.

@@ -1,6 +1,7 @@
 """vjp, jvp and derivative images of an `Experiment`; its methods of these names say what they are.
 
 A detector of panels is taken a panel at a time. What panels share adds up over them; where a panel is, is its own.
+Several crystals in one image, and blocks of several sizes, are taken one at a time, too (`sums`).
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from ..render.backends import Compute, team_size, warn_of_time
 from ..render.images import kernel_table, new_image, render_precise
 from .changes import Change, Differentiated, loops, number_count
 from .parameters import Parameter, parameters_of
+from .sums import derivative_images_of_sum, jvp_of_sum, vjp_of_sum
 
 #: times of an image that derivatives take, about (docs/gradients.md)
 PULLBACK, FORWARD = 3.0, 3.5
@@ -78,6 +80,8 @@ def vjp(
     check_compat(compat)
     parameters = parameters_of(experiment, names)
     on_device = device_loops(experiment, parameters, backend, device)
+    if experiment.resolved.crystals:
+        return vjp_of_sum(vjp, experiment, [row.name for row in parameters], threads, backend, device)
     check_memory(experiment, parameters)
     differentiated = Differentiated(experiment)
     changes = {
@@ -220,6 +224,8 @@ def jvp(
     if not isinstance(tangents, Mapping):
         raise FieldError(f"tangents are {type(tangents).__name__}; give a dict of parameters' names and changes")
     parameters = parameters_of(experiment, tangents)
+    if experiment.resolved.crystals:
+        return jvp_of_sum(jvp, experiment, tangents, threads)
     check_memory(experiment, parameters, 2)
     warn_of_time(experiment.resolved, Compute(threads=threads), FORWARD, "the derivatives' ")
     differentiated = Differentiated(experiment)
@@ -273,6 +279,8 @@ def derivative_images(
         if row.name.startswith("structure_factors.") and experiment.structure_factors.bounds is not None:
             raise FieldError(f"{row.name} would make an image for every structure factor; take vjp or jvp")
     check_memory(experiment, parameters, 1 + sum(prod(row.shape(experiment)) for row in parameters))
+    if experiment.resolved.crystals:
+        return derivative_images_of_sum(derivative_images, experiment, [row.name for row in parameters], threads)
     warn_of_time(experiment.resolved, Compute(threads=threads), FORWARD, "the derivatives' ")
     differentiated = Differentiated(experiment)
     local = [row for row in parameters if is_local(row, experiment)]

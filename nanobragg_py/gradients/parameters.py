@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,7 @@ import numpy as np
 from ..errors import FieldError
 from ..kernels.loops.job import SHAPES, derivatives_by
 from .changes import stated
+from .crystals import alone, check_number, owner_of
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,21 @@ class Parameter:
     def shape(self, experiment: Any) -> tuple[int, ...]:
         """The shape of its derivative."""
         return np.shape(self.value(experiment))
+
+    @property
+    def field(self) -> str:
+        """Its name where there is one crystal."""
+        return owner_of(self.name)[1]
+
+    def of_crystal(self, number: int) -> Parameter:
+        """The same of another crystal, counted from 0."""
+        value, applies = self.value, self.applies
+        return replace(
+            self,
+            name=f"more_crystals.{number - 1}.{self.name.partition('.')[2]}",
+            value=lambda experiment: value(alone(experiment, number)),
+            applies=applies and (lambda experiment: applies(alone(experiment, number))),
+        )
 
 
 def _of(part: str, field: str) -> Callable[[Any], Any]:
@@ -128,8 +144,14 @@ def _spectrum(experiment: Any) -> str | None:
 
 
 def _cells(experiment: Any) -> str | None:
+    if experiment.crystal.block_sizes is not None or experiment.crystal.block_sigma > 0.0:
+        return "the crystal has blocks of several sizes"
     given = any(experiment.crystal.sample_size)
     return "crystal.sample_size is given and makes the numbers of cells" if given else None
+
+
+def _scale(experiment: Any) -> str | None:
+    return None if experiment.physics == "exact" else 'it needs physics "exact"'
 
 
 def _table(experiment: Any) -> str | None:
@@ -152,6 +174,7 @@ ROWS = (
     Parameter("crystal.cells", _resolved("crystal", "cells"), ("shape",), _cells),
     Parameter("crystal.mosaic_spread", _resolved("crystal", "mosaic_spread"), ("turns",), _spread),
     Parameter("crystal.mosaic_spreads", _of("crystal", "mosaic_spreads"), ("turns",), _spreads),
+    Parameter("crystal.scale", _of("crystal", "scale"), ("factors",), _scale),
     Parameter("beam.wavelength", _wavelength, ("sources",)),
     Parameter("beam.spectrum", _of("beam", "spectrum"), ("sources",), _spectrum),
     Parameter("beam.fluence", _resolved("beam", "fluence"), ("factors",), _fluence),
@@ -189,12 +212,8 @@ def parameters_of(experiment: Any, names: Iterable[str]) -> list[Parameter]:
         raise FieldError("structure_factors of several wavelengths have no derivatives; take one table, that of at()")
     found: list[Parameter] = []
     for name in names:
-        if name not in PARAMETERS:
-            raise FieldError(
-                f"images cannot be differentiated by {name!r}; by {', '.join(PARAMETERS)} they can", fields=(str(name),)
-            )
-        row = PARAMETERS[name]
-        if row in found:
+        row = parameter(experiment, name)
+        if any(name == other.name for other in found):
             raise FieldError(f"{name} is given twice", fields=(name,))
         why = row.applies(experiment) if row.applies else None
         if why:
@@ -202,10 +221,21 @@ def parameters_of(experiment: Any, names: Iterable[str]) -> list[Parameter]:
         found.append(row)
     if not found:
         raise FieldError(f"no parameters are given; there are {', '.join(PARAMETERS)}")
-    if experiment.resolved.crystals:
-        raise FieldError("images of several crystals, or of blocks of several sizes, have no derivatives yet; take one")
-    shape = experiment.resolved.crystal.shape
-    if derivatives_by(shape) == "none":
-        able = ", ".join(name for name in SHAPES if derivatives_by(name) != "none")
-        raise FieldError(f'images of crystals of shape "{shape}" have no derivatives; those of {able} have')
+    for crystal in experiment.resolved.crystals or (experiment.resolved.crystal,):
+        if derivatives_by(crystal.shape) == "none":
+            able = ", ".join(name for name in SHAPES if derivatives_by(name) != "none")
+            raise FieldError(f'images of crystals of shape "{crystal.shape}" have no derivatives; those of {able} have')
     return found
+
+
+def parameter(experiment: Any, name: Any) -> Parameter:
+    """The row of a name; FieldError for one that does not exist, or is of a crystal that is not there."""
+    number, field = owner_of(str(name))
+    if field not in PARAMETERS:
+        others = "" if not experiment.more_crystals else ", and by more_crystals.0.rotation and so on of other crystals"
+        raise FieldError(
+            f"images cannot be differentiated by {name!r}; by {', '.join(PARAMETERS)} they can{others}",
+            fields=(str(name),),
+        )
+    check_number(experiment, name)
+    return PARAMETERS[field].of_crystal(number) if number else PARAMETERS[field]

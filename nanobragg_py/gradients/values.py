@@ -10,8 +10,9 @@ import numpy as np
 from ..errors import FieldError
 from ..orientation import axis_rotation
 from .changes import STEP, imaginary
+from .crystals import alone, check_number, owner_of
 from .model import Model, turn, turn_xyz
-from .parameters import PARAMETERS, whole_cells
+from .parameters import PARAMETERS, parameter, whole_cells
 
 #: why a number of cells stays
 WHOLE = "square crystals, and those of the reference's physics, have whole numbers of cells"
@@ -29,7 +30,13 @@ def with_values(experiment: Any, values: Mapping[str, Any]) -> Any:
 def _with_values(experiment, values):
     """What `with_values` gives, and before it the same without a shift of the detector."""
     changes, rotation, shift, weights, wavelength = {}, None, None, None, None
+    others: dict[int, dict[str, Any]] = {}
     for name, given in values.items():
+        number, field = owner_of(name)
+        if number:
+            check_number(experiment, name)
+            others.setdefault(number, {})[field] = given
+            continue
         if name == "crystal.cells" and whole_cells(experiment):
             raise FieldError(f"{name} cannot be given another value: {WHOLE}", fields=(name,))
         value = np.asarray(given, dtype=np.float64)
@@ -51,6 +58,11 @@ def _with_values(experiment, values):
         changes["beam.sources"] = with_weights(experiment.beam.sources, weights)
     if wavelength is not None:
         changes.update(with_wavelength(experiment, float(wavelength), changes))
+    if others:
+        crystals = list(experiment.more_crystals)
+        for number, fields in others.items():
+            crystals[number - 1] = with_values(alone(experiment, number), fields).crystal
+        changes["more_crystals"] = tuple(crystals)
     moved = experiment.replace(changes)
     if rotation is not None and rotation.any():
         turn = axis_rotation(rotation.tolist(), float(np.linalg.norm(rotation)))
@@ -163,13 +175,13 @@ class Moved:
         """Derivatives by the values; several images, or sums over them, stand behind the components."""
         made = dict(derivatives)
         for name in made:
-            if name == "crystal.rotation":
+            if owner_of(name)[1] == "crystal.rotation":
                 turned = left_jacobian(np.asarray(self.values[name], dtype=np.float64))
                 made[name] = np.tensordot(turned.T, made[name], 1)
             elif name == "beam.source_weights":  # relative to what they are
                 shares = np.asarray(self.values[name], dtype=np.float64)
                 made[name] = (made[name].T / np.where(shares == 0.0, 1.0, shares)).T
-            elif self.base is not self.experiment and "detector" in PARAMETERS[name].parts:
+            elif self.base is not self.experiment and "detector" in parameter(self.start, name).parts:
                 made[name] = self._without_shift(name, made[name], derivatives["detector.origin"])
         return made
 
