@@ -115,7 +115,7 @@ def experiment(shape="square 5", factors="constant", setting="still", physics="e
 #: how far fields are moved for the differences
 STEPS = {
     "crystal.rotation": 2e-6, "crystal.missets": 2e-6, "crystal.lengths": 1e-4, "crystal.angles": 2e-6,
-    "crystal.matrix": 4e-8, "crystal.cells": 1e-3, "crystal.mosaic_spread": 2e-6,
+    "crystal.matrix": 4e-8, "crystal.cells": 1e-3, "crystal.mosaic_spread": 2e-6, "crystal.scale": 1e-3,
     "crystal.mosaic_spreads": 2e-6, "beam.wavelength": 2e-16,
     "beam.fluence": 1e23, "beam.spectrum": None, "beam.direction": 2e-6, "detector.distance": 1e-7,
     "detector.close_distance": 1e-7,
