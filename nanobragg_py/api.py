@@ -299,17 +299,23 @@ class Experiment(Differentiable):
         return add_noise(image, seed, stream, adc, self.resolved.detector.roi, threads)
 
     def to_smv(
-        self, path: str | os.PathLike[str], image: ArrayLike, scale: float | None = None, adc: float = 40.0
+        self,
+        path: str | os.PathLike[str],
+        image: ArrayLike,
+        scale: float | None = None,
+        adc: float = 40.0,
+        offset: float | None = None,
     ) -> None:
         """Write an image of this experiment as SMV (ADSC), with the reference's header.
 
         image: (slow, fast); uint16 (of `add_noise`) is written as it is, float32 as image * scale + adc, rounded and
-        clipped to 0..65535. scale: None: such that the largest value becomes 55000, as the program does.
+        clipped to 0..65535. scale: None: such that the largest value becomes 55000, as the program does. offset: counts
+        of no photon, told as ADC_OFFSET, where dxtbx looks for it (and else takes 1); None: not, as the program.
         Raises NanoBraggError when the file cannot be written; nothing half-written stays behind.
         """
         from .render.images import to_smv
 
-        to_smv(self, path, image, scale, adc)
+        to_smv(self, path, image, scale, adc, offset)
 
     def to_cbf(
         self,

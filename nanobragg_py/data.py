@@ -89,7 +89,11 @@ class Images:
 
     def _told(self, made):
         """What is given of an image."""
-        image = made.pixels.astype(self.dtype, copy=False)
+        panels = made.pixels
+        if isinstance(panels, list):  # of several sizes
+            image: Any = [each.astype(self.dtype, copy=False) for each in panels]
+        else:
+            image = panels.astype(self.dtype, copy=False)
         if not self.labels:
             return image if self.transform is None else self.transform(image)
         told = labels.labels_of(made.index, made.experiment.resolved)

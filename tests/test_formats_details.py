@@ -140,3 +140,114 @@ def test_dxtbx_knows_what_was_simulated(tmp_path, axis):
     assert cbf["trusted"][1] == 65535 and nexus["trusted"][1] == 65535
     assert nexus["thickness"] == pytest.approx(0.32) and nexus["material"] == "Si"
     assert nexus["mu"] == pytest.approx(nexus["table"])
+
+
+SHOTS = """
+seed = 5
+repeat = 4
+random."crystal.orientation" = "uniform"
+random."beam.spectrum" = { sase = { bandwidth = 0.002, spike = 2e-4, wavelengths = 20, jitter = 0.001 } }
+experiment.flags = "-physics exact -lambda 1.3 -cell 40 50 60 90 90 90 -default_F 100 -N 5 -detpixels 24 -pixel 1
+    -distance 80 -fluence 1e28"
+"""
+SPECTRA = """
+import json, sys
+from dxtbx.format.nexus import BeamFactory, NXmxReader
+from dxtbx.model.experiment_list import ExperimentListFactory
+reader = BeamFactory(NXmxReader(sys.argv[1]).entries[0].instruments[0].beams[0])
+found = [reader.read_models(number)[1] for number in range(4)]
+beams = [each.beam.get_wavelength() for each in ExperimentListFactory.from_filenames([sys.argv[1]])]
+energies, weights = ([list(getattr(each, f"get_{what}")()) for each in found] for what in ("energies_eV", "weights"))
+print(json.dumps([energies, weights, beams]))
+"""
+
+
+def shots(folder):
+    """A batch whose images each have a spectrum of their own, in two files: (master file, spectra)."""
+    from nanobragg_py.batch import Output, manifest, run
+
+    (folder / "job.toml").write_text(SHOTS.replace("1\n    -distance", "1 -distance"))
+    assert run(folder / "job.toml", Output(str(folder / "out"), "nexus", per_file=3)) == 0
+    return folder / "out" / "images.h5", [np.array(e["parameters"]["beam.spectrum"]) for e in manifest(folder / "out")]
+
+
+def test_a_spectrum_for_every_image(tmp_path):
+    """NXmx has the mean of each as its wavelength, and the spectra as a variant of two dimensions."""
+    from nanobragg_py.files.image import read_image
+
+    master, spectra = shots(tmp_path)
+    means = [wavelengths @ weights / weights.sum() for wavelengths, weights in spectra]
+    with h5py.File(master) as file:
+        beam = file["entry/instrument/beam"]
+        assert beam["incident_wavelength"][()] == pytest.approx(np.array(means) * 1e10)
+        key = beam["incident_wavelength"].attrs["variant"]
+        assert beam[key].shape == (4, 20) and beam[key].attrs["units"] == "angstrom"
+        assert beam[key][()] == pytest.approx(np.array([each[0] for each in spectra]) * 1e10)
+        parts = np.array([weights / weights.sum() for _, weights in spectra])
+        assert beam[f"{key}_weights"][()] == pytest.approx(parts)
+    assert len(set(means)) == 4
+    for number, mean in enumerate(means):
+        assert read_image(f"{master}#{number}").geometry.wavelength == pytest.approx(mean)
+
+
+@needs_dxtbx
+def test_a_spectrum_for_every_image_in_dxtbx(tmp_path):
+    """dxtbx finds the spectra, and takes the images for stills that each have a beam of their own."""
+    master, spectra = shots(tmp_path)
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+    done = subprocess.run([PYTHON, "-c", SPECTRA, master], capture_output=True, text=True, env=environment)
+    assert done.returncode == 0, done.stderr
+    energies, weights, beams = json.loads(done.stdout.splitlines()[-1])
+    for each, energy, weight, beam in zip(spectra, energies, weights, beams, strict=True):
+        assert energy == pytest.approx(12398.4198 / (each[0] * 1e10), rel=1e-6)
+        assert weight == pytest.approx(each[1] / each[1].sum())
+        assert beam == pytest.approx(each[0] @ each[1] / each[1].sum() * 1e10)
+
+
+def test_spectra_of_other_programs(tmp_path):
+    """A spectrum in the place of the wavelength, of all images or of each, is read as its mean."""
+    from nanobragg_py.files.image import read_image
+
+    experiment = still()
+    experiment.to_nexus(tmp_path / "a.h5", [experiment.render()] * 2)
+    for wavelengths, weights, means in (
+        ([0.98, 1.0, 1.02], [1.0, 1.0, 2.0], [1.005, 1.005]),
+        ([0.98, 1.0, 1.02], [[1.0, 1.0, 2.0], [2.0, 1.0, 1.0]], [1.005, 0.995]),
+        ([[0.98, 1.0], [1.1, 1.2]], [[1.0, 1.0], [1.0, 3.0]], [0.99, 1.175]),
+    ):
+        with h5py.File(tmp_path / "a.h5", "r+") as file:
+            beam = file["entry/instrument/beam"]
+            for name in [name for name in beam if name.startswith("incident_wavelength")]:
+                del beam[name]
+            beam["incident_wavelength"], beam["incident_wavelength_weights"] = wavelengths, weights
+            beam["incident_wavelength"].attrs["units"] = "angstrom"
+        for number, mean in enumerate(means):
+            assert read_image(f"{tmp_path}/a.h5#{number}").geometry.wavelength == pytest.approx(mean * 1e-10)
+
+
+def test_a_rotation_has_one_wavelength(tmp_path):
+    """What would be taken for one beam is refused where it is several."""
+    from nanobragg_py.batch import Output, run
+    from nanobragg_py.errors import NanoBraggError
+
+    text = SHOTS.replace("1\n    -distance", "1 -osc 1 -distance")
+    (tmp_path / "job.toml").write_text(text)
+    with pytest.raises(NanoBraggError, match="image 1 has another beam or detector than those before it"):
+        run(tmp_path / "job.toml", Output(str(tmp_path / "out"), "nexus"))
+
+
+@pytest.mark.parametrize("flags", ["", "-phi 12.3456 -osc 0.123456 -Xbeam 31.2345 -Ybeam 33.4567 -distance 123.456"])
+def test_offset_in_smv(tmp_path, flags):
+    """Where dxtbx looks for it in nanoBragg's headers; without one the header is the program's."""
+    from nanobragg_py.files.formats.smv import header_fields
+    from nanobragg_py.files.image import read_image
+
+    experiment = Experiment.from_args(f"-lambda 1.23456 -cell 40 50 60 -default_F 9 -N 5 -detpixels 64 {flags}")
+    image = experiment.add_noise(experiment.render())
+    for name, offset in (("a_1.img", 40.0), ("b_1.img", None)):
+        experiment.to_smv(tmp_path / name, image, offset=offset)
+        found = read_image(tmp_path / name)
+        assert np.array_equal(found.pixels, image) and (b"ADC_OFFSET=40;" in found.smv.header) == (offset is not None)
+    told, bare = (header_fields(read_image(tmp_path / name).smv.header) for name in ("a_1.img", "b_1.img"))
+    assert told.pop("ADC_OFFSET") == "40" and int(told.pop("HEADER_BYTES")) in (512, 1024)
+    assert bare.pop("HEADER_BYTES").strip() == "512" and told == bare

@@ -1,5 +1,7 @@
 """Whatever writes images, whatever reads them: every format through every tool, one image and many, and panels."""
 
+import json
+
 import numpy as np
 import pytest
 from images import FLAGS, render, sweep, tool
@@ -133,15 +135,21 @@ res = 2000
 LINE = "-geometry two.geom -lambda 1 -cell 40 50 60 90 90 90 -default_F 100 -N 5 -fluence 1e28"
 
 
-@pytest.fixture
-def two_panels(tmp_path, monkeypatch):
-    """A folder with a detector of two panels, one above the other."""
+def write_geometry(name, rows=20):
+    """A detector of two panels, one above the other; rows: of the second."""
     lines = [GEOMETRY]
     for n in range(2):
-        each = {"min_fs": 0, "max_fs": 23, "min_ss": 20 * n, "max_ss": 20 * n + 19, "fs": "x", "ss": "y"}
+        last = 19 if n == 0 else 19 + rows
+        each = {"min_fs": 0, "max_fs": 23, "min_ss": 20 * n, "max_ss": last, "fs": "x", "ss": "y"}
         each |= {"corner_x": -12, "corner_y": -22 + 24 * n}
         lines += [f"p{n}/{key} = {value}\n" for key, value in each.items()]
-    (tmp_path / "two.geom").write_text("".join(lines))
+    name.write_text("".join(lines))
+
+
+@pytest.fixture
+def two_panels(tmp_path, monkeypatch):
+    """A folder with a detector of two panels."""
+    write_geometry(tmp_path / "two.geom")
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -169,5 +177,92 @@ def test_panels_through_every_tool(name, two_panels):
     assert tool("view", out, "--out", "picture.png", "--size", 200)[0] == 0
     assert tool("convert", out, "--out", "again.npy")[0] == 0
     assert tool("compare", "--images", out, "again.npy", "--exact")[0] == 0
-    status, _, said = tool("refine", out, "--parameters", "fluence", "--no-picture", "--", *LINE.split())
-    assert status == 2 and "refine takes a detector of one panel" in said
+    words = ["--parameters", "fluence", "--no-picture", "--min", 0.0, "--max", 1e9]
+    status, told, said = tool("refine", out, *words, "--", *LINE.replace("-fluence 1e28", "-fluence 1.2e28").split())
+    assert status == 0, said
+    refined = json.loads((two_panels / "refined" / "refined.json").read_text())
+    assert refined["parameters"]["beam.fluence"]["refined"] == pytest.approx(1e28, rel=1e-5)
+    # a command line has no room for panels without their file
+    assert not (two_panels / "refined" / "command.txt").exists()
+
+
+@pytest.mark.parametrize("rows", [20, 13])
+@pytest.mark.parametrize("name", ["hdf5", "nexus", "zarr"])
+def test_panels_of_a_batch_through_every_tool(name, rows, two_panels):
+    """One image holds those of all panels, alike or not; the tools take it, and the folder can be verified."""
+    from nanobragg_py.batch import iter_images, manifest
+
+    write_geometry(two_panels / "two.geom", rows)
+    random = 'random."crystal.orientation" = "uniform"'
+    water = 'background = { curve = "water", thickness = 1e-15 }'
+    (two_panels / "job.toml").write_text(f'repeat = 3\n{water}\n{random}\nexperiment.flags = "{LINE}"\n')
+    spots = [] if name == "zarr" else ["--spots"]
+    words = ["batch", "job.toml", "--out", "out", "--format", name, "--per-file", 2, "--workers", 1, *spots]
+    assert tool(*words)[0] == 0
+    assert tool("batch", "--verify", "out")[1].startswith("3 images are as they were written")
+    together = f"out/images.{'zarr' if name == 'zarr' else 'h5'}"
+    for number, panels in enumerate(iter_images("job.toml")):
+        assert np.array_equal(read_image(f"{together}#{number}").pixels, np.concatenate(list(panels)))
+    last = f"{together}#2"
+    status, told, _ = tool("info", last)
+    assert status == 0 and f"24 x {20 + rows} pixels" in told and "one of 3 images" in told
+    assert tool("view", last, "--out", "picture.png", "--size", 200)[0] == 0
+    assert tool("convert", last, "--out", "again.npy")[0] == 0
+    assert tool("compare", "--images", last, "again.npy", "--exact")[0] == 0
+    assert tool("compare", "--images", last, f"{together}#1", "--exact")[0] == 1
+    words = ["--parameters", "fluence", "--adc", 40, "--evaluations", 2, "--no-picture"]
+    status, _, said = tool("refine", last, *words, "--", *LINE.split())
+    assert status in (0, 1) if rows == 20 else (status == 2 and "refine takes panels of one size" in said)
+    if spots:
+        h5py = pytest.importorskip("h5py", reason="h5py is not installed")
+        with h5py.File(together) as file:
+            assert file["panels"][()].tolist() == [[0, 0, 20, 24], [20, 0, rows, 24]]
+            found = file["labels/spots"]
+            assert set(found["panel"][()]) <= {0, 1} and len(found["panel"]) == len(found["hkl"]) == found["first"][-1]
+    # a changed pixel is seen
+    (entry, *_) = manifest("out")
+    if name != "zarr":
+        with h5py.File(f"out/{entry['file']}", "r+") as file:
+            file["images"][0, 25, 3] += 1
+        status, _, said = tool("batch", "--verify", "out")
+        assert status != 0 and "the pixels of image 0 are not those that were written" in said
+
+
+def test_panels_of_several_sizes_in_npy(two_panels):
+    """A stack has no room for them."""
+    write_geometry(two_panels / "two.geom", 13)
+    (two_panels / "job.toml").write_text(f'repeat = 2\nexperiment.flags = "{LINE}"\n')
+    status, _, said = tool("batch", "job.toml", "--out", "out", "--format", "npy", "--workers", 1)
+    assert status == 2 and "panels of several sizes, for which npy files have no room; use --format hdf5" in said
+    write_geometry(two_panels / "two.geom")
+    assert tool("batch", "job.toml", "--out", "out", "--format", "npy", "--workers", 1)[0] == 0
+    assert tool("batch", "--verify", "out")[0] == 0
+
+
+# ---- what is rendered in part --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", [name for name in COUNTS if name in written_formats()])
+def test_masks_and_shoeboxes(name, tmp_path):
+    """Images of which only some pixels are rendered, with a mask and as a list of shoeboxes, come back as they were."""
+    from nanobragg_py import Experiment
+    from nanobragg_py.cli.tools.simulate import write
+
+    experiment = Experiment.from_args(SMALL)
+    mask = np.ones(experiment.shape, np.uint16)
+    mask[5:9, 3:20] = 0
+    masked = experiment.replace({"detector.mask": mask})
+    rois = [(0, 6, 0, 4), (4, 12, 3, 15), (20, 23, 20, 23)]
+    outside = np.ones(experiment.shape, bool)
+    for first, last, low, high in rois:
+        outside[low : high + 1, first : last + 1] = False
+    for number, (made, off) in enumerate([(masked.render(), mask == 0), (experiment.render(rois=rois), outside)]):
+        assert not made[off].any() and made[~off].any()
+        pixels = experiment.add_noise(made, seed=3, adc=0.0)
+        file = str(tmp_path / f"a_{number + 1}{image_formats()[name].suffixes[0]}")
+        write(written_formats()[name], file, masked if number == 0 else experiment, pixels)
+        assert np.array_equal(read_image(file).pixels, pixels)
+        assert tool("info", file)[0] == 0
+        assert tool("view", file, "--out", tmp_path / "picture.png", "--size", 200)[0] == 0
+        assert tool("convert", file, "--out", tmp_path / "again.npy")[0] == 0
+        assert tool("compare", "--images", file, tmp_path / "again.npy", "--exact")[0] == 0

@@ -10,6 +10,7 @@ import nanobragg_py as nb
 from nanobragg_py.batch import Maker, Output, iter_images, run
 from nanobragg_py.cli.main import main
 from nanobragg_py.errors import NanoBraggError, NanoBraggWarning
+from nanobragg_py.files.image import read_image
 
 LINE = "-cell 50 60 70 80 95 100 -N 8 -misset 12 25 40 -lambda 1.1 -default_F 100 -oversample 1 -seed 1 -nopgm"
 
@@ -92,7 +93,7 @@ def test_drop_in_mask_of_another_size(tmp_path, runner):
 
 
 def test_batch_of_panels(tmp_path):
-    """Images are stacks; formats for images of one detector refuse them, and region and domains of flags hold."""
+    """Images are stacks; formats of one panel refuse them, HDF5 has one image, and region and domains of flags hold."""
     path, _ = hierarchical(tmp_path)
     np.savetxt(tmp_path / "domains.txt", [np.eye(3).ravel(), turn((0, 0, 1), 0.4).ravel()])
     line = f"-geometry {path} {LINE} -roi 10 40 35 90 -domain_file {tmp_path / 'domains.txt'} -physics exact"
@@ -102,8 +103,10 @@ def test_batch_of_panels(tmp_path):
     experiment, _, _ = Maker(tmp_path / "job.json").experiment(1)
     assert images[1].shape == (4, 40, 60) and np.array_equal(images[1], experiment.render())
     assert len(experiment.crystal.domains) == 2 and experiment.detector.panels[2].roi == (10, 40, 0, 10)
-    with pytest.raises(NanoBraggError, match="has 4 panels, and hdf5 files are of one here; use --format npy"):
-        run(tmp_path / "job.json", Output(str(tmp_path / "out")))
+    with pytest.raises(NanoBraggError, match="4 panels, for which cbf files have no room; use --format hdf5, nexus"):
+        run(tmp_path / "job.json", Output(str(tmp_path / "out"), "cbf"))
+    assert run(tmp_path / "job.json", Output(str(tmp_path / "out"))) == 0
+    assert np.array_equal(read_image(tmp_path / "out" / "images.h5").pixels, images[0].reshape(160, 60))
 
 
 def test_drop_in_says_what_has_no_effect(tmp_path, runner):

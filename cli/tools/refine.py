@@ -73,6 +73,7 @@ def add_arguments(parser: Any) -> None:
 
 
 def run(args: Any) -> int:
+    from ...files.panels import panel_images, panel_places, place_panels
     from ...fit import Fit, check_fitted, refine
     from ...render.amorphous import Background
 
@@ -86,11 +87,16 @@ def run(args: Any) -> int:
         raise NanoBraggError("--evaluations takes 1 or more, and --threads 0 or more")
     names = check_fitted([name for name in args.parameters.split(",") if name])
     start = start_of(args)
-    if start.detector.panels is not None:
-        raise NanoBraggError("refine takes a detector of one panel; nanobragg_py.fit.Fit takes those of several")
-    photons = photons_of(args, start.shape)
+    panels = start.detector.panels
+    if panels is not None and len(set(start.shapes)) > 1:
+        raise NanoBraggError("refine takes panels of one size; leave out those that differ, or refine each by itself")
+    photons = photons_of(args, start.shape if panels is None else place_panels(panels)[0])
+    mask = mask_of(args, photons.shape)
+    if panels is not None:
+        places = panel_places(panels)
+        photons, mask = panel_images(photons, places), None if mask is None else panel_images(mask, places)
     amorphous = None if args.amorphous is None else Background(args.amorphous)
-    fit = Fit(start, photons, names, args.readout**2, mask_of(args), args.threads, amorphous)
+    fit = Fit(start, photons, names, args.readout**2, mask, args.threads, amorphous)
     folder = Path(args.outdir)
     if folder.exists() and not folder.is_dir():
         raise NanoBraggError(f"--outdir {args.outdir} is a file; give a folder")
@@ -144,13 +150,18 @@ def photons_of(args: Any, shape: Any) -> Any:
     return (pixels - adc) / args.gain
 
 
-def mask_of(args: Any) -> Any:
+def mask_of(args: Any, shape: Any) -> Any:
     """The pixels of --mask, or None."""
     if args.mask is None:
         return None
     from ...files.image import read_image
 
-    return read_image(args.mask).pixels
+    mask = read_image(args.mask)
+    if mask.shape != shape:
+        raise NanoBraggError(
+            f"--mask {args.mask} has {mask.shape[1]} x {mask.shape[0]} pixels, and the image {shape[1]} x {shape[0]}"
+        )
+    return mask.pixels
 
 
 def unit_of(name: str) -> Any:
@@ -204,8 +215,9 @@ def write_results(folder: Path, fit: Any, found: Any, photons: Any) -> None:
     request = Request(wavelength=resolved.beam.wavelength, frame=geometry)
     for name, kind in (("crystal.mat", "mat"), ("crystal.expt", "dials")):
         write_file(str(folder / name), orientation_formats()[kind].text(crystal, request).encode())
-    words = experiment.to_args(folder)
-    write_file(str(folder / "command.txt"), f"nanoBragg {shlex.join(words)}\n".encode())
+    if experiment.detector.panels is None:
+        words = experiment.to_args(folder)
+        write_file(str(folder / "command.txt"), f"nanoBragg {shlex.join(words)}\n".encode())
     start = values_of(fit)
     summary = {
         "converged": found.converged,
@@ -228,6 +240,8 @@ def write_picture(folder: Path, fit: Any, found: Any) -> None:
     """refine.png, or a sentence where there is no matplotlib."""
     import numpy as np
 
+    from ...files.panels import stored_image
+
     try:
         from ...inspect.refine_picture import draw
     except ImportError:
@@ -237,4 +251,7 @@ def write_picture(folder: Path, fit: Any, found: Any) -> None:
         return
     observed, model = (np.full(fit.used.shape, np.nan) for _ in range(2))
     observed[fit.used], model[fit.used] = fit.photons, found.model
+    panels = fit.experiment.detector.panels
+    if panels is not None:
+        observed, model = stored_image(panels, observed), stored_image(panels, model)
     draw(os.fspath(folder / "refine.png"), observed, model, fit.variance)

@@ -47,6 +47,7 @@ def run(args: Any) -> int:
     from ...api import Experiment
     from ...files.registry import format_of_name
     from ...render.backends import expected_seconds, steps_of
+    from ...render.images import added
 
     found = format_of_name(args.out)
     if found is None:
@@ -70,7 +71,7 @@ def run(args: Any) -> int:
     with Progress(sum(slow * fast for slow, fast in experiment.shapes), "simulate", "pixel") as progress:
         image = experiment.render(threads=args.threads, progress=progress)
     for background in backgrounds:
-        image += background.render(experiment, threads=args.threads)
+        image = added(image, background.render(experiment, threads=args.threads))
     if response is not None:
         pixels = response.apply(image, args.seed)
     elif args.seed is not None:

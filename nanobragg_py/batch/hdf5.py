@@ -3,6 +3,8 @@
 images          (n, slow, fast)
 index           the images' numbers
 phi             degrees, in files that an NXmx file shows
+panels          of a detector that has several: where each is in the images, rows (first slow, first fast, slow, fast)
+spectrum/       wavelength (Angstrom) and weight of every image, (n, m), where a beam has several wavelengths
 labels/A ...    of `nanobragg_py.batch.labels`, with their units as attributes; spots/ where they were asked for
 job             an attribute of the root: the job as JSON
 """
@@ -18,13 +20,17 @@ import numpy as np
 
 from ..errors import NanoBraggError
 from ..files.extras import need
+from ..files.geometry import spectrum_of
+from ..files.panels import panel_places
 from ..files.registry import Scene
 from ..render.images import SATURATION
-from .labels import LABELS, SPOTS, labels_of
+from .labels import LABELS, labels_of, spot_fields
 
 #: of Rice coding; images that have fewer pixels are not compressed
 SZIP_BLOCK = 32
 DATASET = "images"
+PANELS = "panels"
+SPECTRUM = ("spectrum/wavelength", "spectrum/weight")
 #: the places of a file's images among its spots: those of image i are first[i] to first[i + 1] - 1
 FIRST = "labels/spots/first"
 
@@ -55,41 +61,53 @@ def write_hdf5(
     """
     h5py = need("h5py", "batch", "HDF5 files")
     with h5py.File(path, "w", libver="v108") as file:
-        data, numbers, geometries, told, found = None, [], [], [], []
+        data, numbers, geometries, told, found, spectra = None, [], [], [], [], []
         for place, made in enumerate(images):
+            stored, panels = made.stored, made.experiment.detector.panels
             if data is None:
-                shape = made.pixels.shape
+                shape = stored.shape
                 data = file.create_dataset(
                     DATASET,
                     (count, *shape),
-                    made.pixels.dtype,
+                    stored.dtype,
                     chunks=(1, *shape),
                     track_times=False,
-                    **(compression_options(compression) if made.pixels.size >= SZIP_BLOCK else {}),
+                    **(compression_options(compression) if stored.size >= SZIP_BLOCK else {}),
                 )
-            check_shape(made, shape)
-            data[place] = made.pixels
+                first, places = panels, None if panels is None else panel_places(panels)
+                if places is not None:
+                    file.create_dataset(PANELS, data=places, track_times=False)
+            check_shape(made.index, stored, shape)
+            if panels is not first:
+                check_places(made.index, places, panels)
+            data[place] = stored
             numbers.append(made.index)
             told.append(labels_of(made.index, made.experiment.resolved))
             if spots:
                 found.append(made.spots)
+            beam = made.experiment.resolved.beam
+            spectra.append(spectrum_of(beam) or ((beam.wavelength,), (1.0,)))
             if angles:
-                geometries.append(scene_of(made.experiment, None).geometry)
-                check_same(geometries[0], geometries[-1], made.index)
+                geometries.append((scene_of(made.experiment, None).geometry, panels))
+                check_same(*geometries[0], *geometries[-1], made.index)
         file.create_dataset("index", data=np.array(numbers, np.int64), track_times=False)
         file.create_dataset("job", data=job_text(job), track_times=False)
         for name, (_, units) in LABELS.items():
             values = np.array([each[name] for each in told], np.float64)
             _tell(file.create_dataset(f"labels/{name}", data=values, track_times=False), units)
         if spots:
-            for name, (_, _, units) in SPOTS.items():
+            for name, (_, _, units) in spot_fields(found[0]).items():
                 values = np.concatenate([each[name] for each in found])
                 _tell(file.create_dataset(f"labels/spots/{name}", data=values, track_times=False), units)
             first = np.cumsum([0, *(len(each["hkl"]) for each in found)])
             file.create_dataset(FIRST, data=first, track_times=False)
         if angles:
-            phi = np.degrees([geometry.phi0 for geometry in geometries])
+            phi = np.degrees([geometry.phi0 for geometry, _ in geometries])
             file.create_dataset("phi", data=phi, track_times=False)
+        if max(len(wavelengths) for wavelengths, _ in spectra) > 1:
+            for name, values in zip(SPECTRUM, spectrum_tables(spectra), strict=True):
+                file.create_dataset(name, data=values, track_times=False)
+            _tell(file[SPECTRUM[0]], "angstrom")
 
 
 def _tell(data, units):
@@ -102,20 +120,45 @@ def job_text(job: Any) -> bytes:
     return np.bytes_(json.dumps(job.values, default=str))
 
 
-def check_shape(made: Any, shape: Any) -> None:
+def spectrum_tables(spectra: Any) -> tuple[np.ndarray, np.ndarray]:
+    """(wavelengths, Angstrom, weights), both (images, m), of pairs (wavelengths, m, weights) of several lengths.
+
+    Shorter ones end in repetitions of their last wavelength, of weight 0.
+    """
+    longest = max(len(wavelengths) for wavelengths, _ in spectra)
+    wavelengths, weights = np.empty((len(spectra), longest)), np.zeros((len(spectra), longest))
+    for row, (each, weight) in enumerate(spectra):
+        wavelengths[row, : len(each)] = each
+        wavelengths[row, len(each) :] = each[-1]
+        weights[row, : len(each)] = weight
+    return wavelengths * 1e10, weights
+
+
+def check_shape(index: int, pixels: Any, shape: Any) -> None:
     """Raise NanoBraggError unless an image has the shape of those before it."""
-    if made.pixels.shape != shape:
+    if pixels.shape != shape:
         raise NanoBraggError(
-            f"image {made.index} is {made.pixels.shape[1]} x {made.pixels.shape[0]} pixels and those before it "
+            f"image {index} is {pixels.shape[1]} x {pixels.shape[0]} pixels and those before it "
             f"{shape[1]} x {shape[0]}; one file holds images of one size, so use --format smv or cbf"
         )
 
 
-def check_same(first: Any, geometry: Any, index: int) -> None:
-    """Raise NanoBraggError unless NXmx can hold two geometries together: the same but for the spindle's angle."""
+def check_places(index: int, places: Any, panels: Any) -> None:
+    """Raise NanoBraggError unless an image's panels are in it where those of the images before it are."""
+    other: Any = None if panels is None else panel_places(panels)
+    if not np.array_equal(places, other):
+        raise NanoBraggError(f"image {index} has other panels than those before it; use a job for each detector")
+
+
+def check_same(first: Any, its_panels: Any, geometry: Any, panels: Any, index: int) -> None:
+    """Raise NanoBraggError unless NXmx can hold two geometries together: the same but for the spindle's angle.
+
+    Stills may have wavelengths of their own; a rotation is taken to have one.
+    """
     if geometry.curved:
         raise NanoBraggError("NXmx cannot tell of a curved detector; use --format hdf5")
-    if geometry.replace(phi0=first.phi0) != first:
+    wavelength = geometry.wavelength if geometry.osc else first.wavelength
+    if geometry.replace(phi0=first.phi0, wavelength=wavelength) != first or panels != its_panels:
         raise NanoBraggError(
             f"image {index} has another beam or detector than those before it, and NXmx holds one for all; use "
             "--format hdf5, or one of a file an image"
@@ -140,20 +183,42 @@ def write_virtual(path: str, names: list[str], counts: list[int], shape: tuple[i
 
 
 def write_master(
-    path: Any, names: Any, counts: Any, shape: Any, dtype: Any, geometries: Any, job: Any, details: Any = None
+    path: Any, names: Any, counts: Any, shape: Any, dtype: Any, geometries: Any, job: Any, experiment: Any
 ) -> None:
     """An NXmx file that shows the images of all the files beside it, with the Geometry of each; labels as there.
 
-    details: a Details of beam, sensor and pixels, or None.
+    experiment: of the first image, whose panels and Details are those of all but for the spectrum.
     """
-    from ..files.nexus import DETECTOR, nexus_structure
+    from ..files.nexus import DETECTOR, nexus_structure, write_pixel_mask
 
     h5py = need("h5py", "batch", "HDF5 files")
+    details, panels = scene_of(experiment, None).details, experiment.detector.panels
+    spectra = _spectra(h5py, _folder(path), names)
     with h5py.File(path, "w", libver="v110") as file:
-        data = nexus_structure(file, geometries, SATURATION.get(np.dtype(dtype).name), None, details)
+        data = nexus_structure(file, geometries, SATURATION.get(np.dtype(dtype).name), panels, details, spectra)
         _show(h5py, data, "data", DATASET, names, counts, shape, dtype)
         file[f"{DETECTOR}/data"] = data["data"]
+        write_pixel_mask(file, shape, panels, details.mask)
         _show_labels(h5py, file, path, names, counts, job)
+
+
+def _folder(path):
+    """The folder of the files that a file shows: it is written elsewhere, and gets its name afterwards."""
+    return os.path.dirname(os.path.dirname(os.path.dirname(path)))
+
+
+def _spectra(h5py, folder, names):
+    """(wavelengths, Angstrom, weights) of all images of the files, or None where none has several wavelengths."""
+    found = []
+    for name in names:
+        with h5py.File(os.path.join(folder, name), "r") as one:
+            if SPECTRUM[0] in one:
+                found.append((np.asarray(one[SPECTRUM[0]]), np.asarray(one[SPECTRUM[1]])))
+            else:
+                wavelengths = np.asarray(one["labels/wavelength"])[:, None] * 1e10
+                found.append((wavelengths, np.ones_like(wavelengths)))
+    rows = [(each / 1e10, weight) for tables in found for each, weight in zip(*tables, strict=True)]
+    return None if all(len(each) == 1 for each, _ in rows) else spectrum_tables(rows)
 
 
 def _show_labels(h5py, file, path, names, counts, job):
@@ -164,17 +229,19 @@ def _show_labels(h5py, file, path, names, counts, job):
     for name, (row, units) in LABELS.items():
         _show(h5py, group, name, f"labels/{name}", names, counts, row, np.float64)
         _tell(group[name], units)
-    # files are written elsewhere and get their names afterwards
-    folder = os.path.dirname(os.path.dirname(os.path.dirname(path)))
+    folder = _folder(path)
     with h5py.File(os.path.join(folder, names[0]), "r") as one:
+        if PANELS in one:
+            file.create_dataset(PANELS, data=one[PANELS][()], track_times=False)
         if FIRST not in one:
             return
+        fields = spot_fields(one["labels/spots"])
     first = [np.zeros(1, np.int64)]
     for name in names:
         with h5py.File(os.path.join(folder, name), "r") as one:
             first.append(first[-1][-1] + one[FIRST][1:])
     spots = group.create_group("spots")
-    for name, (row, dtype, units) in SPOTS.items():
+    for name, (row, dtype, units) in fields.items():
         lengths = [int(here[-1] - before[-1]) for before, here in pairwise(first)]
         _show(h5py, spots, name, f"labels/spots/{name}", names, lengths, row, dtype)
         _tell(spots[name], units)

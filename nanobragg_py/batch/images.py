@@ -14,10 +14,11 @@ import numpy as np
 from ..api import Experiment
 from ..errors import FieldError, NanoBraggError
 from ..experiment.checks import count as check_count
+from ..files.panels import place_panels, stored_image
 from ..flags.options import Options
 from ..orientation import missets_of_rows
 from ..render.backends import Compute
-from ..render.images import render, render_many
+from ..render.images import added, render, render_many
 from .draws import ABOUT_THE_VALUE, ORIENTATION, SPECTRUM, noise_seed
 from .jobs import Job, flag_tokens, read_job
 from .labels import spots_of
@@ -41,17 +42,24 @@ CHECK_SECONDS = 5.0
 class Made:
     """An image of a job.
 
-    index: its number. pixels: (slow, fast), uint16 with noise, else float32; with a response uint16 or uint32.
+    index: its number. pixels: (slow, fast), uint16 with noise, else float32; with a response uint16 or uint32. Of a
+    detector of panels a stack of such images, or a list where the panels differ in size; `stored` has them in one.
     parameters: what was stated and drawn for it, plain values by name, with noise_seed. statistics: of the spots alone,
     without noise. experiment: what it is of.
     """
 
     index: int
-    pixels: np.ndarray
+    pixels: Any
     parameters: dict[str, Any]
     statistics: Statistics
     experiment: Experiment
     spots: dict[str, np.ndarray] | None = None
+
+    @property
+    def stored(self) -> Any:
+        """The pixels as files of many images hold them, (slow, fast): panels as `place_panels` has them."""
+        panels = self.experiment.detector.panels
+        return self.pixels if panels is None else stored_image(panels, self.pixels)
 
 
 class Maker:
@@ -250,7 +258,7 @@ class Maker:
         Raises NanoBraggError that names the image and the field.
         """
         experiment, parameters, noise = self.experiment(index)
-        if out is not None and out.shape != experiment.shape:
+        if out is not None and (out.shape,) != experiment.shapes:
             out = None
         try:
             pixels, statistics = render(experiment, self.compute, out)
@@ -267,7 +275,7 @@ class Maker:
             buffer = None
             for index in indices:
                 made = self.make(index, buffer, spots)
-                if reuse and buffer is None:
+                if reuse and buffer is None and made.experiment.detector.panels is None:
                     buffer = np.empty(made.pixels.shape, np.float32)
                 yield made
             return
@@ -282,7 +290,7 @@ class Maker:
         try:
             found = spots_of(experiment.resolved, pixels) if spots else None
             for background in self.job.backgrounds:
-                pixels += background.render(experiment, threads=self.threads)
+                pixels = added(pixels, background.render(experiment, threads=self.threads))
             if self.job.response is not None:
                 pixels = self._response(experiment).apply(pixels, noise.get("seed"))
             elif noise:
@@ -360,6 +368,12 @@ def batched(indices: Iterable[int], most: int) -> Iterator[list[int]]:
     rest = iter(indices)
     while some := list(islice(rest, most)):
         yield some
+
+
+def stored_shape(experiment: Any) -> tuple[int, int]:
+    """(slow, fast) of the one image that files of many images hold, of all panels where there are several."""
+    panels = experiment.detector.panels
+    return experiment.shape if panels is None else place_panels(panels)[0]
 
 
 def parsed(tokens: Any) -> Any:

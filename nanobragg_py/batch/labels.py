@@ -29,6 +29,8 @@ SPOTS = {
     "amplitude": ((), np.float64, "electron"),
     "intensity": ((), np.float64, "photon"),
 }
+#: of panels also
+PANEL = ((), np.int32, "")
 #: pixels about a spot's that count for its intensity, along each direction
 REACH = 2
 
@@ -97,7 +99,7 @@ def spots_of(experiment: ResolvedExperiment, image: np.ndarray | None = None) ->
         panel, hkl, fast, slow = predict_panels(experiment)
     else:
         hkl, fast, slow = predict(experiment)
-    found = {} if panel is None else {"panel": panel}
+    found = {} if panel is None else {"panel": panel.astype(np.int32)}
     found |= {
         "hkl": hkl.astype(np.int32),
         "position": np.stack((fast, slow), axis=-1),
@@ -111,6 +113,11 @@ def spots_of(experiment: ResolvedExperiment, image: np.ndarray | None = None) ->
     elif image is not None:
         found["intensity"] = photons_near(image, fast, slow)
     return found
+
+
+def spot_fields(found: Any) -> dict[str, Any]:
+    """{name: (shape, type, units)} of what is known of spots, as of `spots_of`."""
+    return {**({"panel": PANEL} if "panel" in found else {}), **SPOTS}
 
 
 def photons_near(image: np.ndarray, fast: np.ndarray, slow: np.ndarray) -> np.ndarray:

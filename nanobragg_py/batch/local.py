@@ -24,7 +24,7 @@ from typing import Any
 
 from ..errors import NanoBraggError
 from ..render.backends import LONG, expected_seconds
-from .images import Maker
+from .images import Maker, stored_shape
 from .jobs import Job
 from .lock import alone
 from .output import Output, write_unit
@@ -284,7 +284,8 @@ def estimate(
         complain(sentence)
     total = len(maker.job)
     experiment, _, noise = maker.experiment(0)
-    pixels = prod(experiment.shape)
+    slow, fast = stored_shape(experiment)
+    pixels = slow * fast
     each = expected_seconds(experiment.resolved, 1)
     if each < LONGEST_TRIAL and pixels < LARGEST_TRIAL:
         each, size = _measured(maker, output, total)
@@ -293,8 +294,8 @@ def estimate(
     workers, threads = divide(output.units(maker.job), devices=devices_of(maker.job))
     return {
         "images": total,
-        "slow": experiment.shape[-2],
-        "fast": experiment.shape[-1],
+        "slow": slow,
+        "fast": fast,
         "dtype": maker.dtype(noise).name,
         "files": output.units(maker.job),
         "bytes": round(size * total),

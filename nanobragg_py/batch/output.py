@@ -30,8 +30,8 @@ COMPRESSIONS = ("szip", "gzip", "bslz4", "none")
 PER_FILE = 100
 #: the format with an NXmx master file, and the other one that is not of image files
 NEXUS, ZARR = "nexus", "zarr"
-#: formats whose images may be stacks of panels' images
-STACKED = ("npy", ZARR)
+#: formats with room for the images of several panels: in one image, or as a stack of such that are alike
+OF_PANELS, STACKED = ("hdf5", NEXUS, ZARR), "npy"
 
 
 def output_formats() -> dict[str, Any]:
@@ -108,11 +108,15 @@ class Output:
     def check_room(self, maker: Maker) -> None:
         """Raise NanoBraggError where the pixels of a job have no place in the format."""
         job = maker.job
-        panels = maker.experiment(0)[0].detector.panels
-        if panels is not None and self.format not in STACKED:
+        first = maker.experiment(0)[0]
+        panels = first.detector.panels
+        if panels is not None and self.format not in OF_PANELS and (
+            self.format != STACKED or len(set(first.shapes)) > 1
+        ):
+            which = "panels of several sizes" if self.format == STACKED else f"{len(panels)} panels"
             raise NanoBraggError(
-                f"{job.name}: the detector has {len(panels)} panels, and {self.format} files are of one here; "
-                f"use --format {' or '.join(STACKED)}, or Experiment.to_nexus for each image"
+                f"{job.name}: the detector has {which}, for which {self.format} files have no room; use --format "
+                f"{', '.join(OF_PANELS[:-1])} or {OF_PANELS[-1]}"
             )
         if self.format == "smv" and job.response is not None and job.response.get("bits") == 32:
             raise NanoBraggError(f"{job.name}: response.bits = 32 has no room in SMV files; use another --format")
@@ -195,28 +199,36 @@ def place_unit(output: Output, job: Job, unit: int, path: str) -> None:
 
 def record(made: Made, name: str, at: int) -> dict[str, Any]:
     """What the manifest says of an image: its number, file and place there, and what is known of its pixels."""
-    pixels = made.pixels
+    images = panels_of(made.pixels)
     told = made.statistics
     statistics = {key: getattr(told, key) for key in ("pixels", "mean", "rms", "rmsd", "maximum")}
     statistics["maximum_pixel"] = None if told.maximum_pixel is None else list(told.maximum_pixel)
-    if (top := SATURATION.get(pixels.dtype.name)) is not None:
-        statistics["overloads"] = int(np.count_nonzero(pixels == top))
+    dtype = images[0].dtype.name
+    if (top := SATURATION.get(dtype)) is not None:
+        statistics["overloads"] = sum(int(np.count_nonzero(pixels == top)) for pixels in images)
     return {
         "index": made.index,
         "file": name,
         "at": at,
-        "dtype": pixels.dtype.name,
-        "sha256": digest(pixels),
+        "dtype": dtype,
+        "sha256": digest(made.pixels),
         "parameters": made.parameters,
         "statistics": statistics,
     }
 
 
-def digest(pixels: np.ndarray) -> str:
-    """SHA-256 of pixels in image order, little-endian, in the type that the job gives them."""
-    if sys.byteorder == "big":
-        pixels = pixels.astype(pixels.dtype.newbyteorder("<"))
-    return hashlib.sha256(np.ascontiguousarray(pixels).data).hexdigest()
+def panels_of(pixels: Any) -> Any:
+    """The images of a list, one a panel; an array is the only one."""
+    return pixels if isinstance(pixels, list) else [pixels]
+
+
+def digest(pixels: Any) -> str:
+    """SHA-256 of pixels in image order, panel by panel, little-endian, in the type that the job gives them."""
+    found = hashlib.sha256()
+    for image in panels_of(pixels):
+        little = image.astype(image.dtype.newbyteorder("<")) if sys.byteorder == "big" else image
+        found.update(np.ascontiguousarray(little).data)
+    return found.hexdigest()
 
 
 def write_single(format: Any, path: Any, made: Any) -> None:

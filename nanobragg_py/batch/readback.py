@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 
 from ..errors import NanoBraggError
+from ..files.panels import panel_images
 from ..files.reading import cannot_read
 from ..render.images import SATURATION
-from .hdf5 import DATASET
+from .hdf5 import DATASET, PANELS
 from .notes import JOB, MANIFEST, Damaged, entry_of
 from .output import digest
 from .zarrs import GROUP, IMAGES, read_group
@@ -126,7 +127,10 @@ class Images:
         if entry["file"].startswith(f"{GROUP}/"):
             return self._zarr_digest(entry)
         if not entry["file"].endswith(".h5"):
-            pixels = read_image(path).pixels
+            image = read_image(path)
+            pixels = image.pixels
+            if image.count > 1:  # of panels
+                pixels = np.stack([read_image(f"{path}#{number}").pixels for number in range(image.count)])
             if entry["dtype"] in SATURATION:
                 return digest(pixels.astype(entry["dtype"]))
             return digest(pixels) if pixels.dtype == np.float32 else None  # whole numbers were floats, and are rounded
@@ -134,13 +138,18 @@ class Images:
             self.__exit__(None, None, None)
             self.name, self.file = None, None
             self.name, self.file = entry["file"], opened(path)
-        return self._digest(path, entry, lambda: self.file[DATASET][entry["at"]])
+        return self._digest(path, entry, lambda: apart(self.file[DATASET][entry["at"]], self.file.get(PANELS)))
 
     def _zarr_digest(self, entry):
         path = os.path.join(self.folder, entry["file"])
         if not os.path.exists(path):  # where nothing is, an array has zeros
             raise cannot_read(path, FileNotFoundError(2, os.strerror(2)))
-        return self._digest(path, entry, lambda: read_group(self.folder)[IMAGES][entry["index"]])
+
+        def read():
+            group = read_group(self.folder)
+            return apart(group[IMAGES][entry["index"]], group.attrs.get(PANELS))
+
+        return self._digest(path, entry, read)
 
     def _digest(self, path, entry, read):
         try:
@@ -150,3 +159,8 @@ class Images:
         except Exception as error:  # h5py, zarr and numpy raise many kinds for a damaged file
             told = " ".join(str(error).split())
             raise NanoBraggError(f"{path} is damaged or cut short, image {entry['index']}: {told}") from None
+
+
+def apart(pixels: Any, places: Any) -> Any:
+    """The images of the panels in a stored image, as the job gives them; places: None for a detector that is one."""
+    return pixels if places is None else panel_images(pixels, np.asarray(places))

@@ -28,9 +28,10 @@ import numpy as np
 from .. import __version__
 from ..errors import NanoBraggError
 from ..files.atomic import cannot_write, write_file
+from ..files.panels import panel_places
 from ..files.reading import cannot_read
 from .hdf5 import DATASET, check_same, scene_of, write_master, write_virtual
-from .images import Maker
+from .images import Maker, stored_shape
 from .notes import JOB, MANIFEST, Damaged, entry_of, fits, note_of
 from .output import NEXUS, ZARR, Output, place_unit, write_unit
 from .readback import opened, read_text
@@ -55,7 +56,7 @@ def identity(maker: Maker, output: Output) -> dict[str, Any]:
         curve = background.resolved(maker.experiment(0)[0]).curve
         for column in (curve.x, curve.F):
             content.update(memoryview(column).cast("B"))
-    shape = maker.experiment(0)[0].shape
+    shape = stored_shape(maker.experiment(0)[0])
     return {
         "program": f"nanobragg_py {__version__}",
         "images": len(job),
@@ -240,8 +241,9 @@ class Store:
     def _finish_zarr(self):
         experiment, _, noise = self.maker.experiment(0)
         output, dtype = self.output, self.maker.dtype(noise)
-        shape = (len(self.job), *experiment.shape)
-        finish_zarr(output.folder, shape, dtype, output.per_file, output.compression, self.job)
+        shape = (len(self.job), *stored_shape(experiment))
+        places = None if experiment.detector.panels is None else panel_places(experiment.detector.panels)
+        finish_zarr(output.folder, shape, dtype, output.per_file, output.compression, self.job, places)
 
     def _write_virtual(self, path, units):
         names = [self.output.file_name(self.job, unit) for unit in range(units)]
@@ -253,20 +255,24 @@ class Store:
         if len(set(shapes.values())) > 1:
             raise NanoBraggError(f"{names[0]} and {names[-1]} have images of different sizes; use --format smv or cbf")
         if self.output.format == NEXUS:
-            details = scene_of(self.maker.experiment(0)[0], None).details
-            write_master(path, names, counts, *shapes[names[0]], self._geometries(names), self.job, details)
+            experiment = self.maker.experiment(0)[0]
+            write_master(path, names, counts, *shapes[names[0]], self._geometries(names), self.job, experiment)
         else:
             write_virtual(path, names, counts, *shapes[names[0]], self.job)
 
     def _geometries(self, names):
-        """The Geometry of every image: that of a file's first image, and the angles that the files tell."""
+        """The Geometry of every image: that of a file's first image, and the angles and wavelengths that files tell."""
         found = []
+        known: Any = None
         for unit, name in enumerate(names):
             index = self.output.indices(self.job, unit)[0]
-            first = scene_of(self.maker.experiment(index)[0], None).geometry
-            check_same(found[0] if found else first, first, index)
+            experiment = self.maker.experiment(index)[0]
+            first, panels = scene_of(experiment, None).geometry, experiment.detector.panels
+            known = known or (first, panels)
+            check_same(*known, first, panels, index)
             with opened(self.path(name)) as file:
-                found += [first.replace(phi0=float(phi)) for phi in np.radians(file["phi"][()])]
+                for phi, wavelength in zip(file["phi"][()], file["labels/wavelength"][()], strict=True):
+                    found.append(first.replace(phi0=float(np.radians(phi)), wavelength=float(wavelength)))
         return found
 
     def _tidy(self):

@@ -4,6 +4,8 @@
     index           the images' numbers
     labels/A ...    of `nanobragg_py.batch.labels`, with their units as attributes
     job             an attribute of the group: the job as it was stated
+panels          of a detector that has several, another: where each is in the images, as rows of the first pixel's place
+                along slow and fast and the numbers of pixels
 
 A unit's shard and the chunks of its labels are files of their own, named by the unit, so that workers write them as
 they write other files; what describes the arrays comes when all units are there.
@@ -18,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from ..files.extras import need
-from .hdf5 import check_shape
+from .hdf5 import PANELS, check_shape
 from .labels import LABELS, labels_of
 
 GROUP = "images.zarr"
@@ -33,12 +35,16 @@ def shard_name(unit: int) -> str:
     return f"{GROUP}/{IMAGES}/c/{unit}/0/0"
 
 
-def arrays(path: str, shape: Any, dtype: Any, per_file: int, compression: str, job: Any = None) -> Any:
+def arrays(
+    path: str, shape: Any, dtype: Any, per_file: int, compression: str, job: Any = None, places: Any = None
+) -> Any:
     """A group at a path, with the arrays for images of shape (n, slow, fast); chunks that are there stay."""
     zarr = need(*ZARR)
     group = zarr.open_group(path, mode="a")
     if job is not None:
         group.attrs["job"] = job.values
+    if places is not None:
+        group.attrs[PANELS] = places.tolist()
     codecs = {
         "bslz4": zarr.codecs.BloscCodec(cname="lz4", clevel=5, shuffle="bitshuffle"),
         "gzip": zarr.codecs.GzipCodec(level=1),
@@ -69,10 +75,11 @@ def write_zarr(path: str, images: Any, count: int, per_file: int, compression: A
     pixels: Any = None
     told = []
     for place, made in enumerate(images):
+        stored = made.stored
         if pixels is None:
-            pixels = np.empty((count, *made.pixels.shape), made.pixels.dtype)
-        check_shape(made, pixels.shape[1:])
-        pixels[place] = made.pixels
+            pixels = np.empty((count, *stored.shape), stored.dtype)
+        check_shape(made.index, stored, pixels.shape[1:])
+        pixels[place] = stored
         told.append(labels_of(made.index, made.experiment.resolved))
     group = arrays(beside, pixels.shape, pixels.dtype, per_file, compression)
     group[IMAGES][:] = pixels
@@ -97,10 +104,12 @@ def place_zarr(path: str, folder: str, unit: int) -> None:
     shutil.rmtree(beside, ignore_errors=True)
 
 
-def finish_zarr(folder: str, shape: Any, dtype: Any, per_file: int, compression: str, job: Any) -> None:
+def finish_zarr(
+    folder: str, shape: Any, dtype: Any, per_file: int, compression: str, job: Any, places: Any = None
+) -> None:
     """What describes the arrays of a finished run; another process may have been quicker."""
     if not os.path.exists(os.path.join(folder, GROUP, "labels", next(reversed(LABELS)), "zarr.json")):
-        arrays(os.path.join(folder, GROUP), shape, dtype, per_file, compression, job)
+        arrays(os.path.join(folder, GROUP), shape, dtype, per_file, compression, job, places)
 
 
 def read_group(folder: str) -> Any:

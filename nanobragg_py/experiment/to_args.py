@@ -75,6 +75,8 @@ def to_args(experiment: Any, folder: Any = None) -> Any:
     crystal = experiment.crystal
     if experiment.more_crystals:
         raise FieldError("a command line states one crystal; write each of several to its own, and add the images")
+    if experiment.detector.panels is not None:
+        raise FieldError("no flag states panels but -geometry with their file; keep the experiment as TOML or JSON")
     beyond = [name for name in crystal.beyond_flags if name != "domain_weights"]
     if beyond:
         raise FieldError(f"no flag states crystal.{beyond[0]}; keep the experiment as TOML or JSON")

@@ -172,7 +172,7 @@ class Details(Record):
 
     polarization: Kahn factor, or None where it is not known or none counts. polarization_axis: of the E-vector, in the
     laboratory. spectrum: () or (wavelengths, m, weights). material: of the sensor, as NeXus calls it. gain: counts a
-    photon. offset: counts of no photons.
+    photon. offset: counts of no photons. mask: None, or array (slow, fast), 0 for pixels that are left out.
     """
 
     _fields = {
@@ -182,6 +182,7 @@ class Details(Record):
         "material": "Si",
         "gain": 1.0,
         "offset": 0.0,
+        "mask": None,
     }
 
     @property
@@ -201,13 +202,20 @@ class Details(Record):
 def experiment_details(experiment: "Any", **more: "Any") -> "Details":
     """The Details of a resolved experiment; more: those that it does not know, by name."""
     beam = experiment.beam
-    spectrum = (beam.wavelength_steps, spectrum_weights(beam)) if len(beam.wavelength_steps) > 1 else ()
+    detector = experiment.detector
+    mask = None if experiment.panels or detector.mask is None else np.frombuffer(detector.mask, np.uint16)
     return Details(
+        mask=None if mask is None else mask.reshape(detector.spixels, detector.fpixels),
         polarization=beam.polarization if beam.polarized else None,
         polarization_axis=beam.polarization_axis,
-        spectrum=spectrum,
+        spectrum=spectrum_of(beam),
         **more,
     )
+
+
+def spectrum_of(beam: "Any") -> "Any":
+    """(wavelengths, m, weights) of a resolved beam; () where it has one wavelength."""
+    return (beam.wavelength_steps, spectrum_weights(beam)) if len(beam.wavelength_steps) > 1 else ()
 
 
 def spectrum_weights(beam: "Any") -> "tuple[float, ...]":

@@ -69,6 +69,7 @@ def write_nexus(
         for index, image in enumerate(images):
             data[index] = image
         file[f"{DETECTOR}/data"] = data
+        write_pixel_mask(file, shape, None, None if details is None else details.mask)
 
 
 def _write_modules(h5py, path, images, geometries, dtype, saturation, options, panels, details):
@@ -90,12 +91,23 @@ def _write_modules(h5py, path, images, geometries, dtype, saturation, options, p
                 module[index] = pixels
         group.create_virtual_dataset("data", whole, fillvalue=0)
         file[f"{DETECTOR}/data"] = group["data"]
-        bad = np.ones((spixels, fpixels), np.uint32)
-        for panel, (slow, fast) in zip(panels, corners, strict=True):
+        write_pixel_mask(file, (spixels, fpixels), panels)
+
+
+def write_pixel_mask(file: Any, shape: Any, panels: Any, mask: Any = None) -> None:
+    """Write which pixels of the stored image hold nothing, if any: those that are masked, and between panels.
+
+    shape: (slow, fast) of that. panels: None, or the detector's. mask: None, or that of all, 0 = bad.
+    """
+    bad = np.zeros(shape, np.uint32) if panels is None else np.ones(shape, np.uint32)
+    if panels is not None:
+        for panel, (slow, fast) in zip(panels, place_panels(panels)[1], strict=True):
             good = True if panel.mask is None else np.asarray(panel.mask) != 0
             bad[slow : slow + panel.spixels, fast : fast + panel.fpixels] = np.where(good, 0, 1)
-        if bad.any():
-            file.create_dataset(f"{DETECTOR}/pixel_mask", data=bad, compression="gzip")
+    if mask is not None:
+        bad[np.asarray(mask) == 0] = 1
+    if bad.any():
+        file.create_dataset(f"{DETECTOR}/pixel_mask", data=bad, compression="gzip", track_times=False)
 
 
 def module_names(panels: Any) -> list[str]:
@@ -132,11 +144,12 @@ def _axis(group, name, values, unit, kind, vector, depends_on):
 
 
 def nexus_structure(
-    file: Any, geometries: Any, saturation: Any, panels: Any = None, details: Any = None
+    file: Any, geometries: Any, saturation: Any, panels: Any = None, details: Any = None, spectra: Any = None
 ) -> Any:
     """Write all of an NXmx file but the pixels; returns the group that they belong in, under the name data.
 
-    panels, details: as of `write_nexus`.
+    panels, details: as of `write_nexus`. spectra: None, or (wavelengths, Angstrom, weights), (images, m) each, of beams
+    that have several wavelengths; else the spectrum of details is that of all.
     """
     first = geometries[0]
     details = Details() if details is None else details
@@ -159,7 +172,10 @@ def nexus_structure(
     _group(entry, "source", "NXsource", name="nanobragg_py")
     entry["source/name"].attrs["short_name"] = "nanobragg_py"
 
-    sample = _group(entry, "sample", "NXsample", name="crystal", depends_on="/entry/sample/transformations/omega")
+    # stills of several wavelengths are no rotation about omega, of which dxtbx would give all images the first beam
+    several = any(geometry.wavelength != first.wavelength for geometry in geometries)
+    axis = "." if several else "/entry/sample/transformations/omega"
+    sample = _group(entry, "sample", "NXsample", name="crystal", depends_on=axis)
     moves = _group(sample, "transformations", "NXtransformations")
     start = [degrees(geometry.phi0) for geometry in geometries]
     step = degrees(first.osc)
@@ -171,7 +187,7 @@ def nexus_structure(
 
     instrument = _group(entry, "instrument", "NXinstrument", name="simulation")
     instrument["name"].attrs["short_name"] = "simulation"
-    _beam(instrument, first, details)
+    _beam(instrument, geometries, details, spectra)
     detector = _group(
         instrument,
         "detector",
@@ -204,14 +220,19 @@ def nexus_structure(
     return data
 
 
-def _beam(instrument, first, details):
+def _beam(instrument, geometries, details, spectra):
     """The group of the beam: wavelengths, and the Stokes vector in the frame's x and y."""
-    beam = _group(instrument, "beam", "NXbeam", incident_wavelength=(first.wavelength * 1e10, "angstrom"))
-    if details.spectrum:
-        # the mean, for those who want one wavelength, and the spectrum as its variant; dxtbx leaves out the last s
+    first, means = geometries[0], np.array([geometry.wavelength for geometry in geometries]) * 1e10
+    mean = means[0] if (means == means[0]).all() else means
+    beam = _group(instrument, "beam", "NXbeam", incident_wavelength=(mean, "angstrom"))
+    if spectra is None and details.spectrum:
         wavelengths, weights = (np.asarray(each, float) for each in details.spectrum)
+        spectra = wavelengths * 1e10, weights
+    if spectra is not None:
+        # the mean, for those who want one wavelength, and the spectrum as its variant; dxtbx leaves out the last s
+        wavelengths, weights = (each[0] if each.ndim == 2 and (each == each[0]).all() else each for each in spectra)
         beam["incident_wavelength"].attrs["variant"] = "incident_wavelength_spectrum"
-        beam["incident_wavelength_spectrum"] = wavelengths * 1e10
+        beam["incident_wavelength_spectrum"] = wavelengths
         beam["incident_wavelength_spectrum"].attrs["units"] = "angstrom"
         for name in ("weights", "weight"):
             beam[f"incident_wavelength_spectrum_{name}"] = weights

@@ -49,8 +49,7 @@ def nexus_geometry(entry: Any, number: Any, shape: Any) -> Any:
     detector = entry.get("instrument/detector")
     if "incident_wavelength" not in beam or detector is None:
         raise NanoBraggError("it says nothing of the wavelength, or nothing of the detector")
-    field = beam["incident_wavelength"]
-    wavelength = in_unit(field, LENGTHS) if "units" in field.attrs else number_of(field) * 1e-10
+    wavelength = wavelength_of(beam, number)
     module = detector.get("module")
     stated = module is not None and "fast_pixel_direction" in module
     plane = module_plane(entry, module) if stated else _across(detector)
@@ -71,6 +70,19 @@ def nexus_geometry(entry: Any, number: Any, shape: Any) -> Any:
         spixels=shape[0],
         **plane,
     ).in_mosflm()
+
+
+def wavelength_of(beam, number):
+    """The wavelength of an image, m; the mean where a spectrum is stated in its place."""
+    field, weights = beam["incident_wavelength"], beam.get("incident_wavelength_weights")
+    unit = in_unit(field, LENGTHS) / number_of(field) if "units" in field.attrs else 1e-10
+    if weights is None:
+        return number_of(field, number) * unit
+    values, parts = (np.asarray(each[()], float) for each in (field, weights))
+    values, parts = (each[min(number, len(each) - 1)] if each.ndim == 2 else each for each in (values, parts))
+    if values.shape != parts.shape or not parts.sum() > 0:
+        raise NanoBraggError(f"its {field.name} and {weights.name} do not go together")
+    return float(values @ parts / parts.sum()) * unit
 
 
 def _collect(entry, path, axes):
@@ -140,7 +152,8 @@ def rotation_of(entry, number):
     name = text_of(entry["sample/depends_on"]) if "sample/depends_on" in entry else "."
     if name != "." and not name.startswith("/"):
         name = f"{entry.name}/sample/{name}"
-    field = entry.file.get(name) if name != "." else None
+    # ours of stills that depend on nothing
+    field = entry.file.get(name) if name != "." else entry.get("sample/transformations/omega")
     # of several goniometer axes, the one that turns from image to image
     while field is not None and "vector" in field.attrs:
         widths = [x for x in (f"{field.name}_increment_set", f"{field.name}_range_average") if x in entry.file]

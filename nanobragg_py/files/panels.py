@@ -143,3 +143,30 @@ def place_panels(panels: "Any") -> "tuple[tuple[int, int], list[tuple[int, int]]
                     f"panels {panels[i].name} and {panels[j].name} overlap in the stored image; move one of them"
                 )
     return (max(end[0] for end in ends), max(end[1] for end in ends)), corners
+
+
+def stored_image(panels: "Any", images: "Any") -> "Any":
+    """The one image that holds the images of all panels, each where `place_panels` has it; elsewhere it is 0.
+
+    images: a stack or a list of arrays (slow, fast), one a panel.
+    """
+    shape, corners = place_panels(panels)
+    whole = np.zeros(shape, np.result_type(*images))
+    for (slow, fast), image in zip(corners, images, strict=True):
+        whole[slow : slow + image.shape[0], fast : fast + image.shape[1]] = image
+    return whole
+
+
+def panel_images(whole: "Any", places: "Any") -> "Any":
+    """The images of the panels in one that holds all: a stack where they are alike, else a list.
+
+    places: rows (first slow, first fast, slow, fast) of `panel_places`.
+    """
+    images = [whole[slow : slow + height, fast : fast + width] for slow, fast, height, width in places]
+    return np.stack(images) if len({image.shape for image in images}) == 1 else images
+
+
+def panel_places(panels: "Any") -> "Any":
+    """Where the panels are in the image that holds all: rows (first slow, first fast, slow, fast), int64."""
+    corners = place_panels(panels)[1]
+    return np.array([(*corner, plane.spixels, plane.fpixels) for corner, plane in zip(corners, panels, strict=True)])

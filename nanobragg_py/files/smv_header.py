@@ -86,3 +86,16 @@ def smv_header_of(geometry: "Any") -> "Any":
             sampling=SimpleNamespace(phi0=geometry.phi0, osc=geometry.osc),
         )
     )
+
+
+def with_offset(header: bytes, offset: "Any") -> bytes:
+    """An SMV header that tells the counts of no photon as well; as it is where offset is None.
+
+    header: as `smv_header` of files/report.py makes it, 512 bytes. ADC_OFFSET is what dxtbx reads in such headers.
+    """
+    if offset is None:
+        return header
+    body = header[: header.rindex(b"}")].partition(b";\n")[2] + f"ADC_OFFSET={offset:g};\n".encode() + b"}\f"
+    first = b"{\nHEADER_BYTES=%d;\n"
+    size = 512 * -(-(len(first % 1024) + len(body)) // 512)
+    return (first % size + body).ljust(size)

@@ -53,9 +53,11 @@ class Source:
         if os.path.exists(os.path.join(self.path, "zarr.json")):
             self.start, self.size = ZARR_GROUP, 0
             return
+        if os.path.isdir(self.path):
+            raise NanoBraggError(f"cannot read {self.path}: {_of_folder(self.path)}")
         try:
             # opening a pipe that nobody writes to would wait for ever
-            if not stat.S_ISREG(os.stat(self.path).st_mode) and not os.path.isdir(self.path):
+            if not stat.S_ISREG(os.stat(self.path).st_mode):
                 raise NanoBraggError(f"cannot read {self.path}: it is a pipe or a device; give a file")
             with open_input(self.path) as file:
                 self.start = file.read(START)
@@ -112,6 +114,22 @@ class Source:
             raise NanoBraggError(
                 f"{self.name} has {fast} x {slow} pixels by its header; between 1 and {MOST_PIXELS} are read"
             )
+
+
+def _of_folder(path):
+    """What is to be said of a folder that is no image."""
+    there = {name for name in ("images", "images.h5", "images.zarr", "job.json") if os.path.exists(f"{path}/{name}")}
+    for name in ("images.h5", "images.zarr"):
+        if name in there:
+            return f"it is a folder of nanobragg-py batch; give {os.path.join(path, name)}"
+    if "job.json" in there:
+        return "it is a folder of nanobragg-py batch; give one of the images in it"
+    if "images" in there or path.rstrip("/").endswith(".zarr"):
+        return (
+            "it is a Zarr group without its zarr.json, which nanobragg-py batch writes when all images are there; run "
+            "that to its end"
+        )
+    return "it is a directory; give an image"
 
 
 def told(function: "Any", *args: "Any") -> "tuple[Any, Any]":

@@ -197,6 +197,16 @@ def add_noise(
     return out
 
 
+def added(image: Any, more: Any) -> Any:
+    """The sum of two images, or of the images of panels one by one, in the place of the first."""
+    if isinstance(image, list):
+        for pixels, other in zip(image, more, strict=True):
+            pixels += other
+    else:
+        image += more
+    return image
+
+
 def is_panels(image: Any) -> bool:
     """Whether an image is a stack or a list of the images of panels."""
     several = isinstance(image, (list, tuple)) or np.ndim(image) == 3
@@ -237,10 +247,13 @@ def panel_noise(experiment: Any, image: Any, seed: int, stream: str, adc: float,
     return _panel_noise(image, seed, stream, adc, [panel.roi for panel in experiment.resolved.panels], threads)
 
 
-def to_smv(experiment: Any, path: Any, image: Any, scale: float | None = None, adc: float = 40.0) -> None:
+def to_smv(
+    experiment: Any, path: Any, image: Any, scale: float | None = None, adc: float = 40.0, offset: Any = None
+) -> None:
     """Write an image of an `Experiment` as SMV; see its `to_smv`."""
     from ..files.report import smv_header
     from ..files.smv import integer_scale, write_scaled_smv, write_smv
+    from ..files.smv_header import with_offset
 
     resolved = experiment.resolved
     if experiment.detector.panels is not None:
@@ -249,12 +262,13 @@ def to_smv(experiment: Any, path: Any, image: Any, scale: float | None = None, a
     if pixels.shape != experiment.shape:
         raise FieldError(f"image has the shape {pixels.shape}; the experiment's is {experiment.shape}")
     if pixels.dtype == np.uint16:
-        write_smv(os.fspath(path), smv_header(resolved, noise=True), pixels)
+        write_smv(os.fspath(path), with_offset(smv_header(resolved, noise=True), offset), pixels)
         return
     pixels = pixels.astype(np.float32, copy=False)
     if scale is None:
         scale = integer_scale(float(pixels.max()))
-    write_scaled_smv(os.fspath(path), smv_header(resolved), pixels, scale, adc, resolved.detector.roi)
+    header = with_offset(smv_header(resolved), offset)
+    write_scaled_smv(os.fspath(path), header, pixels, scale, adc, resolved.detector.roi)
 
 
 def to_nexus(experiment: Any, path: Any, images: Any, compression: str = "gzip", **details: Any) -> None:

@@ -10,6 +10,7 @@ import base64
 import hashlib
 import os
 import re
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -270,6 +271,16 @@ def write(path: Any, pixels: Any, scene: Any) -> None:
     write_cbf(path, pixels, scene.geometry, scene.saturated or NO_CUTOFF, scene.details, scene.full)
 
 
+def loses(scene: Any) -> Iterator[Any]:
+    if scene.details is None or scene.geometry is None or scene.geometry.curved:
+        return
+    short = is_plain(scene.geometry) and not scene.full
+    if scene.details.spectrum and short:
+        yield "the spectrum, of which their short header has the mean"
+    if scene.geometry.thick and not short:
+        yield "the sensor's thickness in their full header"
+
+
 FORMAT = ImageFormat(
     name="cbf",
     title="CBF",
@@ -280,4 +291,5 @@ FORMAT = ImageFormat(
     kinds=("int32",),
     needs_geometry=True,
     numbered=True,
+    loses=loses,
 )

@@ -56,6 +56,8 @@ TYPES = {
 #: longest header that is believed
 HEADER_LIMIT = 2**20
 #: where detectors say from which value on a pixel is an overload
+#: bytes by which a header may be longer than it says
+LONGER = 512
 SATURATION = ("SATURATED_VALUE", "CCD_IMAGE_SATURATION")
 
 
@@ -113,7 +115,14 @@ def _header(source, file):
         raise NanoBraggError(f"{source.name} has HEADER_BYTES={size} in its header, which cannot be; correct it")
     if source.size < size:
         raise NanoBraggError(f"{source.name} is cut off: its header needs {size - source.size} bytes more")
-    return file.read(size), size
+    header = file.read(size)
+    if b"}" not in header:
+        # nanoBragg's header of numbers with many digits, which is longer than it says and ends where the pixels begin
+        more = file.read(LONGER)
+        closed = more.find(b"}\f") + 2
+        if closed > 1:
+            return header + more[:closed], size + closed
+    return header, size
 
 
 def _whole(source, fields, key, default=None):
@@ -225,6 +234,8 @@ def loses(scene: Any) -> Iterator[Any]:
         yield "the sensor's thickness"
     if geometry.oblique:
         yield "a spindle that is not at a right angle to the beam"
+    if scene.details is not None and scene.details.spectrum:
+        yield "the spectrum, of which they have the mean"
 
 
 FORMAT = ImageFormat(

@@ -1,6 +1,7 @@
 """Zarr: the groups that nanobragg-py batch writes, for reading; batch/zarrs.py writes them."""
 
 import logging
+import os
 import re
 from typing import Any
 
@@ -25,6 +26,10 @@ def read(source: Any) -> Any:
     if array is None or getattr(array, "ndim", 0) != 3:
         raise NanoBraggError(f"{source.name} has no array {ARRAY} of several images; give one of nanobragg-py batch")
     at = source.pick(array.shape[0])
+    # where nothing is, an array has zeros
+    shard = f"{ARRAY}/c/{at // (array.shards or array.chunks)[0]}/0/0"
+    if not os.path.exists(os.path.join(source.path, shard)):
+        raise NanoBraggError(f"{source.name}: {shard} is not there, which has image {at}; run the batch again")
     slow, fast = array.shape[1:]
     source.check_pixels(slow, fast)
     items = [("array", f"{ARRAY} of shape {' x '.join(map(str, array.shape))}")]
