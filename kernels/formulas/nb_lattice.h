@@ -21,6 +21,17 @@
 /* Numbers that go from one part of a transform to the next (shapes.h). */
 #define NB_PART_VALUES 4
 
+/* nb_T_sqr of a transform that is cut, put together from its parts. */
+#define NB_SQR_OF_PARTS(transform, shape) \
+    NB_FN double nb_##transform##_sqr(const nb_##shape *c, double h, double k, double l) \
+    { \
+        double a[NB_PART_VALUES] = {h, k, l}; \
+        nb_##transform##_part(0, c, a); \
+        nb_##transform##_part(1, c, a); \
+        nb_##transform##_part(2, c, a); \
+        return a[0]; \
+    }
+
 /* What a shape's constants follow from. */
 typedef struct {
     double cells[3]; /* Na, Nb, Nc */

@@ -43,6 +43,15 @@ typedef struct {
 #define NB_KEEP(m, i, x) (m.a[i] = x[0], m.b[i] = x[1], m.c[i] = x[2], m.d[i] = x[3])
 #define NB_KEPT(m, i) {m.a[i], m.b[i], m.c[i], m.d[i]}
 
+NB_FN void nb_second_part(int kind, const nb_lattice *c, int n, nb_between *m)
+{
+    for (int i = 0; i < n; ++i) {
+        double x[NB_PART_VALUES] = NB_KEPT((*m), i);
+        nb_lattice_part(kind, 1, c, x);
+        NB_KEEP((*m), i, x);
+    }
+}
+
 NB_FN void nb_flat(int kind, int weighted, const nb_lattice *c, int n, nb_in place, nb_in inv, int count, nb_in pqr,
                    nb_out acc)
 {
@@ -56,11 +65,7 @@ NB_FN void nb_flat(int kind, int weighted, const nb_lattice *c, int n, nb_in pla
                 nb_lattice_part(kind, 0, c, x);
                 NB_KEEP(m, i, x);
             }
-            for (int i = 0; i < n; ++i) {
-                double x[NB_PART_VALUES] = NB_KEPT(m, i);
-                nb_lattice_part(kind, 1, c, x);
-                NB_KEEP(m, i, x);
-            }
+            nb_second_part(kind, c, n, &m);
             for (int i = 0; i < n; ++i) {
                 double x[NB_PART_VALUES] = NB_KEPT(m, i);
                 nb_lattice_part(kind, 2, c, x);
@@ -95,11 +100,7 @@ NB_FN void nb_flat_nearest(int kind, const nb_lattice *c, const nb_box *box, nb_
                 NB_KEEP(m, i, x);
             }
             nb_look_up(n, of_source, element, cell);
-            for (int i = 0; i < n; ++i) {
-                double x[NB_PART_VALUES] = NB_KEPT(m, i);
-                nb_lattice_part(kind, 1, c, x);
-                NB_KEEP(m, i, x);
-            }
+            nb_second_part(kind, c, n, &m);
             for (int i = 0; i < n; ++i) {
                 double x[NB_PART_VALUES] = NB_KEPT(m, i);
                 nb_lattice_part(kind, 2, c, x);

@@ -45,13 +45,7 @@ NB_FN void nb_gauss_part(int part, const nb_gauss *c, double *a)
     if (part == 2) a[0] = nb_exp2(a[0]);
 }
 
-NB_FN double nb_gauss_sqr(const nb_gauss *c, double h, double k, double l)
-{
-    double a[NB_PART_VALUES] = {h, k, l};
-    nb_gauss_part(0, c, a);
-    nb_gauss_part(2, c, a);
-    return a[0];
-}
+NB_SQR_OF_PARTS(gauss, gauss)
 
 NB_FN double nb_gauss_slopes(const nb_gauss *c, double h, double k, double l, double *slope)
 {

@@ -94,14 +94,7 @@ NB_FN void nb_round_part(int part, const nb_round *c, double *a)
     a[3] = c0 + u * c1;
 }
 
-NB_FN double nb_round_sqr(const nb_round *c, double h, double k, double l)
-{
-    double a[NB_PART_VALUES] = {h, k, l};
-    nb_round_part(0, c, a);
-    nb_round_part(1, c, a);
-    nb_round_part(2, c, a);
-    return a[0];
-}
+NB_SQR_OF_PARTS(round, round)
 
 /* With w the transform of the sphere and x = pi r: dw/dv = 3/2 (sin x/x - w)/v, v = r^2. */
 NB_FN void nb_sphere_slope(double v, double *w, double *slope)

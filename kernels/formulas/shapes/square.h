@@ -81,13 +81,7 @@ NB_FN void nb_square_555_part(int part, const nb_square *c, double *a)
     a[0] = r * r;
 }
 
-NB_FN double nb_square_555_sqr(const nb_square *c, double h, double k, double l)
-{
-    double a[NB_PART_VALUES] = {h, k, l};
-    nb_square_555_part(0, c, a);
-    nb_square_555_part(2, c, a);
-    return a[0];
-}
+NB_SQR_OF_PARTS(square_555, square)
 
 /* Up to six cells: the squared grating function is a polynomial in w = cos^2(pi d), itself where N is even and 1 where
  * it is odd, times the square of another of degree at most two. No division. cos(pi d) = sin(pi (1/2 - |d|)) keeps its
@@ -121,14 +115,7 @@ NB_FN void nb_square_small_part(int part, const nb_square *c, double *a)
     a[0] = (eh * ek * el) * (r * r);
 }
 
-NB_FN double nb_square_small_sqr(const nb_square *c, double h, double k, double l)
-{
-    double a[NB_PART_VALUES] = {h, k, l};
-    nb_square_small_part(0, c, a);
-    nb_square_small_part(1, c, a);
-    nb_square_small_part(2, c, a);
-    return a[0];
-}
+NB_SQR_OF_PARTS(square_small, square)
 
 /* Any number of cells: sin(N pi d)/sin(pi d) with N an integer, so N d may be reduced by whole numbers as well. One
  * division for three axes. The 1e-40 makes d = 0 come out as N: numerator and denominator carry the same tiny factor.
@@ -158,14 +145,7 @@ NB_FN void nb_square_general_part(int part, const nb_square *c, double *a)
     a[0] = quotient * quotient;
 }
 
-NB_FN double nb_square_general_sqr(const nb_square *c, double h, double k, double l)
-{
-    double a[NB_PART_VALUES] = {h, k, l};
-    nb_square_general_part(0, c, a);
-    nb_square_general_part(1, c, a);
-    nb_square_general_part(2, c, a);
-    return a[0];
-}
+NB_SQR_OF_PARTS(square_general, square)
 
 /* The three axes' squares and their slopes, to the product and its slopes. */
 NB_FN double nb_product_slopes(double h, double k, double l, double *slope)
