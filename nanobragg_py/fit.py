@@ -18,7 +18,7 @@ from .gradients.amorphous import derivatives
 from .gradients.crystals import OTHER, alone, owner_of
 from .gradients.haze import FIELDS as MOVING
 from .gradients.modes import derivative_images
-from .gradients.parameters import PARAMETERS, parameters_of, whole_cells
+from .gradients.parameters import PARAMETERS, parameters_of, whole_cells_of
 from .gradients.values import WHOLE, Moved, with_values
 
 #: a parameter of the fit alone: photons that are added to every pixel,
@@ -73,7 +73,7 @@ class Fit:
             if row.name in NOT_FITTED:
                 raise FieldError(f"{row.name} cannot be fitted; its derivatives are those of `vjp`", fields=(row.name,))
             number, name = owner_of(row.name)
-            if name == "crystal.cells" and whole_cells(alone(experiment, number or 0)):
+            if name == "crystal.cells" and whole_cells_of(alone(experiment, number or 0)):
                 raise FieldError(f"{row.name} cannot be fitted: {WHOLE}", fields=(row.name,))
         observed = np.asarray(observed, dtype=np.float64)
         if observed.shape != experiment.shape:

@@ -119,7 +119,7 @@ def _follow(beam, detector, crystal, sampling, factors, physics, recorder=None):
         if mask is not None and mask.shape != shape:
             raise FieldError(f"detector.mask has the shape {mask.shape}; the detector has {shape}")
         resolved = resolve_experiment(setup, random, factors, source_rows=sources, origins=origins)
-    blocks = blocks_of(crystal, resolved.crystal)
+    blocks = blocks_of(crystal, resolved)
     if blocks is not None:
         resolved = mixed(resolved, None if domains is None else domains.weights, blocks)
     if crystal.scale != 1.0:

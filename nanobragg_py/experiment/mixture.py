@@ -11,6 +11,7 @@ import numpy as np
 
 from ..errors import FieldError
 from ..kernels.noise.random import Ran1
+from .physics import whole_cells
 from .resolve.exact import spots
 
 #: sizes of blocks that stand for a lognormal distribution
@@ -46,17 +47,17 @@ class Blocks:
 
 
 def blocks_of(crystal: Any, resolved: Any) -> Blocks | None:
-    """The `Blocks` that a Crystal states, or None. resolved: its `ResolvedCrystal`."""
+    """The `Blocks` that a Crystal states, or None. resolved: the `ResolvedExperiment` with it."""
     if crystal.block_sizes is not None:
         cells = np.array(crystal.block_sizes, dtype=float)
         counts = np.ones(len(cells)) if crystal.block_weights is None else np.array(crystal.block_weights)
     elif crystal.block_sigma > 0.0:
         # the nodes of Gauss and Hermite have the moments of a normal distribution
         nodes, counts = np.polynomial.hermite_e.hermegauss(SIZES)
-        cells = np.outer([exp(crystal.block_sigma * node) for node in nodes], resolved.cells)
+        cells = np.outer([exp(crystal.block_sigma * node) for node in nodes], resolved.crystal.cells)
     else:
         return None
-    if crystal.shape == "square":
+    if whole_cells(crystal.shape, resolved.physics):
         if crystal.block_sizes is not None and (cells != np.rint(cells)).any():
             raise FieldError(
                 "crystal.block_sizes of square crystals must be whole numbers; give those, or another shape"

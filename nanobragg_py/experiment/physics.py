@@ -53,6 +53,11 @@ def uses_dump(options: "Any") -> bool:
     return options.dump_named or not physics_of(options).factors
 
 
+def whole_cells(shape: str, physics: "Any") -> bool:
+    """Whether numbers of cells can only be whole: the reference's, and those of a grating function."""
+    return shape == "square" or not physics.spots
+
+
 def physics_of(options: "Any") -> "Physics":
     """The `Physics` that options ask for: by its name, or as it is. OptionError for what does not go together."""
     physics = options.physics

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import FieldError
+from ..experiment.physics import whole_cells
 from ..kernels.loops.job import SHAPES, derivatives_by
 from .changes import stated
 from .crystals import alone, check_number, owner_of
@@ -160,9 +161,9 @@ def _table(experiment: Any) -> str | None:
     )
 
 
-def whole_cells(experiment: Any) -> bool:
-    """Whether numbers of cells can only be whole."""
-    return experiment.crystal.shape == "square" or not experiment.resolved.physics.spots
+def whole_cells_of(experiment: Any) -> bool:
+    """Whether an experiment's numbers of cells can only be whole."""
+    return whole_cells(experiment.crystal.shape, experiment.resolved.physics)
 
 
 ROWS = (

@@ -12,7 +12,7 @@ from ..orientation import axis_rotation
 from .changes import STEP, imaginary
 from .crystals import alone, check_number, owner_of
 from .model import Model, turn, turn_xyz
-from .parameters import PARAMETERS, parameter, whole_cells
+from .parameters import PARAMETERS, parameter, whole_cells_of
 
 #: why a number of cells stays
 WHOLE = "square crystals, and those of the reference's physics, have whole numbers of cells"
@@ -37,7 +37,7 @@ def _with_values(experiment, values):
             check_number(experiment, name)
             others.setdefault(number, {})[field] = given
             continue
-        if name == "crystal.cells" and whole_cells(experiment):
+        if name == "crystal.cells" and whole_cells_of(experiment):
             raise FieldError(f"{name} cannot be given another value: {WHOLE}", fields=(name,))
         value = np.asarray(given, dtype=np.float64)
         if name == "crystal.rotation":

@@ -5,6 +5,7 @@ from math import atan2, ceil, cos, floor, isfinite, pi, sin, sqrt
 from ...constants import AVOGADRO
 from ...errors import OptionError
 from ...vectors import cross, dot, length, rotate_all, scale, with_length
+from ..physics import whole_cells
 from ..resolved import SPOTS, UNASKED, ResolvedCrystal
 from .detector import SMALLEST
 from .steps import ceil_to_int
@@ -393,7 +394,7 @@ def resolve_crystal(
         ) from None
     origins.follows("crystal.volume", "crystal.lattice")
     edges = [length(lattice[name]) for name in "abc"]
-    cells = _resolve_size(edges, options, samples, not physics.spots or options.shape == "square", origins)
+    cells = _resolve_size(edges, options, samples, whole_cells(options.shape, physics), origins)
     size = tuple(edge * count for edge, count in zip(edges, cells, strict=True))
     spread, domains = mosaic
     if domains == 1:

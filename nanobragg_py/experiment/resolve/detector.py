@@ -305,10 +305,10 @@ def swing_detector(
     close_distance = dot(origin, normal)
     distance = close_distance / ratio
     from_origin = tuple(distance * beam[i] - origin[i] for i in range(3))
-    dials_origin = tuple(1000.0 * dot(origin, axis) for axis in ((0.0, 0.0, 1.0), (0.0, 1.0, 0.0), (-1.0, 0.0, 0.0)))
     Fbeam = dot(fast, from_origin)
     Sbeam = dot(slow, from_origin)
-    if not all(isfinite(x) for x in (*dials_origin, distance, *from_origin, Fclose, Sclose, Fbeam, Sbeam, *centre)):
+    followed = (*dials_origin_of(origin), distance, *from_origin, Fclose, Sclose, Fbeam, Sbeam)
+    if not all(isfinite(x) for x in (*followed, *centre)):
         given = (options.close_distance, options.distance)
         raise out_of_reach(
             (
@@ -318,6 +318,51 @@ def swing_detector(
                 (length(frame.twotheta_axis), DIRECTIONS),
             )
         )
+    return placed_detector(
+        options,
+        beam,
+        (fast, slow, normal),
+        origin,
+        size,
+        pixel,
+        (distance, close_distance),
+        (Fbeam, Sbeam),
+        curved=bool(options.curved_det),
+        pivot=frame.pivot,
+        twotheta=twotheta,
+        Xbeam=Xbeam,
+        Ybeam=Ybeam,
+        Xclose=Xclose,
+        Yclose=Yclose,
+        roi=region(options, fpixels, spixels),
+        **more,
+    )
+
+
+def dials_origin_of(origin: "Any") -> "Any":
+    """A detector's origin in mm and in the frame of DIALS."""
+    return tuple(1000.0 * dot(origin, axis) for axis in ((0.0, 0.0, 1.0), (0.0, 1.0, 0.0), (-1.0, 0.0, 0.0)))
+
+
+def placed_detector(
+    options: "Any",
+    beam: "Any",
+    axes: "Any",
+    origin: "Any",
+    size: "Any",
+    pixel: float,
+    distances: "Any",
+    spot: "Any",
+    **more: "Any",
+) -> "ResolvedDetector":
+    """The `ResolvedDetector` whose first pixel's corner lies at `origin`.
+
+    beam: its direction. axes: fast, slow, normal. size: edges in m and pixels, fast and slow. pixel: its edge, m.
+    distances: along the beam and along the normal, m. spot: where the beam hits it, fast and slow, m. more: fields.
+    """
+    fast, slow, normal = axes
+    detsize_f, detsize_s, fpixels, spixels = size
+    Fclose, Sclose = -dot(origin, fast), -dot(origin, slow)
     return ResolvedDetector(
         fast=fast,
         slow=slow,
@@ -328,24 +373,16 @@ def swing_detector(
         pixel_size=pixel,
         detsize_f=detsize_f,
         detsize_s=detsize_s,
-        distance=distance,
-        close_distance=close_distance,
-        curved=bool(options.curved_det),
+        distance=distances[0],
+        close_distance=distances[1],
         point_pixel=bool(options.point_pixel),
-        pivot=frame.pivot,
-        twotheta=twotheta,
-        Xbeam=Xbeam,
-        Ybeam=Ybeam,
-        Fbeam=Fbeam,
-        Sbeam=Sbeam,
-        Xclose=Xclose,
-        Yclose=Yclose,
+        Fbeam=spot[0],
+        Sbeam=spot[1],
         Fclose=Fclose,
         Sclose=Sclose,
         ORGX=Fclose / pixel + 0.5,
         ORGY=Sclose / pixel + 0.5,
-        dials_origin=dials_origin,
+        dials_origin=dials_origin_of(origin),
         beam_in_detector_frame=(dot(beam, fast), dot(beam, slow), dot(beam, normal)),
-        roi=region(options, fpixels, spixels),
         **more,
     )

@@ -4,11 +4,13 @@ from copy import copy
 
 from ...errors import OptionError
 from ...vectors import cross, dot, length, scale
-from ..resolved import ResolvedDetector
+from .detector import placed_detector
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
+
+    from ..resolved import ResolvedDetector
 
 #: cosine between beam and normal below which a panel has no distance along the beam
 EDGE_ON = 1e-9
@@ -72,7 +74,6 @@ def resolve_panel(options: "Any", frame: "Any", panel: "Any", sensor: "Any") -> 
     detsize_f, detsize_s = panel.fpixels * pixel, panel.spixels * pixel
     beam = frame.beam
     along = dot(beam, normal)
-    Fclose, Sclose = -dot(origin, fast), -dot(origin, slow)
     if along > EDGE_ON:
         distance = close_distance / along
         spot = tuple(distance * beam[i] - origin[i] for i in range(3))
@@ -84,37 +85,25 @@ def resolve_panel(options: "Any", frame: "Any", panel: "Any", sensor: "Any") -> 
     layers, thickness, thickstep, mu = sensor
     mask = getattr(panel, "mask", None)
     roi = getattr(panel, "roi", None)
-    return ResolvedDetector(
-        fast=fast,
-        slow=slow,
-        normal=normal,
-        origin=origin,
-        fpixels=panel.fpixels,
-        spixels=panel.spixels,
-        pixel_size=pixel,
-        detsize_f=detsize_f,
-        detsize_s=detsize_s,
-        distance=distance,
-        close_distance=close_distance,
-        point_pixel=bool(options.point_pixel),
+    return placed_detector(
+        options,
+        beam,
+        (fast, slow, normal),
+        origin,
+        (detsize_f, detsize_s, panel.fpixels, panel.spixels),
+        pixel,
+        (distance, close_distance),
+        (Fbeam, Sbeam),
         thickness=thickness,
         thickstep=thickstep,
         thicksteps=layers,
         mu=mu,
         convention=options.convention,
         pivot="sample",
-        Fbeam=Fbeam,
-        Sbeam=Sbeam,
         Xbeam=Fbeam,
         Ybeam=Sbeam,
-        Fclose=Fclose,
-        Sclose=Sclose,
-        Xclose=Fclose,
-        Yclose=Sclose,
-        ORGX=Fclose / pixel + 0.5,
-        ORGY=Sclose / pixel + 0.5,
-        dials_origin=tuple(1000.0 * dot(origin, axis) for axis in ((0.0, 0.0, 1.0), (0.0, 1.0, 0.0), (-1.0, 0.0, 0.0))),
-        beam_in_detector_frame=(dot(beam, fast), dot(beam, slow), dot(beam, normal)),
+        Xclose=-dot(origin, fast),
+        Yclose=-dot(origin, slow),
         roi=(0, panel.fpixels - 1, 0, panel.spixels - 1) if roi is None else roi,
         mask=None if mask is None else memoryview(mask.reshape(-1)),
     )
