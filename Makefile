@@ -70,9 +70,11 @@ test: setup
 	$(MAKE) --jobs=2 --no-print-directory lint pytest
 
 # as many tests at a time as there are processors; those of a module together, for what they share, and the modules in
-# the order of tests/conftest.py
+# the order of tests/conftest.py. OpenMP's threads wait for each other as briefly as those of the programs do
+# (nanobragg_py/render/backends.py): busy loops take the processors from the tests beside.
 pytest: setup
-	MAKEFLAGS= NANOBRAGG_WHEELS=$(CURDIR)/$(WHEELS) $(BIN)/pytest -n auto --dist loadscope --no-loadscope-reorder
+	MAKEFLAGS= GOMP_SPINCOUNT=3000 NANOBRAGG_WHEELS=$(CURDIR)/$(WHEELS) \
+	    $(BIN)/pytest -n auto --dist loadscope --no-loadscope-reorder
 
 lint: setup
 	$(BIN)/ruff check

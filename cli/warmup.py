@@ -17,14 +17,11 @@ def import_loops(threads: int, loops: "Any", *others: "Any") -> None:
 
     threads: how many the user wants; 0: as many as there should be. loops, others: names of modules by level.
     """
-    from ..render.backends import level_module, team_size, threads_remark
+    from ..render.backends import level_module, short_waits, team_size, threads_remark
 
     if threads == 0 and (remark := threads_remark()) is not None:
         warn(remark)
-    # OpenMP's threads wait for each other in a busy loop, by default for so long that on a machine with other work the
-    # one that is waited for does not get a processor. The library reads this when it is loaded, with the loops.
-    if "OMP_WAIT_POLICY" not in os.environ:
-        os.environ.setdefault("GOMP_SPINCOUNT", "3000")
+    os.environ.update(short_waits(os.environ))  # OpenMP's library reads them when it is loaded, with the loops
     module = level_module(loops)[0]
     for name in others:
         level_module(name)

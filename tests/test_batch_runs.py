@@ -98,6 +98,16 @@ def test_one_file_an_image(ending, job, tmp_path):
         assert np.array_equal(read_image(tmp_path / "out" / name).pixels, image)
 
 
+def test_threads_of_workers_wait_briefly(job, tmp_path, monkeypatch):
+    given = []
+    start = subprocess.Popen
+    monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)
+    monkeypatch.delenv("GOMP_SPINCOUNT", raising=False)
+    monkeypatch.setattr(subprocess, "Popen", lambda *words, **more: given.append(more["env"]) or start(*words, **more))
+    assert run(job, Output(tmp_path / "out"), workers=1) == 0
+    assert [environment["GOMP_SPINCOUNT"] for environment in given] == ["3000"]
+
+
 def test_images_without_noise(job, tmp_path):
     job.write_text("noise = false\n" + JOB)
     run(job, Output(tmp_path / "h5"), workers=1)

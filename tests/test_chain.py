@@ -260,13 +260,21 @@ def test_runs_of_realistic_images(form, bits, job, tmp_path):
     assert entries[0]["statistics"]["overloads"] == 0
 
 
-@pytest.mark.parametrize(("name", "status"), [("SIGKILL", -signal.SIGKILL), ("SIGTERM", 143)])
-def test_a_run_that_is_stopped_twice_has_the_same_bytes(name, status, job, tmp_path):
-    """Point spread, background and noise, stopped in the middle, and once more; the last run ends as if nobody had."""
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """The job of a run that takes some seconds, and the folder of one that nobody stopped."""
     pytest.importorskip("h5py", reason="h5py is not installed")
-    job.write_text(JOB.replace("repeat = 3", "repeat = 60"))
-    whole, parts = tmp_path / "whole", tmp_path / "parts"
-    assert run(job, Output(whole, "hdf5", 2), workers=1) == 0
+    folder = tmp_path_factory.mktemp("whole")
+    (folder / "curve.stol").write_text(CURVE)
+    (folder / "job.toml").write_text(JOB.replace("repeat = 3", "repeat = 60"))
+    assert run(folder / "job.toml", Output(folder / "out", "hdf5", 2), workers=1) == 0
+    return folder / "job.toml", folder / "out"
+
+
+@pytest.mark.parametrize(("name", "status"), [("SIGKILL", -signal.SIGKILL), ("SIGTERM", 143)])
+def test_a_run_that_is_stopped_twice_has_the_same_bytes(name, status, whole, tmp_path):
+    """Point spread, background and noise, stopped in the middle, and once more; the last run ends as if nobody had."""
+    (job, calm), parts = whole, tmp_path / "parts"
     words = [sys.executable, "-c", "import sys; from nanobragg_py.cli.main import main; sys.exit(main())", "batch"]
     words += [str(job), "--out", str(parts), "--workers", "1", "--per-file", "2"]
     for number in (1, 8):
@@ -279,7 +287,7 @@ def test_a_run_that_is_stopped_twice_has_the_same_bytes(name, status, job, tmp_p
         assert process.wait(timeout=60) == status
         assert not (parts / "manifest.jsonl").exists(), "the run was over before it could be stopped"
     assert subprocess.run(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode == 0
-    files = [{path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()} for folder in (whole, parts)]
+    files = [{path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()} for folder in (calm, parts)]
     assert files[0] == files[1]
     assert verify(parts) == 60
 

@@ -5,6 +5,7 @@ import shlex
 import pytest
 
 from nanobragg_py.experiment.load import load_args
+from nanobragg_py.render.backends import short_waits
 from nanobragg_py.render.simulate import simulate
 
 CRYSTAL = "-cell 36 47 62 71 84 97 -misset 12 -25 40 -N 4 -distance 100 -default_F 20 -lambda 1"
@@ -94,3 +95,9 @@ def test_program(name, runner):
         # the folder is not emptied: a file that comes out otherwise than before counts as written
         assert result.files == {}
         assert (result.exit_status, result.output, result.errors) == (0, first.output, first.errors)
+
+
+def test_threads_of_our_own_processes_wait_briefly():
+    """In a busy loop, unless the environment says how."""
+    assert short_waits({"PATH": "/bin"}) == {"GOMP_SPINCOUNT": "3000"}
+    assert short_waits({"OMP_WAIT_POLICY": "active"}) == short_waits({"GOMP_SPINCOUNT": "7"}) == {}

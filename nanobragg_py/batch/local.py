@@ -23,7 +23,7 @@ from time import perf_counter
 from typing import Any
 
 from ..errors import NanoBraggError
-from ..render.backends import LONG, expected_seconds
+from ..render.backends import LONG, expected_seconds, short_waits
 from .images import Maker, stored_shape
 from .jobs import Job
 from .lock import alone
@@ -194,6 +194,7 @@ class Crew:
         # a child that inherits no threads of OpenMP, and no main module that would have to be guarded
         worker = subprocess.Popen(
             [sys.executable, "-c", WORKER.format(path=sys.path)],
+            env={**os.environ, **short_waits(os.environ)},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             start_new_session=True,

@@ -78,6 +78,16 @@ class Compute(Record):
         return self.replace(backend=backend), sentence
 
 
+def short_waits(environment: "Any") -> "dict[str, str]":
+    """Variables that a process of ours sets before it loads the loops, in an environment that does not say otherwise.
+
+    OpenMP's threads wait for each other in a busy loop, by default for so long that on a machine with other work the
+    one that is waited for does not get a processor.
+    """
+    stated = "OMP_WAIT_POLICY" in environment or "GOMP_SPINCOUNT" in environment
+    return {} if stated else {"GOMP_SPINCOUNT": "3000"}
+
+
 def cpu_renderer(level: "Any" = None) -> "Any":
     """The render module for an instruction-set level, and the level's name; see `level_module`."""
     return level_module("loops.render", level)
