@@ -375,8 +375,6 @@ def test_crystals_without_sense():
         made(GAUSS.replace(shape="square", block_sizes=[4.5]))
     with pytest.raises(FieldError, match=r"crystal number 2: crystal\.lengths"):
         made([GAUSS, Crystal.from_cell(50, 60, 70, 100, 100, 179)])
-    with pytest.raises(FieldError, match="have no derivatives yet"):
-        made([GAUSS, GAUSS]).vjp(["beam.fluence"])
 
 
 @pytest.mark.parametrize(("rows", "said"), [
