@@ -23,7 +23,7 @@ help:
 	@echo "make test      set up and run the checks of style and the tests"
 	@echo "make setup     the environment in $(VENV), with the package in it"
 	@echo "make lint      the checks of style"
-	@echo "make frameworks  gradients by torch and by jax, which it installs"
+	@echo "make frameworks  gradients and data sets by torch and by jax, which it installs"
 	@echo "make sanitize  golden cases and broken inputs under the address and undefined-behaviour sanitizers"
 	@echo "make fuzz      inputs that are meant to break the programs, kept in found/ where they do"
 	@echo "make bench     the benchmarks"
@@ -86,7 +86,7 @@ lint: setup
 
 frameworks: setup
 	$(PIP) install torch jax --extra-index-url https://download.pytorch.org/whl/cpu
-	$(BIN)/python -P -m pytest -n 0 -ra tests/test_gradients_frameworks.py
+	$(BIN)/python -P -m pytest -n 0 -ra tests/test_gradients_frameworks.py tests/test_data.py
 
 sanitize: setup
 	PYTHON=$(BIN)/python tests/sanitize.sh

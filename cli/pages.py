@@ -24,8 +24,8 @@ class Option(Record):
 
 
 class Program(Record):
-    """A program or subcommand. summary: one line. usage: lines. about, more: text. options: of Option. tools: Programs
-    below it.
+    """A program or subcommand. summary: one line. usage: lines. about, more: text. options: of Option. words: those
+    that it takes without an option. tools: Programs below it.
     """
 
     _fields = {
@@ -35,6 +35,7 @@ class Program(Record):
         "about": "",
         "more": "",
         "options": (),
+        "words": (),
         "tools": (),
     }
 
@@ -82,6 +83,9 @@ def tool(name: str) -> "Program":
         about=parser.description.strip(),
         more=(parser.epilog or "").strip(),
         options=options_of(parser),
+        words=tuple(
+            str(word) for action in parser._actions if not action.option_strings for word in action.choices or ()
+        ),
     )
 
 
@@ -188,7 +192,8 @@ def bash(program: Any, nested: Any = ()) -> str:
         ]
         for each in program.tools:
             lines.append(f"        {each.name})")
-            lines.append(f'            [[ $word == -* ]] && words="{" ".join(flags(each))}"')
+            other = f' || words="{" ".join(each.words)}"' if each.words else ""
+            lines.append(f'            [[ $word == -* ]] && words="{" ".join(flags(each))}"{other}')
             if with_choices(each):
                 lines.append('            case "$before" in')
                 lines += [f'                {o}) words="{" ".join(c)}" ;;' for o, c in with_choices(each)]
@@ -201,7 +206,7 @@ def bash(program: Any, nested: Any = ()) -> str:
 
 
 def zsh(program: Any, nested: Any = ()) -> str:
-    """A script for zsh."""
+    """A script for zsh, to be found by compinit, or sourced after it."""
 
     def described(each):
         return [
@@ -210,32 +215,45 @@ def zsh(program: Any, nested: Any = ()) -> str:
             for name in option.names
         ]
 
+    def offered(function, each):
+        """The function that offers the flags of a program, and words behind those that take them."""
+        lines = [f"{function}() {{", "  local -a found", "  local before=${words[CURRENT-1]}"]
+        lines += after(each)
+        lines += ["  [[ $PREFIX == -* ]] || { _files; return }", "  found=(", *described(each), "  )"]
+        return [*lines, "  _describe flag found || _files", "}"]
+
+    def after(each, indent="  "):
+        return [
+            f"{indent}[[ $before == {name} ]] && {{ compadd -- {' '.join(choices)}; return }}"
+            for name, choices in with_choices(each)
+        ]
+
     function = variable(program.name)
-    lines = [f"#compdef {program.name}", f"{function}() {{", "  local -a found", "  local before=${words[CURRENT-1]}"]
+    lines = [f"#compdef {program.name}"]
     if nested:
-        lines.append(f"  (( ${{words[(i)--]}} < CURRENT )) && {{ {variable(nested.name)}_flags; return }}")
-    for name, choices in with_choices(program):
-        lines.append(f"  [[ $before == {name} ]] && {{ compadd -- {' '.join(choices)}; return }}")
+        # a name of its own, since that program's script may be there as well
+        lines += offered(f"{function}_behind", nested)
+    if not program.tools:
+        lines += offered(f"{function}_flags", program)
+    lines += [f"{function}() {{", "  local -a found", "  local before=${words[CURRENT-1]}"]
+    if nested:
+        lines.append(f"  (( ${{words[(i)--]}} < CURRENT )) && {{ {function}_behind; return }}")
     if program.tools:
-        lines += ["  if (( CURRENT == 2 )); then", "    found=("]
+        lines += ["  if (( CURRENT == 2 )); then"]
+        lines += ["    [[ $PREFIX == -* ]] && found=(", *described(program), "    ) || found=("]
         lines += [f"    {quoted(each.name + ':' + each.summary)}" for each in program.tools]
         lines += ["    )", "    _describe subcommand found", "    return", "  fi", "  case ${words[2]} in"]
         for each in program.tools:
-            lines += [f"  {each.name})", "    found=(", *described(each), "    ) ;;"]
+            lines += [f"  {each.name})", *after(each, "    ")]
+            if each.words:
+                lines.append(f"    [[ $PREFIX == -* ]] || {{ compadd -- {' '.join(each.words)}; return }}")
+            lines += ["    found=(", *described(each), "    ) ;;"]
         lines += ["  esac", "  [[ $PREFIX == -* ]] && _describe option found || _files", "}"]
     else:
-        lines += [f"  [[ $PREFIX == -* ]] && {function}_flags || _files", "}"]
-    body = [f"{function}_flags() {{", "  local -a found", "  found=(", *described(program), "  )"]
-    body += ["  _describe flag found || _files", "}"]
-    if nested:
-        body += zsh_flags_of(nested)
-    return "\n".join([lines[0], *body, *lines[1:], f'{function} "$@"']) + "\n"
-
-
-def zsh_flags_of(program: Any) -> list[Any]:
-    """The function that offers the flags of another program."""
-    names = " ".join(flags(program))
-    return [f"{variable(program.name)}_flags() {{", f"  [[ $PREFIX == -* ]] && compadd -- {names} || _files", "}"]
+        lines += [f"  {function}_flags", "}"]
+    # compinit calls it by the name of the file
+    lines += [f'if [[ "$funcstack[1]" == _{program.name} ]]; then', f'  {function} "$@"', "else"]
+    return "\n".join([*lines, f"  compdef {function} {program.name}", "fi"]) + "\n"
 
 
 def fish(program: Any, nested: Any = ()) -> str:
@@ -251,10 +269,24 @@ def fish(program: Any, nested: Any = ()) -> str:
         for each in program.tools:
             seen = f"{condition}; and __fish_seen_subcommand_from {each.name}"
             lines += fish_options(program.name, each, seen)
+            if each.words:
+                lines.append(f"complete -c {program.name} -f -n {quoted(seen)} -a {quoted(' '.join(each.words))}")
     lines += fish_options(program.name, program, condition if nested or program.tools else "")
     if nested:
-        lines += fish_options(program.name, nested, "contains -- -- (commandline -opc)")
+        lines += fish_words(program.name, nested, "contains -- -- (commandline -opc)")
     return "\n".join(lines) + "\n"
+
+
+def fish_words(command: Any, program: Any, condition: Any) -> Any:
+    """Flags as words, which is what they are to fish behind ``--``."""
+    lines = []
+    for option in program.options:
+        for name in option.names:
+            lines.append(f"complete -c {command} -n {quoted(condition)} -a {quoted(name)} -d {quoted(option.help)}")
+            if option.choices:
+                behind = f"{condition}; and test (commandline -opc)[-1] = {name}"
+                lines.append(f"complete -c {command} -f -n {quoted(behind)} -a {quoted(' '.join(option.choices))}")
+    return lines
 
 
 def fish_options(command: Any, program: Any, condition: Any) -> Any:
@@ -277,7 +309,16 @@ def tcsh(program: Any, nested: Any = ()) -> str:
     """A script for tcsh."""
     words = [f"complete {program.name}"]
     words += [f"'n/{name}/({' '.join(choices)})/'" for name, choices in with_choices(program)]
+    if nested:
+        words += [f"'n/{name}/({' '.join(choices)})/'" for name, choices in with_choices(nested)]
     if program.tools:
+        taken: dict[str, list[str]] = {}
+        for each in program.tools:
+            if each.words:
+                taken[each.name] = list(each.words)
+            for name, choices in with_choices(each):
+                taken[name] = [*taken.get(name, ()), *(word for word in choices if word not in taken.get(name, ()))]
+        words += [f"'n/{name}/({' '.join(choices)})/'" for name, choices in taken.items()]
         words.append(f"'p/1/({' '.join(each.name for each in program.tools)})/'")
         options = sorted({name.lstrip("-") for each in program.tools for name in flags(each) if name.startswith("--")})
         words.append(f"'c/--/({' '.join(options)})/'")
