@@ -8,12 +8,12 @@ outputs, within a band of rows. The first is for sources that are many and reach
 Threads share the outputs out; each of them passes over all sources that reach its own.
 
 A tap that lands one step beyond the right edge counts in the first column of the row below. Only that column has
-sources that come twice, and it is done apart (`exact_pixel`).
+sources that come twice: `gather` leaves it to `exact_pixel`, `scatter` adds such a tap after the source's others.
 
 To be compiled without fused multiply-adds.
 """
 
-from cython.parallel cimport parallel, prange
+from cython.parallel cimport parallel, prange, threadid
 from libc.math cimport M_PI, atan, ceil, erf, exp, log, sqrt
 from libc.stdint cimport int64_t
 from libc.string cimport memcpy, memset
@@ -28,6 +28,7 @@ cdef extern from "nb_elementary.h" nogil:
 
 cdef extern from "nb_spread.h" nogil:
     enum:
+        NB_LANES
         NB_BLOCK
         NB_CHAINS
     ctypedef struct nb_floats:
@@ -35,7 +36,9 @@ cdef extern from "nb_spread.h" nogil:
     void nb_gather_row(nb_floats *sum, const double *source, const double *tap, long taps)
     void nb_gather_row_within(nb_floats *sum, const double *source, const double *reach, const double *tap,
                               double square, long taps)
-    void nb_scatter_row(float *out, const double *tap, double source, long n)
+    void nb_scatter(float *out, long stride, const double *tap, long side, const int *half, long rows, int left,
+                    int right, double source)
+    float nb_maximum(const float *value, long n)
 
 cdef extern from *:
     """
@@ -48,7 +51,11 @@ cdef extern from *:
 cdef enum:
     GAUSS = 1
     FIBER = 2
-    BAND = 64  # rows of outputs that are added to together, at least
+    BAND = 32  # rows of outputs that are added to together, at least
+    # The rows of a band are this far apart, but for whole pages. One below the other in a page, they would be taken for
+    # one another by a processor that reads before what it is writing is written, and share their places in a cache.
+    PERIOD = 1024
+    SHIFT = 144
     SOURCE = 8  # what a source counts beside its taps, in the steps of nb_watch.h
 
 # what a portion of the outputs is
@@ -56,12 +63,11 @@ cdef enum:
     GATHERED = 0   # a row
     SCATTERED = 1  # a band of rows
     EXACT = 2      # a row, tap by tap
-    COLUMN = 3     # the first output of a row
 
 #: the factor between the width of a fiber's point spread and its g
 cdef double FIBER_G = 0.652383013252053
 #: nanoseconds, roughly, for a tap of each kind and for a row of a source's taps: they only decide which way is taken
-cdef double GATHER_TAP = 0.25, WITHIN_TAP = 0.45, SCATTER_TAP = 0.45, SCATTER_ROW = 3.0
+cdef double GATHER_TAP = 0.2, WITHIN_TAP = 0.35, SCATTER_TAP = 0.25, SCATTER_ROW = 3.0
 
 cdef struct Spread:
     int kind
@@ -73,10 +79,15 @@ cdef struct Spread:
     int one_radius  # of every source; 0: each has its own
     const double *kernel  # (2 reach + 1) rows of as many
     const int *extent     # of each row of the kernel: the largest |dx| with a tap that is not 0, or -1
-    const int *half       # half[r(r+1)/2 + dy]: the largest dx with dx^2 + dy^2 <= r^2; NULL with one radius
+    const int *half       # half[r(r+1) + dy]: the largest dx with dx^2 + dy^2 <= r^2 and a tap that is not 0, or 0
     const float *image
     const int *radius     # of each source, NULL with one radius
     float *out
+    float *band           # a band of outputs for every thread, in rows of `stride`
+    Py_ssize_t band_size
+    Py_ssize_t stride
+    double *share         # of each radius, where it was asked for yet (see `share_of`)
+    double *lost          # what falls outside
     nb_watch *watch
 
 include "spread_taps.pxi"
@@ -159,7 +170,7 @@ cdef void pad_row(const Spread *p, const Padded *q, Py_ssize_t y) noexcept nogil
 
 
 cdef void gather_row(const Spread *p, const Padded *q, Py_ssize_t y, long *counted) noexcept nogil:
-    """Outputs of row y; the first of them is wrong, as its sources beyond the right edge are left out."""
+    """Outputs of row y. The first has sources beyond the right edge besides, and is done again, tap by tap."""
     cdef nb_floats sum[NB_CHAINS]
     cdef Py_ssize_t x, y0, dy, last = min(p.slow - 1, y + p.reach), taps, n, at
     cdef int half
@@ -185,36 +196,45 @@ cdef void gather_row(const Spread *p, const Padded *q, Py_ssize_t y, long *count
         n = min(<Py_ssize_t>NB_BLOCK, p.fast - x)
         memcpy(p.out + y * p.fast + x, sum, n * sizeof(float))
         x += NB_BLOCK
+    p.out[y * p.fast] = exact_pixel(p, y, 0, counted)
 
 
 # ---- scattering ----------------------------------------------------------------------------------------------------
 
 cdef void scatter_band(const Spread *p, Py_ssize_t begin, Py_ssize_t end, long *counted) noexcept nogil:
-    """Outputs of rows begin to end - 1, which are 0 before; the first column is wrong."""
-    cdef Py_ssize_t y0, x0, y, dy, at, low, high, side = 2 * p.reach + 1
-    cdef int r, half
-    cdef double photons
-    cdef const int *halves
-    for y0 in range(max(0, begin - p.reach), min(p.slow, end + p.reach)):
+    """Outputs of rows begin to end - 1."""
+    cdef Py_ssize_t y0, x0, y, first, last, side = 2 * p.reach + 1
+    cdef float *band = p.band + threadid() * p.band_size
+    cdef const double *tap
+    cdef const float *photons
+    cdef const int *half
+    cdef float *out
+    cdef int r
+    memset(band, 0, (end - begin) * p.stride * sizeof(float))
+    for y0 in range(max(0, begin - 1 - p.reach), min(p.slow, end + p.reach)):
         if nb_dropped(p.watch, counted, p.fast):
             return
+        photons = p.image + y0 * p.fast
         for x0 in range(p.fast):
-            at = y0 * p.fast + x0
-            photons = p.image[at]
-            if not photons > 0.0:
+            if not photons[x0] > <float>0.0:
                 continue
-            r = own_radius(p, at)
+            r = own_radius(p, y0 * p.fast + x0)
             if nb_dropped(p.watch, counted, SOURCE + (end - begin) * r):
                 return
-            halves = p.half + <Py_ssize_t>r * (r + 1) // 2
-            for y in range(max(begin, y0 - r), min(end, y0 + r + 1)):
-                dy = y - y0
-                half = min(halves[dy if dy > 0 else -dy], p.extent[p.reach + dy])
-                low = max(0, x0 - half)
-                high = min(p.fast - 1, x0 + half)
-                if low <= high:
-                    nb_scatter_row(p.out + y * p.fast + low, p.kernel + (p.reach + dy) * side + p.reach + low - x0,
-                                   photons, high - low + 1)
+            half = p.half + <Py_ssize_t>r * r + r - y0  # of row 0
+            tap = p.kernel + (p.reach - y0) * side + p.reach
+            first = max(begin, y0 - r)
+            last = min(end - 1, y0 + r)
+            if first <= last:
+                nb_scatter(band + (first - begin) * p.stride + x0, p.stride, tap + first * side, side, half + first,
+                           last - first + 1, <int>x0, <int>(p.fast - 1 - x0), photons[x0])
+            if x0 + r >= p.fast:  # one step beyond the right edge, after its other taps
+                for y in range(max(1, begin, y0 - r + 1), min(end, y0 + r + 2)):
+                    if p.fast - x0 <= half[y - 1]:
+                        out = band + (y - begin) * p.stride
+                        out[0] = <float>(out[0] + photons[x0] * tap[(y - 1) * side + p.fast - x0])
+    for y in range(begin, end):
+        memcpy(p.out + y * p.fast, band + (y - begin) * p.stride, p.fast * sizeof(float))
 
 
 # ---- the whole image -----------------------------------------------------------------------------------------------
@@ -227,13 +247,7 @@ cdef double circle(double radius) noexcept nogil:
 def maximum(image):
     """The largest of the float32 values of a buffer, and at least 0; nan does not count."""
     cdef Borrowed source = Borrowed(image, "f")
-    cdef const float *values = <const float *>source.data
-    cdef float top = 0.0
-    cdef Py_ssize_t i
-    with nogil:
-        for i in range(source.count):
-            top = values[i] if values[i] > top else top
-    return <double>top
+    return <double>nb_maximum(<const float *>source.data, source.count)
 
 
 def automatic_radius(double photons, bint fiber, double width, int limit):
@@ -298,17 +312,16 @@ def spread(image, out, bint fiber, double width, int given, int reach, int threa
     threads: the result does not depend on them.
     """
     cdef Borrowed source = Borrowed(image, "f"), target = Borrowed(out, "f")
-    cdef Buffer taps_around, extent, radii, steps, shares
+    cdef Buffer taps_around, extent, radii, steps, shares, rows
     cdef Spread p
     cdef nb_watch watch
-    cdef Py_ssize_t y, i
-    cdef double lost = 0.0, taps = 0.0, lines = 0.0, share
-    cdef Py_ssize_t sources = 0
-    cdef int least, most, r
-    cdef bint finite = True
+    cdef Py_ssize_t y
+    cdef double lost = 0.0, share, sources, taps, lines
+    cdef Sources all
+    cdef Sources *row
     cdef const float *photons
     cdef double *scratch
-    cdef int *found
+    cdef int *found = NULL
     begin_watch(&watch)
     p.watch = &watch
     p.slow, p.fast = memoryview(image).shape
@@ -325,58 +338,41 @@ def spread(image, out, bint fiber, double width, int given, int reach, int threa
     extent = Buffer(2 * <Py_ssize_t>reach + 1, "i", False)
     trim_kernel(&p, <double *>taps_around.data, <int *>extent.data)
     p.extent = <const int *>extent.data
+    shares = Buffer(<Py_ssize_t>p.limit + 1, "d")
+    p.share = <double *>shares.data
+    p.lost = &lost
+    rows = Buffer(p.slow * <Py_ssize_t>sizeof(Sources), "B", False)
+    row = <Sources *>rows.data
 
     if given == 0:
         radii = Buffer(source.count, "i", False)
         steps = Buffer(source.count, "d", False)
-        found = <int *>radii.data
+        p.radius = found = <int *>radii.data
         scratch = <double *>steps.data
-        for y in prange(p.slow, nogil=True, num_threads=threads):
+    for y in prange(p.slow, nogil=True, num_threads=threads):
+        if found != NULL:
             find_radii(&p, <int>p.fast, photons + y * p.fast, scratch + y * p.fast, found + y * p.fast)
-        p.radius = found
-    # what falls outside, in image order, and which way there is to go
-    least, most = p.limit, 0
-    shares = Buffer(<Py_ssize_t>p.limit + 1, "d")
-    scratch = <double *>shares.data
-    with nogil:
-        share = share_of(&p, p.one_radius)
-        for i in range(source.count):
-            if photons[i] <= <float>0.0:
-                continue
-            finite = finite and photons[i] < <float>3.4e38
-            r = p.one_radius
-            if p.radius != NULL:
-                r = p.radius[i]
-                if scratch[r] == 0.0:
-                    scratch[r] = share_of(&p, r)
-                share = scratch[r]
-            lost += escaping(&p, photons[i], share)
-            sources += 1
-            r = r if r < reach else reach
-            least = r if r < least else least
-            most = r if r > most else most
-            taps += circle(r)
-            lines += 2 * r + 1
+        look_over(&p, y, &row[y])
+    all = add_up(row, p.slow, p.limit)
+    sources, taps, lines = <double>all.count, M_PI * all.squares + all.count, 2.0 * all.radii + all.count
     if given < 0 or sources == 0:
-        pass
-    elif not finite:
+        lost = lost_photons(&p)
+    elif not all.finite:
         share_portions(&p, NULL, EXACT, p.slow, 1, threads)
-    elif (<double>source.count * circle(most) * (GATHER_TAP if least == most else WITHIN_TAP)
+    elif (<double>source.count * circle(all.most) * (GATHER_TAP if all.least == all.most else WITHIN_TAP)
             <= taps * SCATTER_TAP + lines * SCATTER_ROW):
-        gather(&p, least, most, threads)
+        gather(&p, all.least, all.most, threads)
     else:
-        scatter(&p, most, threads)
-    if given >= 0 and finite and sources > 0:
-        share_portions(&p, NULL, COLUMN, p.slow, 1, threads)
+        scatter(&p, all.most, threads)
     share = lost / source.count
-    with nogil:
-        add_to_all(source.count, share, p.out)
+    for y in prange(p.slow, nogil=True, num_threads=threads):
+        add_to_all(p.fast, share, p.out + y * p.fast)
     return lost
 
 
 cdef int share_portions(const Spread *p, const Padded *q, int kind, Py_ssize_t portions, Py_ssize_t height,
                         int threads) except -1:
-    """Have threads take the outputs in portions of `height` rows."""
+    """Have threads take the outputs in portions of `height` rows, and one of them find out what falls outside."""
     begin_portions(p.watch)
     with nogil, parallel(num_threads=threads):
         take_portions(p, q, kind, portions, height)
@@ -385,18 +381,18 @@ cdef int share_portions(const Spread *p, const Padded *q, int kind, Py_ssize_t p
 
 cdef void take_portions(const Spread *p, const Padded *q, int kind, Py_ssize_t portions,
                         Py_ssize_t height) noexcept nogil:
-    cdef Py_ssize_t y = nb_take(p.watch)
+    cdef Py_ssize_t y = nb_take(p.watch) - 1
     cdef long counted = 0
     while y < portions and not nb_stopped(p.watch):
-        if kind == GATHERED:
+        if y < 0:
+            p.lost[0] = lost_photons(p)
+        elif kind == GATHERED:
             gather_row(p, q, y, &counted)
         elif kind == SCATTERED:
             scatter_band(p, y * height, min(p.slow, (y + 1) * height), &counted)
-        elif kind == EXACT:
-            exact_row(p, y, &counted)
         else:
-            p.out[y * p.fast] = exact_pixel(p, y, 0, &counted)
-        y = nb_take(p.watch)
+            exact_row(p, y, &counted)
+        y = nb_take(p.watch) - 1
     nb_leave(p.watch)
 
 
@@ -426,9 +422,10 @@ cdef int gather(Spread *p, int least, int most, int threads) except -1:
 
 
 cdef int scatter(Spread *p, int most, int threads) except -1:
-    cdef Buffer halves = Buffer(<Py_ssize_t>(most + 1) * (most + 2) // 2, "i", False)
+    cdef Buffer halves = Buffer(<Py_ssize_t>(most + 1) * (most + 1), "i", False)
+    cdef Buffer taps, outputs
     cdef int *half = <int *>halves.data
-    cdef Py_ssize_t r, dy, dx, bands, height
+    cdef Py_ssize_t r, dy, dx, height, side = 2 * <Py_ssize_t>p.reach + 1
     p.half = half
     with nogil:
         for r in range(most + 1):
@@ -436,11 +433,18 @@ cdef int scatter(Spread *p, int most, int threads) except -1:
             for dy in range(r + 1):
                 while dx * dx + dy * dy > r * r:
                     dx -= 1
-                half[r * (r + 1) // 2 + dy] = <int>dx
-    # bands several times as high as a source's reach, so that few are passed over often, and enough of them to share
-    height = max(BAND, <Py_ssize_t>most)
+                half[r * r + r + dy] = half[r * r + r - dy] = max(
+                    0, <int>min(dx, <Py_ssize_t>max(p.extent[p.reach + dy], p.extent[p.reach - dy])))
+    # high enough for few sources to be passed over often, and enough of them to share
+    height = max(BAND, <Py_ssize_t>most // 2)
     height = min(height, max(1, (p.slow + 4 * threads - 1) // (4 * threads))) if threads > 1 else height
-    bands = (p.slow + height - 1) // height
-    share_portions(p, NULL, SCATTERED, bands, height, threads)
-    p.half = NULL
+    p.stride = p.fast + NB_LANES
+    p.stride += (SHIFT - p.stride) & (PERIOD - 1)
+    p.band_size = height * p.stride
+    outputs = Buffer(threads * p.band_size, "f", False)
+    p.band = <float *>outputs.data
+    taps = Buffer(side * side + NB_LANES, "d", False)  # what is read behind the last one
+    memcpy(taps.data, p.kernel, side * side * sizeof(double))
+    p.kernel = <double *>taps.data
+    share_portions(p, NULL, SCATTERED, (p.slow + height - 1) // height, height, threads)
     return 0

@@ -144,3 +144,65 @@ cdef double share_of(const Spread *p, int radius) noexcept nogil:
         square = square / p.width
         return exp(-log(16.0) * (square * square))
     return sqrt(p.g * p.g + square * square)
+
+
+cdef struct Sources:  # what a row has of them
+    int64_t count
+    double radii    # sums
+    double squares
+    int least       # radii
+    int most
+    bint finite
+
+
+cdef void look_over(const Spread *p, Py_ssize_t y, Sources *row) noexcept nogil:
+    cdef Py_ssize_t i
+    cdef const float *photons = p.image + y * p.fast
+    cdef int r, least = p.limit, most = 0, count = 0, present
+    cdef int64_t radii = 0, squares = 0
+    cdef bint finite = True
+    for i in range(p.fast):
+        present = not photons[i] <= <float>0.0
+        finite &= (photons[i] < <float>3.4e38) | (1 - present)
+        r = p.one_radius if p.radius == NULL else p.radius[y * p.fast + i]
+        r = r if r < p.reach else p.reach
+        least = r if present and r < least else least
+        r = r if present else 0
+        most = r if r > most else most
+        count += present
+        radii += r
+        squares += <int64_t>r * r
+    row.count, row.radii, row.squares, row.least, row.most, row.finite = count, radii, squares, least, most, finite
+
+
+cdef Sources add_up(const Sources *row, Py_ssize_t rows, int limit) noexcept nogil:
+    cdef Sources all
+    cdef Py_ssize_t y
+    memset(&all, 0, sizeof(all))
+    all.least = limit
+    all.finite = True
+    for y in range(rows):
+        all.count += row[y].count
+        all.radii += row[y].radii
+        all.squares += row[y].squares
+        all.least = min(all.least, row[y].least)
+        all.most = max(all.most, row[y].most)
+        all.finite &= row[y].finite
+    return all
+
+
+cdef double lost_photons(const Spread *p) noexcept nogil:
+    """What falls outside the sources' radii, added in image order."""
+    cdef Py_ssize_t i
+    cdef double lost = 0.0, share = share_of(p, p.one_radius)
+    cdef int r
+    for i in range(p.slow * p.fast):
+        if p.image[i] <= <float>0.0:
+            continue
+        if p.radius != NULL:
+            r = p.radius[i]
+            if p.share[r] == 0.0:
+                p.share[r] = share_of(p, r)
+            share = p.share[r]
+        lost += escaping(p, p.image[i], share)
+    return lost
