@@ -129,12 +129,18 @@ def test_a_mistake_on_dask_is_told(distributed, tmp_path):
         run_dask(job, Output(tmp_path / "out", per_file=1), cluster.scheduler_address)
 
 
+def ours(done):
+    """What a run said, without the log of Dask, which tells of a machine that is busy."""
+    return [line for line in done.said if " - distributed." not in line]
+
+
 def test_a_cluster_of_this_machine(distributed, tmp_path):
     job = tmp_path / "job.toml"
     job.write_text(JOB)
     done = batch(job, "--out", tmp_path / "out", "--per-file", 7, "--dask", "local")
-    assert (done.returncode, len(done.said)) == (0, 1)
-    assert "Dask's ports on this machine ask nobody who they are" in done.said[0]
+    said = ours(done)
+    assert (done.returncode, len(said)) == (0, 1), said
+    assert "Dask's ports on this machine ask nobody who they are" in said[0]
     assert verify(tmp_path / "out") == 14
 
 
@@ -147,7 +153,7 @@ def test_a_cluster_with_certificates(distributed, tmp_path):
     subprocess.run([*words, "-keyout", key, "-out", cert], check=True, capture_output=True)
     dask = ("--per-file", 7, "--dask", "local", "--dask-security")
     done = batch(job, "--out", tmp_path / "out", *dask, cert, cert, key)
-    assert (done.returncode, done.said) == (0, [])
+    assert (done.returncode, ours(done)) == (0, [])
     assert verify(tmp_path / "out") == 14
     done = batch(job, "--out", tmp_path / "other", *dask, cert, cert, job)
     assert done.returncode == 2 and "for TLS" in done.said[0] and not (tmp_path / "other").exists()

@@ -109,11 +109,12 @@ def test_torch_is_not_imported(job):
     assert done.stdout == "False\n"
 
 
-@pytest.mark.parametrize("workers", [0, 2])
-def test_in_a_data_loader(job, workers):
+@pytest.mark.parametrize(("workers", "context"), [(0, None), (2, "spawn"), (2, "fork")])
+def test_in_a_data_loader(job, workers, context):
     torch = pytest.importorskip("torch", reason="torch is not installed")
     expected = np.array(list(iter_images(job)))
-    context = "spawn" if workers else None
+    # of forked workers those that would wait for threads that a fork does not copy
+    Images(job, threads=2)[0]
     more = {"batch_size": 2, "num_workers": workers, "multiprocessing_context": context}
     found = list(torch.utils.data.DataLoader(Images(job), **more))
     assert [len(batch) for batch, _ in found] == [2, 2, 2, 1]

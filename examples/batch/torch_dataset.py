@@ -8,8 +8,8 @@ from nanobragg_py.data import Images
 
 
 def main():
-    # shuffled anew every pass; processes that are forked after an image was rendered with several threads would hang
-    loader = DataLoader(Images(sys.argv[1]), shuffle=True, batch_size=4, num_workers=2, multiprocessing_context="spawn")
+    # shuffled anew every pass
+    loader = DataLoader(Images(sys.argv[1]), shuffle=True, batch_size=4, num_workers=2)
     for number, (images, labels) in enumerate(loader):
         orientations = labels["quaternion"]
         print(f"batch {number}: {tuple(images.shape)} {tuple(orientations.shape)}, mean {images.mean():.2f}")
