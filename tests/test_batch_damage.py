@@ -8,21 +8,13 @@ import time
 from pathlib import Path
 
 import pytest
+from edited_folders import JOB, contents, rendered
 from running import installed_program
 
 from nanobragg_py import NanoBraggError
-from nanobragg_py.batch import Output, manifest, run, verify
+from nanobragg_py.batch import Output, manifest, verify
 
 pytest.importorskip("h5py", reason="h5py is not installed")
-
-JOB = """
-repeat = 6
-[experiment]
-flags = "-cell 50 60 70 90 90 90 -N 3 -default_F 100 -detpixels 16 -pixel 1 -distance 80 -fluence 1e27 -oversample 1"
-[random]
-"crystal.orientation" = "uniform"
-"""
-
 
 @pytest.fixture
 def job(tmp_path):
@@ -45,15 +37,6 @@ def out(calm, tmp_path):
     """A copy of it, to be edited."""
     shutil.copytree(calm, tmp_path / "out")
     return tmp_path / "out"
-
-
-def contents(folder):
-    return {str(path.relative_to(folder)): path.read_bytes() for path in Path(folder).rglob("*") if path.is_file()}
-
-
-def rendered(job, folder, rank=(0, 1), said=None):
-    output = Output(folder, per_file=2)
-    return run(job, output, workers=1, rank=rank, complain=(said if said is not None else []).append)
 
 
 def damage(line, kind):

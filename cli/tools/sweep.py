@@ -102,7 +102,7 @@ def beside(args: Any, job: Any, output: Any) -> None:
 
 def told(args: Any, job: Any, output: Any) -> Any:
     """What was made, and what to type next."""
-    from ...batch.store import ALL_IMAGES
+    from ...batch.notes import ALL_IMAGES
 
     names = [output.file_name(job, unit) for unit in (0, output.units(job) - 1)]
     lines = [f"{len(job)} images in {args.out}: {names[0]}" + (f" to {names[1]}" if names[1] != names[0] else "")]

@@ -12,6 +12,8 @@ from typing import Any
 
 #: what says which job a folder is of, and what is written last, one image a line
 JOB, MANIFEST = "job.json", "manifest.jsonl"
+#: with HDF5, what shows all images as one data set
+ALL_IMAGES = "images.h5"
 
 
 class Damaged(ValueError):

@@ -12,16 +12,17 @@ import numpy as np
 
 from ..errors import NanoBraggError
 from ..files.panels import panel_images
-from ..files.reading import cannot_read
+from ..files.reading import cannot_read, check_regular
 from ..render.images import SATURATION
 from .hdf5 import DATASET, PANELS
-from .notes import JOB, MANIFEST, Damaged, entry_of
+from .notes import ALL_IMAGES, JOB, MANIFEST, Damaged, entry_of
 from .output import digest
 from .zarrs import GROUP, IMAGES, read_group
 
 
 def read_text(path: Any) -> str:
     """The text of a file of ours; one that is no text is not what was written."""
+    check_regular(path)
     try:
         with open(path, encoding="utf-8", errors="replace") as file:
             return file.read()
@@ -37,6 +38,7 @@ def manifest(folder: str | os.PathLike[str]) -> Iterator[dict[str, Any]]:
     that no run has written.
     """
     path = os.path.join(folder, MANIFEST)
+    check_regular(path)
     try:
         with open(path, "rb") as file:
             for number, line in enumerate(file, 1):
@@ -54,6 +56,7 @@ def opened(path: Any) -> Any:
     """An HDF5 file for reading; NanoBraggError for one that is cut short or none."""
     from ..files.extras import need
 
+    check_regular(path)
     h5py = need("h5py", "batch", "HDF5 files")
     with suppress(ImportError):
         import hdf5plugin  # noqa: F401 (reading some files needs that it is there)
@@ -62,7 +65,23 @@ def opened(path: Any) -> Any:
     except OSError as error:
         if not os.path.exists(path):
             raise cannot_read(path, FileNotFoundError(2, os.strerror(2))) from None
-        raise NanoBraggError(f"{path} is damaged or cut short: {str(error).partition('(')[2].rstrip(')')}") from None
+        told = " ".join(str(error).partition("(")[2].rstrip(")").split())
+        raise NanoBraggError(f"{path} is damaged or cut short: {told}") from None
+
+
+def shows(folder: Any, count: int) -> bool:
+    """Whether what shows a folder's `count` images as one data set (images.h5, or the group of Zarr) is as written."""
+    path = os.path.join(folder, ALL_IMAGES)
+    try:
+        if os.path.isdir(os.path.join(folder, GROUP)):
+            group = read_group(folder)
+            return group[IMAGES].shape[0] == count and group["index"].shape == (count,)
+        if not os.path.exists(path):
+            return False
+        with opened(path) as file:
+            return file["index"].shape == (count,)
+    except Exception:  # h5py and zarr raise many kinds for a damaged file
+        return False
 
 
 def verify(folder: str | os.PathLike[str]) -> int:
@@ -72,9 +91,10 @@ def verify(folder: str | os.PathLike[str]) -> int:
     manifest that is. SMV images of floats, which are scaled, and CBF images of floats, which are rounded, are only
     read.
     """
-    count = 0
+    count, together = 0, False
     with Images(folder) as images:
         for entry in manifest(folder):
+            together = entry["file"].endswith(".h5") or entry["file"].startswith(f"{GROUP}/")
             if entry["index"] != count:
                 raise NanoBraggError(
                     f"{os.path.join(folder, MANIFEST)} has image {entry['index']} where image {count} belongs; the "
@@ -91,6 +111,11 @@ def verify(folder: str | os.PathLike[str]) -> int:
         raise NanoBraggError(
             f"{os.path.join(folder, MANIFEST)} has {count} of {wanted} images; the command that made the folder "
             "mends it"
+        )
+    if together and not shows(folder, count):
+        raise NanoBraggError(
+            f"{os.path.join(folder, ALL_IMAGES)} (or {GROUP}) does not show the {count} images, which are as they were "
+            "written; the command that made the folder mends it"
         )
     return count
 
@@ -124,6 +149,7 @@ class Images:
         from ..files.image import read_image
 
         path = os.path.join(self.folder, entry["file"])
+        check_regular(path)
         if entry["file"].startswith(f"{GROUP}/"):
             return self._zarr_digest(entry)
         if not entry["file"].endswith(".h5"):

@@ -29,15 +29,15 @@ from .. import __version__
 from ..errors import NanoBraggError
 from ..files.atomic import cannot_write, write_file
 from ..files.panels import panel_places
-from ..files.reading import cannot_read
+from ..files.reading import cannot_read, check_regular
 from .hdf5 import DATASET, check_same, scene_of, write_master, write_virtual
 from .images import Maker, stored_shape
-from .notes import JOB, MANIFEST, Damaged, entry_of, fits, note_of
+from .notes import ALL_IMAGES, JOB, MANIFEST, Damaged, entry_of, fits, note_of
 from .output import NEXUS, ZARR, Output, place_unit, write_unit
-from .readback import opened, read_text
-from .zarrs import finish_zarr
+from .readback import opened, read_text, shows
+from .zarrs import GROUP, finish_zarr
 
-ALL_IMAGES, WORK, JOURNAL = "images.h5", ".work", "journal.jsonl"
+WORK, JOURNAL = ".work", "journal.jsonl"
 #: of names that `nanobragg_py.files.atomic` gives to files while it writes them
 PART = ".part"
 
@@ -111,40 +111,55 @@ class Store:
 
         Raises NanoBraggError for a file that is shorter or longer than it was when it was noted.
         """
-        found = {}
+        found: dict[int, tuple[str, int]] = {}
+        wrong: dict[int, NanoBraggError] = {}
         for journal in self._journals():
+            if os.path.exists(journal) and not os.path.isfile(journal):
+                self.complain(f"{journal} is no file; what it was about is rendered again")
+                continue
             try:
                 with open(journal, "rb") as file:
                     position = 0
                     for number, line in enumerate(file, 1):
                         if line.endswith(b"\n") and (note := self._note(journal, number, line)) is not None:
-                            found[note["unit"]] = journal, position
+                            try:
+                                if self._is_whole(note["file"], note["bytes"]):
+                                    found[note["unit"]] = journal, position
+                            except NanoBraggError as error:
+                                wrong[note["unit"]] = error
                         position += len(line)
             except FileNotFoundError:
                 continue  # another process has finished the run and tidied up
+            except OSError as error:
+                raise cannot_read(journal, error) from None
+        # a unit that was rendered again has the note of its first file, too
+        for unit, error in wrong.items():
+            if unit not in found:
+                raise error
         return found
 
     def _note(self, journal, number, line):
-        """The note of a line, if it is one and its file is there; else None."""
+        """The note of a line, if it is one; else None."""
         try:
-            note = note_of(line, self.output, self.job)
+            return note_of(line, self.output, self.job)
         except Damaged as error:
             self.complain(f"{journal}, line {number} {error}; what it was about is rendered again")
             return None
-        return note if self._is_whole(note["file"], note["bytes"]) else None
 
     def _journals(self):
         work = self.path(WORK)
         try:
             return sorted(os.path.join(work, name, JOURNAL) for name in os.listdir(work))
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return []
 
     def _is_whole(self, name, size):
         try:
             present = os.path.getsize(self.path(name))
-        except FileNotFoundError:
+        except OSError:  # a link that leads nowhere, too
             return False
+        if not os.path.isfile(self.path(name)):
+            raise NanoBraggError(f"{self.path(name)} is no file; remove it, and the same command renders it again")
         if present != size:
             raise NanoBraggError(
                 f"{self.path(name)} is {'cut short' if present < size else 'not as written'}: it has {present} bytes, "
@@ -174,6 +189,7 @@ class Store:
     def _entries(self, complain):
         """The entries of the manifest that fit the job, and None for each line that does not."""
         path = self.path(MANIFEST)
+        check_regular(path)
         try:
             with open(path, "rb") as file:
                 for number, line in enumerate(file, 1):
@@ -212,6 +228,13 @@ class Store:
     def finish(self) -> int:
         """Write manifest and virtual data set if every unit is there; returns how many are not."""
         if self.finished():
+            if (self.output.many or self.output.format == ZARR) and not shows(self.output.folder, len(self.job)):
+                name = GROUP if self.output.format == ZARR else ALL_IMAGES
+                self.complain(f"{self.path(name)} does not show the images; it is written again")
+                try:
+                    self._show(Writer(self.maker, self.output), again=True)
+                except OSError as error:
+                    raise cannot_write(error.filename2 or self.path(name), error) from None
             self._tidy()
             return 0
         done = self.done()
@@ -225,11 +248,7 @@ class Store:
             with open(temporary, "w", encoding="utf-8") as file:
                 for unit in range(units):
                     file.writelines(lines_of(*done[unit]))
-            if self.output.format == ZARR:
-                self._finish_zarr()
-            elif self.output.many:
-                self._write_virtual(writer.path(ALL_IMAGES), units)
-                os.replace(writer.path(ALL_IMAGES), self.path(ALL_IMAGES))
+            self._show(writer)
             os.replace(temporary, self.path(MANIFEST))
         except OSError as error:
             # another process may have done the same, and tidied up under our feet
@@ -238,12 +257,22 @@ class Store:
         self._tidy()
         return 0
 
-    def _finish_zarr(self):
+    def _show(self, writer, again=False):
+        """Write what shows all images as one. again: where it is, it is not as it was written."""
+        if self.output.format == ZARR:
+            self._finish_zarr(again)
+        elif self.output.many:
+            self._write_virtual(writer.path(ALL_IMAGES), self.output.units(self.job))
+            if os.path.isdir(self.path(ALL_IMAGES)):
+                raise NanoBraggError(f"{self.path(ALL_IMAGES)} is a folder; remove it, and the same command goes on")
+            os.replace(writer.path(ALL_IMAGES), self.path(ALL_IMAGES))
+
+    def _finish_zarr(self, again):
         experiment, _, noise = self.maker.experiment(0)
         output, dtype = self.output, self.maker.dtype(noise)
         shape = (len(self.job), *stored_shape(experiment))
         places = None if experiment.detector.panels is None else panel_places(experiment.detector.panels)
-        finish_zarr(output.folder, shape, dtype, output.per_file, output.compression, self.job, places)
+        finish_zarr(output.folder, shape, dtype, output.per_file, output.compression, self.job, places, again)
 
     def _write_virtual(self, path, units):
         names = [self.output.file_name(self.job, unit) for unit in range(units)]

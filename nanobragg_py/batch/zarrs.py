@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -105,9 +106,20 @@ def place_zarr(path: str, folder: str, unit: int) -> None:
 
 
 def finish_zarr(
-    folder: str, shape: Any, dtype: Any, per_file: int, compression: str, job: Any, places: Any = None
+    folder: str,
+    shape: Any,
+    dtype: Any,
+    per_file: int,
+    compression: str,
+    job: Any,
+    places: Any = None,
+    again: bool = False,
 ) -> None:
-    """What describes the arrays of a finished run; another process may have been quicker."""
+    """What describes the arrays of a finished run; another process may have been quicker. again: write it anew."""
+    if again:
+        for name in ("", IMAGES, "index", "labels", *(f"labels/{label}" for label in LABELS)):
+            with suppress(OSError):
+                os.unlink(os.path.join(folder, GROUP, name, "zarr.json"))
     if not os.path.exists(os.path.join(folder, GROUP, "labels", next(reversed(LABELS)), "zarr.json")):
         arrays(os.path.join(folder, GROUP), shape, dtype, per_file, compression, job, places)
 

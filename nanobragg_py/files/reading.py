@@ -53,6 +53,17 @@ def open_input(path: "Any") -> "Any":
     return FileIO(file_name(path), "r")
 
 
+def check_regular(path: "Any") -> None:
+    """Raise NanoBraggError for what is there and is no file: a folder, or a pipe, which may never end."""
+    try:
+        mode = os.stat(path).st_mode
+    except OSError:
+        return  # whoever opens it says why
+    if not stat.S_ISREG(mode):
+        kind = errno.EISDIR if stat.S_ISDIR(mode) else errno.EINVAL
+        raise cannot_read(path, OSError(kind, "it is a pipe or a device"))
+
+
 def check_ends(file: "Any") -> None:
     """Raise OSError for an open file that is a device: /dev/zero has no end. Terminals and the null device have one."""
     status = os.fstat(file.fileno())
