@@ -269,10 +269,19 @@ def refine(fit: Fit, evaluations: int = 30, progress: Callable[[int, float, Any]
 
 
 def damped_step(information: Any, score: Any, damping: float) -> np.ndarray:
-    """The step that Levenberg and Marquardt's method takes, in units in which every parameter is alike."""
+    """The step that Levenberg and Marquardt's method takes, in units in which every parameter is alike.
+
+    Raises FieldError where numbers are too large for it.
+    """
     scale = np.sqrt(np.maximum(np.diag(information), 1e-300))
-    matrix = information / np.outer(scale, scale) + damping * np.eye(len(scale))
-    return np.linalg.lstsq(matrix, score / scale, rcond=1e-13)[0] / scale
+    with np.errstate(all="ignore"):
+        matrix, wanted = information / np.outer(scale, scale) + damping * np.eye(len(scale)), score / scale
+    if not (np.isfinite(matrix).all() and np.isfinite(wanted).all()):
+        raise FieldError(
+            "the derivatives by the parameters are not finite, or too large to be squared; look for a value of the "
+            "start, or of the observed image, that is out of all proportion"
+        )
+    return np.linalg.lstsq(matrix, wanted, rcond=1e-13)[0] / scale
 
 
 def conclude(

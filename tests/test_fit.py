@@ -20,7 +20,7 @@ from nanobragg_py import (
     Sampling,
     StructureFactors,
 )
-from nanobragg_py.fit import Fit, check_fitted, expected_deviance, refine
+from nanobragg_py.fit import Fit, check_fitted, damped_step, expected_deviance, refine
 from nanobragg_py.gradients.values import left_jacobian
 from nanobragg_py.orientation import axis_rotation, missets_to_rotation
 
@@ -269,6 +269,7 @@ def test_tool_without_convergence(shot):
         (("--start", "start.toml", "--parameters", "colour"), "'colour' is no parameter"),
         (("--start", "start.toml", "--gain", "0"), "--gain does not take 0"),
         (("--start", "start.toml", "--readout", "-1"), "--readout does not take -1"),
+        (("--start", "start.toml", "--readout", "1e308"), "--readout does not take 1e+308"),
         (("--start", "start.toml", "--evaluations", "0"), "--evaluations takes 1 or more"),
         (("--start", "missing.toml"), "missing.toml"),
         (("--start", "small.toml"), "has 256 x 256 pixels, and the start 64 x 64"),
@@ -283,6 +284,13 @@ def test_tool_with_bad_input(shot, monkeypatch, words, sentence):
     status, printed, said = tool("refine", "shot.img", *words)
     assert status == 2 and sentence in said and said.count("\n") == 1 and printed == ""
     assert not (folder / "refined").exists()
+
+
+@pytest.mark.parametrize("much", [1e200, np.inf, np.nan])
+def test_derivatives_out_of_all_proportion(much):
+    with pytest.raises(FieldError, match="are not finite, or too large to be squared"):
+        damped_step(np.diag([1.0, much]), np.array([1.0, much]) * 1e300, 1e-3)
+    assert np.allclose(damped_step(np.diag([1.0, 4.0]), np.array([1.0, 2.0]), 0.0), (1.0, 0.5))
 
 
 def test_amorphous_material():

@@ -177,6 +177,14 @@ def test_dials_broken(tmp_path, change, said):
     assert said in str(caught.value) and str(path) in str(caught.value)
 
 
+def test_a_nexus_file_without_an_entry_is_a_sentence(tmp_path):
+    h5py = pytest.importorskip("h5py", reason="no h5py, which NeXus files need")
+    with h5py.File(tmp_path / "d.nxs", "w") as file:
+        file.create_group("entry/module").attrs["NX_class"] = "NXdetector_module"
+    with pytest.raises(NanoBraggError, match=r"d\.nxs: it has no NXentry"):
+        nb.Detector.read(tmp_path / "d.nxs")
+
+
 def test_nexus_has_every_panel_where_it_is(tmp_path):
     h5py = pytest.importorskip("h5py", reason="no h5py, which NeXus files need")
     path, _ = hierarchical(tmp_path)

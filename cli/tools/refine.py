@@ -81,7 +81,7 @@ def run(args: Any) -> int:
         raise NanoBraggError("give where to start: --start with a file, or nanoBragg's flags after --, and not both")
     if not args.gain > 0.0:
         raise NanoBraggError(f"--gain does not take {args.gain:g}; give pixel units a photon")
-    if args.readout < 0.0:
+    if not 0.0 <= args.readout < 1e100:
         raise NanoBraggError(f"--readout does not take {args.readout:g}; give photons")
     if args.evaluations < 1 or args.threads < 0:
         raise NanoBraggError("--evaluations takes 1 or more, and --threads 0 or more")

@@ -39,7 +39,10 @@ def geometry_of(h5py: Any, file: Any) -> PanelGeometry:
     )
     if not found:
         raise NanoBraggError("it has no NXdetector_module, which is how NXmx states where panels are")
-    entry = next(group for group in file.values() if text_of(group.attrs.get("NX_class", "")) == "NXentry")
+    entries = [group for group in file.values() if text_of(group.attrs.get("NX_class", "")) == "NXentry"]
+    if not entries:
+        raise NanoBraggError("it has no NXentry, in which NXmx states beam and rotation")
+    entry = entries[0]
     panels = []
     for module in found:
         plane = module_plane(entry, module)
