@@ -133,9 +133,9 @@ class Store:
             except OSError as error:
                 raise cannot_read(journal, error) from None
         # a unit that was rendered again has the note of its first file, too
-        for unit, error in wrong.items():
+        for unit, fault in wrong.items():
             if unit not in found:
-                raise error
+                raise fault
         return found
 
     def _note(self, journal, number, line):
