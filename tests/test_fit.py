@@ -286,7 +286,7 @@ def test_tool_with_bad_input(shot, monkeypatch, words, sentence):
     assert not (folder / "refined").exists()
 
 
-@pytest.mark.parametrize("much", [1e200, np.inf, np.nan])
+@pytest.mark.parametrize("much", [0.0, np.inf, np.nan])
 def test_derivatives_out_of_all_proportion(much):
     with pytest.raises(FieldError, match="are not finite, or too large to be squared"):
         damped_step(np.diag([1.0, much]), np.array([1.0, 1e300]), 1e-3)
