@@ -17,6 +17,9 @@ NVDISASM = "cu13/bin/nvdisasm"
 #: what the compilers say of architectures that they will drop; every other line of a log is an error
 EXPECTED = re.compile(r"\s*$|nvrtc: warning: Architectures prior to .* are deprecated|ptxas (info|\s+\.) ")
 
+#: orientations of a turn of the innermost loop (kernels/loops/intensity.cu)
+TURN = 2
+
 #: which unit of a multiprocessor executes an instruction, by the beginning of its name
 PIPES = {
     "FP64": ("DFMA", "DADD", "DMUL", "DSETP", "DMNMX"),

@@ -34,9 +34,10 @@ def count(compiler, variant, architecture):
     """Instructions for one pixel and orientation by unit, and all of them."""
     cubin, _ = compiler.compile(source("intensity"), options(variant.macros), architecture)
     opcodes = cuda_tools.innermost_loop(cubin)
-    pixels = variant.pixels
+    steps = variant.pixels * cuda_tools.TURN
     counts = cuda_tools.count_pipes(opcodes)
-    return {unit: counts[unit] / pixels for unit in (*cuda_tools.PIPES, "integer")}, len(opcodes) / pixels, pixels
+    each = {unit: counts[unit] / steps for unit in (*cuda_tools.PIPES, "integer")}
+    return each, len(opcodes) / steps, variant.pixels
 
 
 def bounds(architecture, counts, total, pixels):

@@ -9,6 +9,7 @@ Ends with the names of the steps that failed, and exit status 1; without a devic
 import argparse
 import contextlib
 import platform
+import re
 import shutil
 import subprocess
 import sys
@@ -120,7 +121,7 @@ def stills(device):
     base = Experiment.from_args(BASE + "-pixel 0.4 -detpixels 256 -N 10 -oversample 1")
     for count in (1, 64, 256):
         begin = perf_counter()
-        experiments = [base.replace({"crystal.missets": (0.01 * i, 0.02 * i, 0.03 * i)}) for i in range(count)]
+        experiments = [base.replace({"crystal.missets": (1e-3 * i, 2e-3 * i, 3e-3 * i)}) for i in range(count)]
         made = perf_counter() - begin
         render_many(experiments, compute)
         best, kernels = min(timed_stills(experiments, compute) for _ in range(3))
@@ -145,10 +146,11 @@ def tune(device):
 
     text = modules.source
     prebuilt.FILE = ""  # everything is compiled
-    for precision, written, tried in (("double", 4, (2, 3, 4, 5)), ("single", 6, (4, 6, 8, 10))):
+    for precision, tried in (("double", (2, 3, 4, 5)), ("single", (4, 6, 8, 10))):
         for blocks in tried:
-            old, new = f"#define NB_BLOCKS {written}\n", f"#define NB_BLOCKS {blocks}\n"
-            modules.source = lambda name, old=old, new=new: text(name).replace(old, new)
+            modules.source = lambda name, n=blocks: re.sub(
+                r"(?m)^#define NB_BLOCKS .*$", f"#define NB_BLOCKS {n}", text(name)
+            )
             backends._gpu_renderers.clear()
             rendered(LONG, device, precision=precision)
             _, steps, kernels, whole = rendered(LONG, device, precision=precision)

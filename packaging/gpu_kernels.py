@@ -7,6 +7,7 @@ makes, drivers of CUDA 12 and 13 take. Code is kept in build/gpu_kernels from on
 """
 
 import hashlib
+import io
 import os
 import sys
 import zipfile
@@ -58,11 +59,16 @@ def machine_code(compiler, kernel, architecture):
 
 def write(path, make, chosen, architectures=ARCHITECTURES):
     """The archive. make: called with a kernel and an architecture, gives code."""
-    jobs = [(kernel, architecture) for architecture in architectures for kernel in chosen]
+    jobs = [(architecture, kernel) for architecture in architectures for kernel in chosen]
     with ThreadPoolExecutor(os.cpu_count()) as pool, zipfile.ZipFile(path, "w") as archive:
-        for (kernel, architecture), code in zip(jobs, pool.map(lambda job: make(*job), jobs), strict=True):
-            # no time, so that the same code makes the same file
-            archive.writestr(zipfile.ZipInfo(f"sm_{architecture}/{digest(*kernel)}"), code, zipfile.ZIP_DEFLATED, 9)
+        codes = dict(zip(jobs, pool.map(lambda job: make(job[1], job[0]), jobs), strict=True))
+        for architecture in architectures:
+            with io.BytesIO() as together:
+                with zipfile.ZipFile(together, "w") as kernels_of_one:
+                    for kernel in chosen:
+                        # no time, so that the same code makes the same file
+                        kernels_of_one.writestr(zipfile.ZipInfo(digest(*kernel)), codes[architecture, kernel])
+                archive.writestr(zipfile.ZipInfo(f"sm_{architecture}"), together.getvalue(), zipfile.ZIP_LZMA)
 
 
 def main():

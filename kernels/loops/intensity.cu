@@ -15,21 +15,11 @@
 
 static_assert(NB_KIND >= 0 && NB_KIND < NB_KIND_COUNT, "NB_KIND is none of the lattice transforms");
 
-/* Numbers read from shared memory serve for all pixels of a thread; float32 is done so soon that four are wanted.
- * Blocks of a multiprocessor: 512 threads with 128 registers each, or 384 with 168 where that is too few. */
-#if NB_STRUCTURE == NB_TRICUBIC
-#define NB_THREADS 128
-#define NB_PIXELS 1
-#define NB_BLOCKS 3
-#elif NB_SINGLE
-#define NB_THREADS 64
-#define NB_PIXELS 4
-#define NB_BLOCKS 6
-#else
-#define NB_THREADS 128
-#define NB_PIXELS 2
-#define NB_BLOCKS 4
-#endif
+/* Numbers read from shared memory serve for all pixels of a thread: NB_PIXELS (nanobragg_py/render/gpu/variants.py).
+ * Blocks of a multiprocessor: 512 threads with 128 registers each; 384 with 168 where that is too few; 640 with 96 in
+ * float32, whose longer transforms wait for what they have just worked out. (Measured on an H100.) */
+#define NB_THREADS (NB_PIXELS == 4 ? 64 : 128)
+#define NB_BLOCKS (NB_PIXELS == 4 ? 6 : NB_PIXELS == 1 ? 3 : NB_SINGLE ? 5 : 4)
 #define NB_SEGMENT (NB_THREADS * NB_PIXELS)
 /* indices as NB_SINGLE_SHIFT and themselves, whose bits give fraction and whole number without a conversion */
 #define NB_SHIFTED (NB_SINGLE && NB_STRUCTURE != NB_TRICUBIC)
@@ -331,6 +321,7 @@ extern "C" __global__ void __launch_bounds__(NB_THREADS, NB_BLOCKS)
                 if (nb_can_end(NB_KIND, &p.lattice) && p.lattice.limit > 0.0)
                     count = nb_keep_near(p, chunk, count, along, p.pixel, off, along, along + p.pixel * last, near);
 #endif
+#pragma unroll 2
                 for (int j = 0; j < count; ++j)
                     NB_EACH_PIXEL pixel[k].part += nb_contribution(p, box, of_source, chunk + j * NB_ROW, pixel[k]);
                 NB_EACH_PIXEL nb_add(p, source, first == 0 ? diffuse : 0.0, pixel[k]);

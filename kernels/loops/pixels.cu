@@ -11,6 +11,12 @@ typedef struct {
     long long overloads; /* pixels that are clipped */
 } nb_noise_row;
 
+/* How the noise of an image is drawn. */
+typedef struct {
+    double adc;             /* pixel value of no photons */
+    unsigned long long key; /* the seed */
+} nb_noise_how;
+
 /* One thread a pixel. image, pixels: rows x width, C order. Columns outside fast_min .. fast_max become 0. */
 extern "C" __global__ void nb_smv_pixels(const float *image, long long rows, int width, int fast_min, int fast_max,
                                          double scale, double adc, unsigned short *pixels)
@@ -21,21 +27,23 @@ extern "C" __global__ void nb_smv_pixels(const float *image, long long rows, int
     pixels[i] = fast >= fast_min && fast <= fast_max ? nb_smv_pixel(nb_double(image[i]), scale, adc) : 0;
 }
 
-/* One block a row: Poisson noise from the counter-based stream. image, pixels: as above, row 0 being row first_slow of
- * the whole image; found: one a row. Block: NB_THREADS. */
-extern "C" __global__ void nb_noise(const float *image, int first_slow, int width, int fast_min, int fast_max,
-                                    double adc, unsigned int key_low, unsigned int key_high, unsigned short *pixels,
-                                    nb_noise_row *found)
+/* One block a row of an image: Poisson noise from the counter-based stream. images, pixels: one after the other, each
+ * as above, row 0 being row first_slow of the whole image; how: one an image; found: one a row. Grid: rows, images.
+ * Block: NB_THREADS. */
+extern "C" __global__ void nb_noise(const float *images, int first_slow, int width, int fast_min, int fast_max,
+                                    const nb_noise_how *how, unsigned short *pixels, nb_noise_row *found)
 {
     __shared__ nb_noise_row tally[NB_THREADS];
     const int thread = threadIdx.x;
-    const long long row = (long long)blockIdx.x * width;
+    const long long line = (long long)blockIdx.y * gridDim.x + blockIdx.x, row = line * width;
+    const double adc = how[blockIdx.y].adc;
+    const unsigned int key_low = how[blockIdx.y].key, key_high = how[blockIdx.y].key >> 32;
     nb_noise_row mine = {0.0, 0};
     for (int fast = thread; fast < width; fast += NB_THREADS) {
         unsigned short pixel = 0;
         if (fast >= fast_min && fast <= fast_max) {
             const unsigned long long place = (unsigned long long)(first_slow + (long long)blockIdx.x) * width + fast;
-            const double count = nb_poisson(nb_double(image[row + fast]), place, key_low, key_high);
+            const double count = nb_poisson(nb_double(images[row + fast]), place, key_low, key_high);
             int clipped;
             pixel = nb_noise_pixel(count, adc, &clipped);
             mine.photons += count;
@@ -51,5 +59,5 @@ extern "C" __global__ void nb_noise(const float *image, int first_slow, int widt
             tally[thread].overloads += tally[thread + width].overloads;
         }
     }
-    if (thread == 0) found[blockIdx.x] = tally[0];
+    if (thread == 0) found[line] = tally[0];
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
@@ -18,7 +18,7 @@ from ..files.panels import place_panels, stored_image
 from ..flags.options import Options
 from ..orientation import missets_of_rows
 from ..render.backends import Compute
-from ..render.images import added, render, render_many
+from ..render.images import add_noise_many, added, render, render_many
 from .draws import ABOUT_THE_VALUE, ORIENTATION, SPECTRUM, noise_seed
 from .jobs import Job, flag_tokens, read_job
 from .labels import spots_of
@@ -282,8 +282,26 @@ class Maker:
         for some in batched(indices, TOGETHER):
             asked = [self.experiment(index) for index in some]
             rendered = render_many([experiment for experiment, _, _ in asked], self.compute)
-            for index, what, (pixels, statistics) in zip(some, asked, rendered, strict=True):
-                yield self._finish(index, *what, pixels, statistics, spots)
+            yield from self._finish_many(some, asked, rendered, spots)
+
+    def _finish_many(self, indices, asked, rendered, spots):
+        """What comes after the float images of a GPU, which makes their noise together, too."""
+        settings = [noise for _, _, noise in asked]
+        later = self.job.response is None and all(settings)
+        made = (
+            self._finish(index, experiment, parameters, {} if later else noise, pixels, statistics, spots)
+            for index, (experiment, parameters, noise), (pixels, statistics) in zip(
+                indices, asked, rendered, strict=True
+            )
+        )
+        if not later:
+            yield from made
+            return
+        clean = list(made)
+        noisy = add_noise_many(
+            [one.experiment for one in clean], [one.pixels for one in clean], settings, self.compute
+        )
+        yield from (replace(one, pixels=pixels) for one, pixels in zip(clean, noisy, strict=True))
 
     def _finish(self, index, experiment, parameters, noise, pixels, statistics, spots):
         """What comes after the float image."""

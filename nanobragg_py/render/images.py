@@ -20,6 +20,8 @@ from .noise import noise_maker
 from .simulate import simulate, simulate_many
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import ArrayLike
 
 STREAMS = ("ran1", "philox")
@@ -27,6 +29,8 @@ STREAMS = ("ran1", "philox")
 SATURATION = {"uint16": 65535, "uint32": 2**31 - 1}
 
 
+#: bytes of images that a GPU gets together, to make their noise
+NOISY = 1 << 28
 #: the GPU renderers keep the sums of their last image
 _GPU_LOCK = threading.Lock()
 
@@ -213,13 +217,53 @@ def is_panels(image: Any) -> bool:
     return several and len(image) > 0 and np.ndim(image[0]) == 2
 
 
+def add_noise_many(
+    experiments: Sequence[Any], images: Sequence[np.ndarray], settings: Sequence[dict[str, Any]], compute: Any
+) -> list[np.ndarray]:
+    """Photon noise on the images of many `Experiment`s, as their `add_noise` makes it.
+
+    settings: seed, stream and adc of each. A GPU makes what is of the counter-based stream, with the CPU's counts.
+    """
+    panels = any(one.detector.panels is not None for one in experiments)
+    drawn = compute.backend == "gpu" and not panels and all(how.get("stream") == "philox" for how in settings)
+    rois = {one.resolved.detector.roi for one in experiments}
+    if not drawn or len(rois) != 1 or len({image.shape for image in images}) != 1:
+        threads = compute.threads
+        given = zip(experiments, images, settings, strict=True)
+        return [one.add_noise(image, threads=threads, **how) for one, image, how in given]
+    shape, (roi,) = images[0].shape, rois
+    for one in settings:
+        _check_noise(one["seed"], "philox")
+    noisy = np.zeros((len(images), *shape), np.uint16)
+    low, high = max(roi[2], 0), min(roi[3], shape[0] - 1) + 1
+    if low < high and roi[0] <= roi[1]:
+        asked = [
+            (one.resolved.whole_offset(how.get("adc", 40.0)), how["seed"])
+            for one, how in zip(experiments, settings, strict=True)
+        ]
+        rows, some = (roi[0], roi[1], low, high - 1), max(1, NOISY // images[0].nbytes)
+        try:
+            for first in range(0, len(images), some):
+                of = slice(first, first + some)
+                with _GPU_LOCK:
+                    means = np.stack([image[low:high] for image in images[of]])
+                    noisy[of, low:high] = compute.renderer.noise_many(means, rows, asked[of])
+        except OptionError as error:
+            raise NanoBraggError(in_fields(error.sentence)) from None
+    return list(noisy)
+
+
 def _noise(seed, stream, threads):
     """What makes the noise; FieldError for a stream or a seed that there is not."""
+    _check_noise(seed, stream)
+    return noise_maker(stream, Ran1(), -int(seed), team_size(threads) if stream == "philox" else 1)
+
+
+def _check_noise(seed, stream):
     if stream not in STREAMS:
         raise FieldError(f"stream is {stream!r}; it must be one of {', '.join(STREAMS)}")
     if isinstance(seed, bool) or int(seed) != seed or not 0 <= seed < 2**31:
         raise FieldError(f"seed is {seed}; it must be a whole number from 0 to {2**31 - 1}")
-    return noise_maker(stream, Ran1(), -int(seed), team_size(threads) if stream == "philox" else 1)
 
 
 def _panel_noise(images, seed, stream, adc, rois, threads):

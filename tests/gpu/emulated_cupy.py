@@ -186,7 +186,8 @@ def build(code, options):
     processor = [] if processor_level() == "base" else ["-march=x86-64-v3"]
     exact = ["-ffp-contract=off"] if "--fmad=false" in options else []
     command = ["g++", "-std=c++17", "-O2", "-g1", "-fPIC", "-shared", "-Wall", "-Werror", "-Wno-unknown-pragmas",
-               "-Wno-unused-function", "-Wno-unused-variable", f"-I{FOLDER}", *processor, *flags, *exact, *FLAGS]
+               "-Wno-unused-function", "-Wno-unused-variable", "-U_FORTIFY_SOURCE",  # longjmp between fibres
+               f"-I{FOLDER}", *processor, *flags, *exact, *FLAGS]
     headers = [Path(FOLDER, name).read_text() for name in ("emulated_cuda.h", "nb_device.h")]
     key = hashlib.sha256(repr((headers, text, command)).encode()).hexdigest()[:24]
     path = os.path.join(BUILD, f"{key}.so")
@@ -217,7 +218,7 @@ class RawKernel:
         assert shared_mem == 0
         grid, block = (tuple(grid) + (1, 1))[:3], (tuple(block) + (1, 1))[:3]
         if min(grid) < 1 or grid[0] >= 2**31 or max(grid[1:]) > 65535 or np.prod(block) > 1024:
-            raise CUDARuntimeError("cudaErrorInvalidConfiguration: invalid configuration argument", 9)
+            raise CUDADriverError("CUDA_ERROR_INVALID_VALUE: invalid argument", 1)
         LAUNCHES.append((self.name, grid))
         USED.add(CHOSEN[-1])
         kept = [self._bytes(argument) for argument in args]

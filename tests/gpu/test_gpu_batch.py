@@ -58,6 +58,7 @@ def test_what_a_job_cannot_ask_for(more, sentence):
         stills(**more)
 
 
+@pytest.mark.emulation
 def test_a_job_chooses_the_device_and_the_precision(emulated, monkeypatch):
     import emulated_cupy
 
@@ -98,6 +99,7 @@ def test_a_few_workers_for_each_device(monkeypatch):
     assert divide(100, devices=2)[0] == 2
 
 
+@pytest.mark.emulation
 def test_several_devices_take_shards(tmp_path, monkeypatch):
     """The real worker processes, each with a device of its own, and the images that one device gives."""
     from pathlib import Path

@@ -111,6 +111,7 @@ def test_without_a_device(tmp_path, program):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.emulation
 def test_without_nvrtc(tmp_path):
     """CuPy's own error where its packages have brought no NVRTC, on a machine whose driver is there."""
     code = """if True:

@@ -68,6 +68,7 @@ def test_many_orientations(emulated, monkeypatch):
     check(e, ["crystal.rotation", "crystal.mosaic_spread", "detector.distance"])
 
 
+@pytest.mark.emulation
 @pytest.mark.parametrize("name", ["square_555-constant", "gauss-tricubic-curved"])
 def test_compiles_for_a_device(name):
     """By NVRTC, into the shared memory that every device has."""

@@ -1,7 +1,6 @@
 """Kernels that came with the wheel: found, loaded without a compiler, and passed over where they do not fit."""
 
 import importlib.util
-import zipfile
 from pathlib import Path
 
 import cuda_tools
@@ -12,10 +11,11 @@ from nanobragg_py.errors import NanoBraggError
 from nanobragg_py.experiment.load import load_args
 from nanobragg_py.render import backends
 from nanobragg_py.render.gpu import prebuilt, variants
-from nanobragg_py.render.gpu.prebuilt import Prebuilt, digest
+from nanobragg_py.render.gpu.prebuilt import Prebuilt
 from nanobragg_py.render.simulate import simulate
 
 WORDS = "-default_F 100 -cell 90 90 90 90 90 90 -lambda 1 -distance 100 -N 5 -oversample 1 -detpixels 8"
+SQUARE = variants.Variant(kind=variants.TRANSFORMS.index("square_555"), structure=0)
 SCRIPT = Path(__file__).parents[2] / "packaging" / "gpu_kernels.py"
 
 
@@ -32,8 +32,7 @@ def archive(emulated, packaging, tmp_path, monkeypatch):
     """A file of kernels for the emulated device of capability 8.0, whose machine code is g++'s."""
     import emulated_cupy
 
-    job = variants.Variant(kind=variants.TRANSFORMS.index("square_555"), structure=0)
-    chosen = [*((file, (), exact) for file, exact in packaging.PLAIN.items()), ("intensity", job.macros, False)]
+    chosen = [*((file, (), exact) for file, exact in packaging.PLAIN.items()), ("intensity", SQUARE.macros, False)]
 
     def make(kernel, architecture):
         file, macros, exact = kernel
@@ -57,6 +56,7 @@ def image(words=WORDS):
     return np.asarray(simulate(load_args(words.split()).experiment, backend="gpu")[0])
 
 
+@pytest.mark.emulation
 def test_no_compiler_is_called(emulated, archive, monkeypatch):
     expected = image()
     no_nvrtc(emulated, monkeypatch)
@@ -66,12 +66,14 @@ def test_no_compiler_is_called(emulated, archive, monkeypatch):
         image(WORDS + " -curved_det")  # which is not among them
 
 
+@pytest.mark.emulation
 @pytest.mark.parametrize("capability", ["86", "80"])
 def test_what_fits(emulated, archive, monkeypatch, capability):
     assert Prebuilt(capability).code("statistics", (), False)
     assert Prebuilt(capability).code("statistics", ("-DNB_OTHER=1",), False) is None
 
 
+@pytest.mark.emulation
 @pytest.mark.parametrize("capability", ["90", "75", "120", "unknown"])
 def test_what_does_not(emulated, archive, monkeypatch, capability):
     """Code of another generation: the compiler is wanted, and missed when the device is opened."""
@@ -84,6 +86,7 @@ def test_what_does_not(emulated, archive, monkeypatch, capability):
         image()
 
 
+@pytest.mark.emulation
 def test_code_of_another_text_is_passed_over(emulated, archive, monkeypatch):
     text = variants.source
     monkeypatch.setattr(prebuilt, "source", lambda name: text(name) + "/* changed */")
@@ -91,18 +94,28 @@ def test_code_of_another_text_is_passed_over(emulated, archive, monkeypatch):
     assert image().any()  # compiled
 
 
-def test_code_that_the_driver_refuses(emulated, archive, monkeypatch):
-    with zipfile.ZipFile(archive) as old:
-        names = old.namelist()
-    with zipfile.ZipFile(archive, "w") as new:
-        for name in names:
-            new.writestr(name, b"no machine code")
+@pytest.mark.emulation
+def test_code_that_the_driver_refuses(emulated, archive, packaging, monkeypatch):
+    damaged = archive.read_bytes()[:-200] + archive.read_bytes()[-100:]
+    kernels = [("intensity", SQUARE.macros, False)]
+    packaging.write(archive, lambda *_: b"no machine code", kernels, (80,))
+    assert Prebuilt("80").code(*kernels[0]) == b"no machine code"
     assert image().any()  # compiled
-    archive.write_bytes(b"no archive")
-    monkeypatch.setattr(backends, "_gpu_renderers", {})
-    assert not Prebuilt("80").any and image().any()
+    for useless in (b"no archive", damaged):
+        archive.write_bytes(useless)
+        monkeypatch.setattr(backends, "_gpu_renderers", {})
+        assert not Prebuilt("80").any and image().any()
 
 
+@pytest.mark.emulation
+def test_a_damaged_member(emulated, archive):
+    data = bytearray(archive.read_bytes())
+    data[len(data) // 2] ^= 255
+    archive.write_bytes(data)
+    assert not Prebuilt("80").any
+
+
+@pytest.mark.emulation
 def test_machine_code_is_made(packaging, tmp_path, monkeypatch):
     """By NVRTC, and the same from what was kept."""
     monkeypatch.setattr(packaging, "KEPT", tmp_path / "kept")
@@ -110,8 +123,7 @@ def test_machine_code_is_made(packaging, tmp_path, monkeypatch):
     path = tmp_path / "kernels.zip"
     make = packaging.machine_code
     packaging.write(path, lambda *job: make(cuda_tools.Nvrtc(12), *job), [kernel], (80, 90))
-    with zipfile.ZipFile(path) as made:
-        code = made.read(f"sm_90/{digest(*kernel)}")
+    code = Prebuilt("90", str(path)).code(*kernel)
     assert cuda_tools.disassemble(code)[0] and b"nb_reduce" in code
     packaging.write(tmp_path / "again.zip", lambda *job: make(None, *job), [kernel], (80, 90))
     assert (tmp_path / "again.zip").read_bytes() == path.read_bytes()

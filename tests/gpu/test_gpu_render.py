@@ -92,19 +92,19 @@ def test_both_precisions(emulated, words, precision):
 
 def slow_device(monkeypatch, steps_a_second, multiprocessors=1):
     """A device that is cut into bands sooner; renderers are made anew."""
-    import emulated_cupy
-
     from nanobragg_py.render import backends
+    from nanobragg_py.render.gpu import renderer
     from nanobragg_py.render.gpu.hardware import Hardware
 
+    known = renderer.hardware_of
     monkeypatch.setattr(Hardware, "rate", lambda *_: steps_a_second)
-    monkeypatch.setitem(emulated_cupy.ATTRIBUTES, "MultiProcessorCount", multiprocessors)
+    monkeypatch.setattr(
+        renderer, "hardware_of", lambda *device: known(*device).replace(multiprocessors=multiprocessors)
+    )
     monkeypatch.setattr(backends, "_gpu_renderers", {})
 
 
 def test_bands_do_not_change_the_image(emulated, monkeypatch):
-    import emulated_cupy
-
     from nanobragg_py.render.gpu import bands
 
     loaded = load("-N 5 -oversample 1 -detpixels 50")
@@ -118,8 +118,14 @@ def test_bands_do_not_change_the_image(emulated, monkeypatch):
     assert apart.rmsd == pytest.approx(together.rmsd, rel=1e-12)
     assert (apart.maximum, apart.maximum_pixel) == (together.maximum, together.maximum_pixel)
 
+
+@pytest.mark.emulation
+def test_little_memory_does_not_change_the_image(emulated, monkeypatch):
+    import emulated_cupy
+
+    loaded, done = load("-N 5 -oversample 1 -detpixels 50"), []
+    whole, _ = simulate(loaded.experiment, backend="gpu")
     monkeypatch.setattr(emulated_cupy, "MEMORY", emulated_cupy.Memory.used + 2000)  # and the image before
-    done.clear()
     image, _ = simulate(loaded.experiment, backend="gpu", progress=done.append)
     assert len(done) > 1
     assert np.array_equal(np.asarray(image), np.asarray(whole))
@@ -139,18 +145,16 @@ CARRYING = [
 
 
 @pytest.mark.parametrize("words", CARRYING)
-def test_work_that_is_cut_adds_up_the_same(emulated, monkeypatch, tmp_path, words):
+def test_work_that_is_cut_adds_up_the_same(launched, monkeypatch, tmp_path, words):
     """Orientations, sources, sub-pixels and layers in several launches: the image is the same to the bit."""
-    import emulated_cupy
-
     (tmp_path / "a.hkl").write_text("".join(f"{h} {h - 1} {h + 1} {10 + h}\n" for h in range(-4, 5)))
     loaded = load("-N 3 -detpixels 20 " + words.format(hkl=tmp_path / "a.hkl"))
     whole, together = simulate(loaded.experiment, loaded.table, backend="gpu")
     slow_device(monkeypatch, 1.0)
-    emulated_cupy.LAUNCHES.clear()
+    launched.clear()
     done = []
     image, apart = simulate(loaded.experiment, loaded.table, backend="gpu", progress=done.append)
-    launches = [grid for name, grid in emulated_cupy.LAUNCHES if name == "nb_intensity"]
+    launches = [grid for name, grid in launched if name == "nb_intensity"]
     assert len(launches) == len(done) > 4 and done == sorted(done) and done[-1] == 400
     assert {grid[1] for grid in launches} == {10}  # two bands of ten blocks; eight is the least
     assert np.array_equal(np.asarray(image), np.asarray(whole)) and np.asarray(whole).any()
@@ -185,6 +189,7 @@ def test_every_launch_fills_the_device(domains, phisteps, detpixels):
         assert seconds <= 1.1 * SECONDS
 
 
+@pytest.mark.emulation
 def test_no_memory(emulated, monkeypatch):
     import emulated_cupy
 

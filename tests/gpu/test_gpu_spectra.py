@@ -23,14 +23,12 @@ def test_spectra(emulated, kind):
     np.testing.assert_allclose(found, wanted, rtol=1e-6, atol=1e-9 * wanted.max())
 
 
-def test_stills_of_one_launch(emulated, monkeypatch):
+def test_stills_of_one_launch(launched):
     """Each finds the tables of its sources, to the bit as alone."""
-    import emulated_cupy
-
     experiments = [still(**KINDS["plain"]).replace({"crystal.missets": (0.1 * i, 0.2, 0.3)}) for i in range(3)]
     alone = [experiment.render("gpu") for experiment in experiments]
-    monkeypatch.setattr(emulated_cupy, "LAUNCHES", [])
+    launched.clear()
     together = [image for image, _ in render_many(experiments, Compute(backend="gpu"))]
-    assert [grid[2] for name, grid in emulated_cupy.LAUNCHES if name == "nb_intensity"] == [3]
+    assert [grid[2] for name, grid in launched if name == "nb_intensity"] == [3]
     for image, expected in zip(together, alone, strict=True):
         assert image.any() and np.array_equal(image, expected)

@@ -15,18 +15,9 @@ FLAGS = "-default_F 100 -cell 50 60 70 80 95 100 -N 5 -lambda 1 -distance 100 -d
 GPU = Compute(backend="gpu")
 
 
-def launches():
-    import emulated_cupy
-
-    return [grid for name, grid in emulated_cupy.LAUNCHES if name == "nb_intensity"]
-
-
-@pytest.fixture
-def counted(emulated, monkeypatch):
-    import emulated_cupy
-
-    monkeypatch.setattr(emulated_cupy, "LAUNCHES", [])
-    return emulated
+def of_images(launched):
+    """The grids of the launches that render."""
+    return [grid for name, grid in launched if name == "nb_intensity"]
 
 
 def many(flags="", count=7):
@@ -49,23 +40,24 @@ def many(flags="", count=7):
     ],
 )
 @pytest.mark.parametrize("precision", ["double", "single"])
-def test_one_launch(counted, flags, precision):
+def test_one_launch(launched, flags, precision):
     """And images that differ in more than an orientation: wavelength, distance, number of phi steps."""
     experiments = many(flags)
     experiments[2] = experiments[2].replace({"beam.wavelength": 1.1e-10, "detector.distance": 0.11})
     experiments[4] = experiments[4].replace({"sampling.osc": 0.02, "sampling.phisteps": 5})
     how = GPU.replace(precision=precision)
     alone = [render(experiment, how) for experiment in experiments]
-    launched = launches()
+    assert len(of_images(launched)) == 7
+    launched.clear()
     together = render_many(experiments, how)
-    (grid,) = launches()[len(launched) :]
-    assert len(launched) == grid[2] == 7
+    ((_, _, images),) = of_images(launched)
+    assert images == 7
     for (image, statistics), (expected, found) in zip(together, alone, strict=True):
         assert np.array_equal(image, expected) and image.any()
         assert statistics.replace(seconds=0.0) == found.replace(seconds=0.0)
 
 
-def test_what_goes_apart(counted, monkeypatch):
+def test_what_goes_apart(launched, monkeypatch):
     """Other sizes, shapes and tables make launches of their own; an image that is long makes several."""
     from nanobragg_py.render.gpu import renderer
 
@@ -75,9 +67,9 @@ def test_what_goes_apart(counted, monkeypatch):
     other = many("-mosaic_spread 1 -mosaic_domains 3", count=1)
     experiments = [*small, *large, *gauss, *small, *other]
     expected = [render(experiment, GPU)[0] for experiment in experiments]
-    counted_before = len(launches())
+    counted_before = len(of_images(launched))
     images = [image for image, _ in render_many(experiments, GPU)]
-    assert [grid[2] for grid in launches()[counted_before:]] == [2, 2, 1, 3]
+    assert [grid[2] for grid in of_images(launched)[counted_before:]] == [2, 2, 1, 3]
     monkeypatch.setattr(renderer, "SECONDS", 600 / 0.8e9)  # one image of 24 x 24
     limited = [image for image, _ in render_many(experiments, GPU)]
     monkeypatch.undo()
@@ -104,10 +96,10 @@ def stills(**more):
     )
 
 
-def test_batches_and_data_sets_use_it(counted):
+def test_batches_and_data_sets_use_it(launched):
     job = stills()
     alone = [Maker(job).make(index).pixels for index in range(10)]
-    assert [grid[2] for grid in launches()] == [1] * 10
+    assert [grid[2] for grid in of_images(launched)] == [1] * 10
     images = Images(job)
     shuffled = images.stream(seed=3)
     order = shuffled.order(0)
@@ -118,7 +110,25 @@ def test_batches_and_data_sets_use_it(counted):
     ):
         assert all(np.array_equal(one, other) for one, other in zip(made, alone, strict=True))
     assert all(np.array_equal(alone[i], image) for i, (image, _) in zip(order, shuffled, strict=True))
-    assert [grid[2] for grid in launches()[10:]] == [10] * 4
+    assert [grid[2] for grid in of_images(launched)[10:]] == [10] * 4
+
+
+@pytest.mark.parametrize(("flags", "launches"), [("-noise_rng philox -adc 7", [(10, 10)]), ("", [])])
+def test_noise_of_many(launched, monkeypatch, flags, launches):
+    """The counter-based stream's by the device, in one launch; the counts of each image alone, made by the CPU."""
+    from nanobragg_py.render import images
+
+    words = f"{FLAGS} -roi 3 20 5 14 -fluence 1e27 {flags}"
+    job = stills(experiment={"flags": words}, background={"curve": "water", "thickness": 1e-7, "width": 1e-7})
+    alone = [Maker(job).make(index).pixels for index in range(10)]
+    assert not any(name == "nb_noise" for name, _ in launched)
+    together = list(iter_images(job))
+    assert [grid for name, grid in launched if name == "nb_noise"] == launches
+    monkeypatch.setattr(images, "NOISY", 3 * 24 * 24 * 4)
+    in_threes = list(iter_images(job))
+    assert len({image.tobytes() for image in alone}) == 10
+    for image, one, expected in zip(together, in_threes, alone, strict=True):
+        assert image.dtype == np.uint16 and np.array_equal(image, expected) and np.array_equal(one, expected)
 
 
 def test_an_image_does_not_depend_on_its_company(emulated):

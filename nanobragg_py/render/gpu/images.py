@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from .device import clear_errors
-from .structs import NOISE_ROW
+from .structs import NOISE_HOW, NOISE_ROW
 from .variants import THREADS
 
 
@@ -72,27 +72,35 @@ class DeviceImage:
         return pixels.get()
 
     def _draw(self, adc, seed):
-        fast_min, fast_max, slow_min, _ = self._roi
-        rows, width = self._array.shape
-        pixels = self._cupy.empty((rows, width), "u2")
-        found = self._cupy.empty((rows, NOISE_ROW.itemsize), "u1")
-        self._modules.function("pixels", "nb_noise", exact=True)(
-            (rows,),
-            (THREADS,),
-            (
-                self._array,
-                np.int32(slow_min),
-                np.int32(width),
-                np.int32(fast_min),
-                np.int32(fast_max),
-                np.float64(adc),
-                np.uint32(seed & 0xFFFFFFFF),
-                np.uint32(seed >> 32),
-                pixels,
-                found,
-            ),
-        )
-        return pixels.get(), found.get().view(NOISE_ROW).ravel()
+        pixels, found = draw(self._cupy, self._modules, self._array[None], self._roi, [(adc, seed)])
+        return pixels[0], found
+
+
+def draw(cupy: Any, modules: Any, images: Any, roi: Any, how: Any) -> tuple[Any, Any]:
+    """Noise of the counter-based stream on many images: (uint16 pixels of their shape, what is known of each row).
+
+    images: float32 (images, rows, fast) on the device, rows from the region of interest's first on. how: (adc, seed) of
+    each.
+    """
+    fast_min, fast_max, slow_min, _ = roi
+    count, rows, width = images.shape
+    pixels = cupy.empty(images.shape, "u2")
+    found = cupy.empty((count * rows, NOISE_ROW.itemsize), "u1")
+    modules.function("pixels", "nb_noise", exact=True)(
+        (rows, count),
+        (THREADS,),
+        (
+            images,
+            np.int32(slow_min),
+            np.int32(width),
+            np.int32(fast_min),
+            np.int32(fast_max),
+            cupy.asarray(np.array(how, NOISE_HOW).view("u1")),
+            pixels,
+            found,
+        ),
+    )
+    return pixels.get(), found.get().view(NOISE_ROW).ravel()
 
 
 class DeviceNoise:

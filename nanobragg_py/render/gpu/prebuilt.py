@@ -1,10 +1,12 @@
 """Kernels that were compiled when the wheel was built (packaging/gpu_kernels.py): no compiler is wanted for these.
 
-The file is a ZIP archive of machine code: `sm_90/DIGEST`, where the digest is of the kernel's text, with its headers,
-and of its options, so that code of another text is never taken.
+The file is a ZIP archive with a member for each architecture (`sm_90`), which is a ZIP archive of machine code itself,
+compressed as a whole: kernels are much alike, and take a third of what they would one by one. A kernel is named by the
+digest of its text, with its headers, and of its options, so that code of another text is never taken.
 """
 
 import hashlib
+import io
 import os
 import zipfile
 from typing import Any
@@ -25,17 +27,15 @@ class Prebuilt:
 
     def __init__(self, capability: str, path: str | None = None) -> None:
         self._archive: Any = None
-        self._folder = ""
-        try:
-            archive = zipfile.ZipFile(path or FILE)
-        except (OSError, zipfile.BadZipFile):
-            return  # the package was built without
         major, minor = divmod(int(capability), 10) if capability.isdigit() else (0, 0)
-        names = {name.partition("/")[0] for name in archive.namelist()}
-        built = sorted(int(name[3:]) for name in names)
-        fitting = [number for number in built if number // 10 == major and number % 10 <= minor]
-        if fitting:
-            self._archive, self._folder = archive, f"sm_{fitting[-1]}"
+        try:
+            with zipfile.ZipFile(path or FILE) as whole:
+                built = sorted(int(name[3:]) for name in whole.namelist())
+                fitting = [number for number in built if number // 10 == major and number % 10 <= minor]
+                if fitting:
+                    self._archive = zipfile.ZipFile(io.BytesIO(whole.read(f"sm_{fitting[-1]}")))
+        except Exception:
+            return  # built without, damaged, or this Python cannot decompress it: the compiler serves
 
     @property
     def any(self) -> bool:
@@ -47,6 +47,6 @@ class Prebuilt:
         if self._archive is None:
             return None
         try:
-            return bytes(self._archive.read(f"{self._folder}/{digest(file, macros, exact)}"))
-        except (KeyError, zipfile.BadZipFile, OSError):
+            return bytes(self._archive.read(digest(file, macros, exact)))
+        except (KeyError, zipfile.BadZipFile):
             return None

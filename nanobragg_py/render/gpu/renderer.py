@@ -12,7 +12,7 @@ from .arrays import Lasting, Staging, allocate, band_arrays, image_arrays, level
 from .bands import MOST_ROWS, SECONDS, Cut, cut_work
 from .device import clear_errors, open_device
 from .hardware import hardware_of
-from .images import DeviceImage, DeviceNoise
+from .images import DeviceImage, DeviceNoise, draw
 from .modules import Modules
 from .structs import STATISTICS
 from .variants import REDUCE_THREADS, STRUCTURES, THREADS, Variant
@@ -288,6 +288,14 @@ class Renderer:
             np.asarray(image)[slow_min : slow_max + 1] = rows
         totals = self._staging.view(arrays["total"]).view(STATISTICS)[:, 0].copy()
         return [Found(sums_of(total, width, seconds), total) for total in totals]
+
+    def noise_many(self, images: Any, roi: Any, how: Any) -> Any:
+        """Noise of the counter-based stream: uint16 (images, rows, fast).
+
+        images: float32 of that shape on the host, the rows of the region of interest. how: (adc, seed) of each.
+        """
+        with clear_errors(self.cupy), self.cupy.cuda.Device(self.device):
+            return draw(self.cupy, self.modules, self.cupy.asarray(images), roi, how)[0]
 
     def squared_deviations(self, job: Any, image: Any, mean: float, threads: int = 1) -> tuple[Any, Any]:
         """Sum of (pixel - mean)^2 over the region of interest of the last image, and its number of pixels."""

@@ -34,6 +34,9 @@ STATISTICS = struct(
 #: nb_noise_row of kernels/loops/pixels.cu
 NOISE_ROW = struct(("photons", "f8"), ("overloads", "i8"))
 
+#: nb_noise_how of the same
+NOISE_HOW = struct(("adc", "f8"), ("key", "u8"))
+
 
 def shot_bytes(job: Any, places: Any, override: Any = None) -> bytes:
     """An nb_shot. job: a Job. places: as in SHOT, from sources to cells. override: (slow, fast, value)."""

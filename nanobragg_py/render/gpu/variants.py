@@ -19,6 +19,8 @@ STRUCTURES = ("constant", "nearest", "tricubic")
 #: threads a block: of the intensity kernel (but see `Variant.threads`) and those without choices, and of the reduction
 THREADS = 128
 REDUCE_THREADS = 256
+#: transforms that take fewest instructions in float32
+SHORT = ("square_555", "gauss")
 
 
 class Variant(Record):
@@ -37,12 +39,15 @@ class Variant(Record):
     @property
     def macros(self) -> Any:
         """-D options that make the choices."""
-        return tuple(f"-DNB_{name.upper()}={int(getattr(self, name))}" for name in self._fields)
+        chosen = tuple(f"-DNB_{name.upper()}={int(getattr(self, name))}" for name in self._fields)
+        return (*chosen, f"-DNB_PIXELS={self.pixels}")
 
     @property
     def pixels(self) -> int:
-        """Of a thread: two; four in float32; one where structure factors are interpolated."""
-        return 1 if STRUCTURES[self.structure] == "tricubic" else 4 if self.single else 2
+        """Of a thread: two; four in float32 where it is soonest done; one where structure factors are interpolated."""
+        if STRUCTURES[self.structure] == "tricubic":
+            return 1
+        return 4 if self.single and self.structure == 0 and TRANSFORMS[self.kind] in SHORT else 2
 
     @property
     def threads(self) -> int:
