@@ -104,6 +104,8 @@ def options_of(parser: Any) -> Any:
 
 
 def metavar_of(action: Any) -> Any:
+    if action.metavar is None and action.choices:
+        return "|".join(map(str, action.choices))
     metavar = action.metavar or action.dest.upper()
     return " ".join(metavar) if isinstance(metavar, tuple) else metavar
 
@@ -120,9 +122,8 @@ def man_page(program: Any, command: Any = None) -> str:
         ".SH NAME",
         f"{roff(title)} \\- {roff(program.summary)}",
         ".SH SYNOPSIS",
-        ".nf",
-        *map(roff, program.usage),
-        ".fi",
+        # a line of its own for each, of which those that are long are broken between words
+        "\n.br\n".join(map(roff, program.usage)),
         ".SH DESCRIPTION",
         *paragraphs(program.about),
     ]
