@@ -1,5 +1,6 @@
 """The extension list and its compiler flags; everything else stands in pyproject.toml."""
 
+import ast
 import contextlib
 import importlib.util
 import marshal
@@ -175,8 +176,8 @@ class BuildExtensions(build_ext):
         for name in runpy.run_path(startup)["MODULES"]:
             place = name.replace(".", "/") + ("__init__.py" if name.endswith(".") else ".py")
             text = pathlib.Path(self.build_lib, place).read_bytes()
-            # without docstrings, which nobody reads there
-            code = compile(text, place, "exec", dont_inherit=True, optimize=2)
+            # without docstrings and what functions are annotated with, which nobody reads there
+            code = compile(without_annotations(text), place, "exec", dont_inherit=True, optimize=2)
             sources[name.rstrip(".")] = place, len(text), marshal.dumps(code)
         names = [extension.name for extension in self.extensions]
         compiled = {name: self.get_ext_filename(name) for name in names}
@@ -238,6 +239,17 @@ class InstallPages(Distribution().get_command_class("install_data")):
         places = [(os.path.relpath(place, folder), place, names) for place, _, names in os.walk(folder) if names]
         self.data_files = [(below, [os.path.join(place, name) for name in names]) for below, place, names in places]
         super().run()
+
+
+def without_annotations(text):
+    """The syntax tree of a module whose functions say nothing of the types of what they take and give."""
+    tree = ast.parse(text)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.arg):
+            node.annotation = None
+        elif isinstance(node, ast.FunctionDef):
+            node.returns = None
+    return tree
 
 
 def path_in_tree(source):

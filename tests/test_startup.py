@@ -170,6 +170,19 @@ def test_the_file_has_what_programs_import_and_no_more(installed, tmp_path):
     assert sorted(found.keys() - {"nanobragg_py.startup"}) == sorted(startup.MODULES)
 
 
+def test_the_file_has_nothing_that_only_people_and_checkers_read(installed):
+    """No docstrings and no annotations of functions: what unmarshals them is a part of the start."""
+    _, sources, _ = marshal.loads((installed / "nanobragg_py" / "startup.bin").read_bytes())
+    place, _, code = sources["nanobragg_py.vectors"]
+    found, whole = {}, {}
+    exec(marshal.loads(code), {"__name__": "nanobragg_py.vectors", "__package__": "nanobragg_py"}, found)
+    exec((installed / place).read_text(), {"__name__": "nanobragg_py.vectors", "__package__": "nanobragg_py"}, whole)
+    assert whole["cross"].__doc__ and whole["cross"].__annotations__
+    assert found.keys() - {"__doc__"} == whole.keys() - {"__doc__"}
+    assert not found["cross"].__doc__ and not found["cross"].__annotations__
+    assert found["cross"]((1.0, 0.0, 0.0), (0.0, 1.0, 0.0)) == (0.0, 0.0, 1.0)
+
+
 @pytest.mark.parametrize("change", ["nothing", "later", "longer", "another Python", "empty", "missing"])
 def test_sources_that_were_changed_count(change, installed, tmp_path):
     place = tmp_path / "place"
