@@ -122,6 +122,16 @@ def test_pixels_that_are_missing_or_too_many(tmp_path):
     )
 
 
+@pytest.mark.parametrize("order", ["motorola", "ieee", "3412", "unknown"])
+def test_an_order_of_bytes_that_is_none(tmp_path, order):
+    """Read in a wrong order, counts are numbers like others."""
+    path = smv(tmp_path / "a.img", pixels_of("u4"), f"BYTE_ORDER={order}", "TYPE=unsigned_long")
+    assert f"has BYTE_ORDER={order} in its header; correct it to little_endian or big_endian" in refused("info", path)
+    bytes_ = pixels_of("u1")
+    path = smv(tmp_path / "b.img", bytes_, f"BYTE_ORDER={order}", "TYPE=unsigned_char")
+    assert np.array_equal(read_image(path).pixels, bytes_)
+
+
 def test_counts_of_image_plates(tmp_path):
     pixels = pixels_of("u2").clip(0, 32767)
     lines = ("Data_type=unsigned short int", "RAXIS_COMPRESSION_RATIO=8")

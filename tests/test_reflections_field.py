@@ -37,6 +37,7 @@ FRAMES = {
     "tabs": "\th\tk\tl\tF\n" + text_of(lambda i, *row: "\t".join(map(str, (i, *row))) + "\n"),
     "commas": ",h,k,l,F\n" + text_of(lambda i, *row: ",".join(map(str, (i, *row))) + "\n"),
     "several": "         F\nh k l     \n" + text_of(lambda i, *row: f"{' '.join(map(str, row))}\n"),
+    "R": '"h" "k" "l" "F"\n' + text_of(lambda i, *row: f'"{i + 1}" {" ".join(map(str, row))}\n'),
     "no names": text_of(lambda i, *row: f"{i} {' '.join(map(str, row))}\n"),
 }
 

@@ -129,8 +129,8 @@ def _splitter(line):
 
 
 def _split(line, mark):
-    if mark is None:
-        return line.split()
+    if mark is None:  # R's write.table quotes the names of columns and rows
+        return [word[1:-1] if len(word) > 1 and word[0] == word[-1] == '"' else word for word in line.split()]
     return [word.strip().strip("\"'") for word in line.split(mark)]
 
 

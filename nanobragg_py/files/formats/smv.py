@@ -163,7 +163,12 @@ def _pixel_type(source, fields, size):
             )
         remarks.append(f"{source.name} has {key}={said}, and as many bytes as unsigned 16-bit pixels, which are read")
         kind = "u2"
-    order = ">" if fields.get("BYTE_ORDER", "").lower().startswith("big") else "<"
+    stated = fields.get("BYTE_ORDER", "")
+    order = ">" if stated.lower().startswith("big") else "<"
+    if stated and not stated.lower().startswith(("big", "little")) and np.dtype(kind).itemsize > 1:
+        raise NanoBraggError(
+            f"{source.name} has BYTE_ORDER={stated} in its header; correct it to little_endian or big_endian"
+        )
     return np.dtype(order + kind), remarks
 
 
