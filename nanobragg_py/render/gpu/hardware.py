@@ -21,10 +21,11 @@ LANES = {
     "120": (128, 64),
     "121": (128, 64),
 }
-#: instructions in double, and all that are issued, of a step of the dearest kernel without interpolation (docs/gpu.md)
-STEP = {"double": (80, 150), "single": (12, 110)}
+#: of a step of the dearest kernel without interpolation (docs/gpu.md): instructions in double, and all that could have
+#: been issued in the time that an H100 takes
+STEP = {"double": (80, 240), "single": (12, 184)}
 #: steps without interpolation that one with it takes as long as
-TRICUBIC = 10
+TRICUBIC = 2
 
 
 class Hardware(Record):
