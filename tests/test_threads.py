@@ -1,6 +1,9 @@
 """The image does not depend on the number of threads: bit for bit, with all that is said of it."""
 
+import os
 import shlex
+import subprocess
+import sys
 
 import pytest
 
@@ -95,6 +98,26 @@ def test_program(name, runner):
         # the folder is not emptied: a file that comes out otherwise than before counts as written
         assert result.files == {}
         assert (result.exit_status, result.output, result.errors) == (0, first.output, first.errors)
+
+
+PINNED = {"OMP_PROC_BIND": "spread", "OMP_PLACES": "threads"}
+
+
+def test_threads_that_stay_at_their_places(runner):
+    """The same bytes, and as many threads as without: OpenMP leaves the first one a single processor."""
+    words = [*shlex.split("-cell 40 50 60 90 90 90 -default_F 50 -distance 100 -pixel 1 -seed 3"), *LINES["large"]]
+    first = runner.result(*words, "-threads", "1")
+    result = runner.result(*words, "-threads", "3", environment=PINNED)
+    assert (result.exit_status, result.output, result.errors, result.files) == (0, first.output, first.errors, {})
+    code = """from nanobragg_py.render.backends import level_module, thread_count
+level_module("loops.render")
+print(thread_count())"""
+    free = {name: value for name, value in os.environ.items() if not name.startswith(("OMP_", "GOMP_"))}
+    counts = {
+        subprocess.run([sys.executable, "-P", "-c", code], env=each, capture_output=True, check=True).stdout
+        for each in (free, {**free, **PINNED}, {**free, "OMP_PROC_BIND": "true"})
+    }
+    assert len(counts) == 1
 
 
 def test_threads_of_our_own_processes_wait_briefly():

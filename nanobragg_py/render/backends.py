@@ -25,6 +25,10 @@ LONG = 60.0
 #: OpenMP ends the process where the system gives it no more
 MOST_THREADS = 1024
 
+#: what has OpenMP keep each thread at its place, and the thread that loads it at the first one, which then seems to be
+#: the only processor; so those that there are without it are counted before
+PINNING = ("OMP_PROC_BIND", "OMP_PLACES", "GOMP_CPU_AFFINITY")
+_processors_at_start = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 0
 #: the process that has first used several threads
 _team_process = None
 #: the words that a Compute takes
@@ -254,6 +258,8 @@ def thread_count(wanted: "Any" = 0) -> "Any":
     count = wanted if wanted > 0 else environment_threads()
     if count:
         return min(count, MOST_THREADS)
+    if _processors_at_start and any(name in os.environ for name in PINNING):
+        return _processors_at_start
     try:
         return len(os.sched_getaffinity(0))
     except AttributeError:
