@@ -126,9 +126,12 @@ class Experiment(Differentiable):
         from .render.backends import expected_seconds
 
         image = None
-        whole = self.detector.panels is None
-        if whole and expected_seconds(self.resolved) < QUICK and importlib.util.find_spec("PIL") is not None:
+        if expected_seconds(self.resolved) < QUICK and importlib.util.find_spec("PIL") is not None:
             image = self.render()
+            if self.detector.panels is not None:
+                from .files.panels import stored_image
+
+                image = stored_image(self.detector.panels, image)
         return html(self.resolved, image, self.warnings)
 
     def __reduce__(self) -> Any:

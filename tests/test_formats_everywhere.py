@@ -210,6 +210,11 @@ def test_panels_of_a_batch_through_every_tool(name, rows, two_panels):
     assert tool("convert", last, "--out", "again.npy")[0] == 0
     assert tool("compare", "--images", last, "again.npy", "--exact")[0] == 0
     assert tool("compare", "--images", last, f"{together}#1", "--exact")[0] == 1
+    if name == "nexus":
+        # panels with a gap between them are no plane of which one beam centre would be true
+        assert "it has a detector of 2 panels that are no one plane" in told
+        status, _, said = tool("convert", last, "--out", "one_1.cbf")
+        assert status == 2 and "it has a detector of 2 panels that are no one plane" in said
     words = ["--parameters", "fluence", "--adc", 40, "--evaluations", 2, "--no-picture"]
     status, _, said = tool("refine", last, *words, "--", *LINE.split())
     assert status in (0, 1) if rows == 20 else (status == 2 and "refine takes panels of one size" in said)
@@ -237,6 +242,25 @@ def test_panels_of_several_sizes_in_npy(two_panels):
     write_geometry(two_panels / "two.geom")
     assert tool("batch", "job.toml", "--out", "out", "--format", "npy", "--workers", 1)[0] == 0
     assert tool("batch", "--verify", "out")[0] == 0
+
+
+def test_panels_that_are_one_plane(tmp_path):
+    """Modules that lie in space as their pixels lie in the image are one detector, wherever the first of them is."""
+    from nanobragg_py import Detector, Experiment, Panel
+    from nanobragg_py.inspect.describe import image_geometry
+
+    whole = Experiment.from_args(f"{SMALL} -detector_rotx 5 -twotheta 7 -oversample 3")
+    detector = whole.resolved.detector
+    fast, slow, size = np.array(detector.fast), np.array(detector.slow), detector.pixel_size
+    half = {"fast": fast, "slow": slow, "pixel_size": size, "fpixels": 24, "spixels": 12}
+    panels = [Panel(origin=np.array(detector.origin) + row * size * slow, corner=(row, 0), **half) for row in (12, 0)]
+    split = whole.replace(detector=Detector(panels=panels))
+    for name, experiment in (("whole.h5", whole), ("split.h5", split)):
+        experiment.to_nexus(tmp_path / name, experiment.render())
+    one, other = (image_geometry(read_image(tmp_path / name)) for name in ("whole.h5", "split.h5"))
+    for field in ("origin", "fast", "slow"):
+        assert getattr(other, field) == pytest.approx(getattr(one, field), abs=1e-12)
+    assert np.array_equal(read_image(tmp_path / "split.h5").pixels, read_image(tmp_path / "whole.h5").pixels)
 
 
 # ---- what is rendered in part --------------------------------------------------------------------------------------

@@ -50,9 +50,12 @@ def nexus_geometry(entry: Any, number: Any, shape: Any) -> Any:
     if "incident_wavelength" not in beam or detector is None:
         raise NanoBraggError("it says nothing of the wavelength, or nothing of the detector")
     wavelength = wavelength_of(beam, number)
-    module = detector.get("module")
-    stated = module is not None and "fast_pixel_direction" in module
-    plane = module_plane(entry, module) if stated else _across(detector)
+    modules = [
+        group
+        for group in detector.values()
+        if text_of(group.attrs.get("NX_class", "")) == "NXdetector_module" and "fast_pixel_direction" in group
+    ]
+    plane = one_plane([(group, module_plane(entry, group)) for group in modules]) if modules else _across(detector)
     spindle, phi0, osc = rotation_of(entry, number)
     thickness = in_unit(detector["sensor_thickness"], LENGTHS) if "sensor_thickness" in detector else 0.0
     exposure = number_of(detector["count_time"], number) if "count_time" in detector else 1.0
@@ -107,6 +110,33 @@ def _collect(entry, path, axes):
         )
         path = depends
     return axes
+
+
+def one_plane(modules):
+    """The plane of the stored image that modules, pairs (group, plane), make up; NanoBraggError where they do not.
+
+    Modules are one plane where each lies as far from the others as its pixels do in the image, to a tenth of a pixel.
+    """
+    starts = [
+        np.asarray(group["data_origin"]).ravel()[-2:] if "data_origin" in group else (0, 0) for group, _ in modules
+    ]
+    first = modules[0][1]
+    fast, slow, size = np.asarray(first["fast"]), np.asarray(first["slow"]), first["pixel_size"]
+    origin = np.asarray(first["origin"]) - size * (starts[0][1] * fast + starts[0][0] * slow)
+    for (group, plane), start in zip(modules, starts, strict=True):
+        pixels = np.asarray(group["data_size"]).ravel()[-2:] if "data_size" in group else np.ones(2)
+        for f in (0, pixels[1]):
+            for s in (0, pixels[0]):
+                here = np.asarray(plane["origin"]) + plane["pixel_size"] * (
+                    f * np.asarray(plane["fast"]) + s * np.asarray(plane["slow"])
+                )
+                there = origin + size * ((start[1] + f) * fast + (start[0] + s) * slow)
+                if not np.linalg.norm(here - there) < 0.1 * size:
+                    raise NanoBraggError(
+                        f"it has a detector of {len(modules)} panels that are no one plane; give it to nanoBragg with "
+                        "-geometry"
+                    )
+    return {**first, "origin": tuple(origin.tolist())} if len(modules) > 1 else first
 
 
 def module_plane(entry, module):

@@ -59,19 +59,17 @@ def plot(experiment: Any, image: Any, ax: Any = None, rings: Any = None, spots: 
 
 def summary(experiment: Any) -> list[tuple[str, str]]:
     """Rows (what, how much) that describe a resolved experiment to people."""
-    beam, detector, crystal, sampling = experiment.beam, experiment.detector, experiment.crystal, experiment.sampling
+    beam, crystal, sampling = experiment.beam, experiment.crystal, experiment.sampling
     turn = np.degrees
+    every = experiment.single_panels if experiment.panels else [experiment]
+    finest = min(corner_resolution(experiment_geometry(each)) for each in every)
     cell = " ".join(f"{x:.4g}" for x in (*crystal.lengths, *turn(crystal.angles)))
     rows = [
         ("crystal", f"{cell} \N{ANGSTROM SIGN} \N{DEGREE SIGN}, {crystal.shape}"),
         ("cells", " \N{MULTIPLICATION SIGN} ".join(f"{n:g}" for n in crystal.cells)),
         ("beam", f"{beam.wavelength * 1e10:.6g} \N{ANGSTROM SIGN}, {beam.fluence:.3g} photons/m\N{SUPERSCRIPT TWO}"),
-        (
-            "detector",
-            f"{detector.fpixels} \N{MULTIPLICATION SIGN} {detector.spixels} pixels of {detector.pixel_size * 1e3:.4g} "
-            f"mm at {detector.distance * 1e3:.5g} mm",
-        ),
-        ("resolution", f"{corner_resolution(experiment_geometry(experiment)):.3g} \N{ANGSTROM SIGN} in the corners"),
+        ("detector", what_detector(experiment)),
+        ("resolution", f"{finest:.3g} \N{ANGSTROM SIGN} in the corners"),
     ]
     if sampling.osc:
         rows.append(
@@ -85,6 +83,17 @@ def summary(experiment: Any) -> list[tuple[str, str]]:
     rows.append(("structure factors", table))
     rows.append(("steps", f"{sampling.steps} a pixel"))
     return rows
+
+
+def what_detector(experiment: Any) -> str:
+    """The detector of a resolved experiment, in few words."""
+    detector = experiment.detector
+    size = f"{detector.pixel_size * 1e3:.4g} mm"
+    if experiment.panels:
+        pixels = sum(panel.fpixels * panel.spixels for panel in experiment.panels)
+        return f"{len(experiment.panels)} panels, {pixels} pixels of {size}"
+    shape = f"{detector.fpixels} \N{MULTIPLICATION SIGN} {detector.spixels}"
+    return f"{shape} pixels of {size} at {detector.distance * 1e3:.5g} mm"
 
 
 def html(experiment: Any, image: Any, warnings: Any = ()) -> str:

@@ -9,7 +9,7 @@ import numpy as np
 
 from ...errors import NanoBraggError
 from ..extras import need
-from ..nexus_read import LENGTHS, in_unit, module_plane, number_of, rotation_of, text_of
+from ..nexus_read import module_plane, rotation_of, text_of, wavelength_of
 from ..panels import PanelGeometry, Plane
 
 MAGIC = b"\x89HDF\r\n\x1a\n"
@@ -61,10 +61,9 @@ def geometry_of(h5py: Any, file: Any) -> PanelGeometry:
             )
         )
     wavelength = None
-    for place in ("instrument/beam/incident_wavelength", "sample/beam/incident_wavelength"):
-        if place in entry:
-            field = entry[place]
-            wavelength = in_unit(field, LENGTHS) if "units" in field.attrs else number_of(field) * 1e-10
+    for place in ("instrument/beam", "sample/beam"):
+        if f"{place}/incident_wavelength" in entry:
+            wavelength = wavelength_of(entry[place], 0)
             break
     spindle = tuple(float(x) for x in rotation_of(entry, 0)[0])
     return PanelGeometry(beam=(0.0, 0.0, 1.0), spindle=spindle, panels=tuple(panels), wavelength=wavelength)
