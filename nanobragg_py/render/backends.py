@@ -205,23 +205,28 @@ def pixels_of(detector: "Any") -> "Any":
 
 def steps_of(experiment: "Any") -> "Any":
     """Contributions to all pixels of an image together."""
-    if experiment.panels:
-        return sum(steps_of(panel) for panel in experiment.single_panels)
+    detectors = experiment.panels or (experiment.detector,)
+    return steps_a_pixel(experiment) * sum(pixels_of(one) * one.thicksteps for one in detectors)
+
+
+def steps_a_pixel(experiment: "Any") -> "Any":
+    """Contributions to a pixel, in each layer of the sensor."""
     if experiment.crystals:
-        return sum(steps_of(crystal) for crystal in experiment.single_crystals)
-    return pixels_of(experiment.detector) * experiment.sampling.steps * experiment.detector.thicksteps
+        return sum(crystal.sampling.steps for crystal in experiment.single_crystals)
+    return experiment.sampling.steps
 
 
 def expected_seconds(experiment: "Any", threads: int = 0, compat: str = "spec") -> "Any":
     """About how long the CPU takes for an image, with `thread_count` of `threads`."""
-    if experiment.panels:
-        return sum(expected_seconds(panel, threads, compat) for panel in experiment.single_panels)
-    steps, sampling = steps_of(experiment), experiment.sampling
+    sampling = experiment.sampling
     if is_sequential(sampling, compat):
-        return steps * SEQUENTIAL_STEP
-    interpolated, (_, width) = bool(sampling.interpolate), rows_of(experiment.detector)
-    if 0 < width < ROW[interpolated]:
-        steps *= ROW[interpolated] / width
+        return steps_of(experiment) * SEQUENTIAL_STEP
+    interpolated, steps = bool(sampling.interpolate), 0
+    for detector in experiment.panels or (experiment.detector,):
+        rows, width = rows_of(detector)
+        # narrow rows take as long as those of so many pixels
+        steps += rows * (max(width, ROW[interpolated]) if width else 0) * detector.thicksteps
+    steps *= steps_a_pixel(experiment)
     return steps * CPU_STEPS[cpu_renderer()[1]][interpolated] / thread_count(threads)
 
 

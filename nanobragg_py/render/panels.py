@@ -34,12 +34,15 @@ def simulate_panels(
     if experiment.is_sum:
         return _sums(experiment, table, images, compute, progress, precise)
     job, done, found = None, 0, []
-    for number, (each, image) in enumerate(zip(experiment.single_panels, images, strict=True)):
-        job = Job(each, table, single=single) if job is None else job.with_detector(each.detector)
+    for number, (panel, image) in enumerate(zip(experiment.panels or [experiment.detector], images, strict=True)):
+        if job is None:
+            job = Job(experiment.replace(detector=panel, panels=()), table, single=single)
+        else:
+            job = job.with_detector(panel)
         tell = None if progress is None else _further(progress, done)
         given = {} if precise is None else {"precise": precise[number]}
         sums = renderer.render(job, image, threads, tell, None, **given)
-        found.append(statistics(each, renderer, job, image, sums))
+        found.append(statistics(experiment, renderer, job, image, sums, pixel_size=panel.pixel_size))
         done += found[-1].pixels
     return found
 

@@ -166,9 +166,15 @@ def first_pixel(job: "Any") -> "tuple[Any, Any]":
 
 
 def statistics(
-    experiment: "Any", renderer: "Any", job: "Any", image: "Any", sums: "Any", threads: int = 1
+    experiment: "Any",
+    renderer: "Any",
+    job: "Any",
+    image: "Any",
+    sums: "Any",
+    threads: int = 1,
+    pixel_size: "float | None" = None,
 ) -> "Statistics":
-    """Statistics from what a renderer returned."""
+    """Statistics from what a renderer returned. pixel_size: of a panel; None: that of the detector."""
     total, squares, pixels, maximum, where, solid_angle, not_interpolated, seconds = sums
     mean = total / max(pixels, 1)
     rms = sqrt(squares / (max(pixels, 2) - 1))
@@ -176,7 +182,7 @@ def statistics(
     at = (0.0, 0.0)
     if where is not None:
         oversample = experiment.sampling.oversample
-        subpixel = experiment.detector.pixel_size / oversample
+        subpixel = (pixel_size or experiment.detector.pixel_size) / oversample
         at = tuple(subpixel * (pixel * oversample + oversample - 1) + subpixel / 2.0 for pixel in (where[1], where[0]))
     return Statistics(
         pixels=pixels,
