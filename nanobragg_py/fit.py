@@ -41,11 +41,11 @@ EASING = (0.1, 1e-3, 0.0)
 class Fit:
     """How an experiment's image differs from an observed one, as a function of some of its fields.
 
-    experiment: where to start. observed: (slow, fast), or a stack of panels that are alike, photons; nan where there is
-    none, as for overloads. parameters: names as of `Experiment.vjp`, and "background", photons in every pixel.
-    variance: of a pixel beside that of its photons, photons^2 (the read-out noise squared). mask: None, or of the same
-    shape, 0 where pixels are left out. threads: as of `render`. amorphous: None, or a `Background` that joins the
-    image, as it is with `experiment`; the parameter "amorphous" is its amount, relative to what it states.
+    experiment: where to start. observed: (slow, fast), or a stack of panels, a list where they differ in size, photons;
+    nan where there is none, as for overloads. parameters: names as of `Experiment.vjp`, and "background", photons in
+    every pixel. variance: of a pixel beside that of its photons, photons^2 (the read-out noise squared). mask: None, or
+    of the same shapes, 0 where pixels are left out. threads: as of `render`. amorphous: None, or a `Background` that
+    joins the image, as it is with `experiment`; the parameter "amorphous" is its amount, relative to what it states.
 
     The vector x has what is added to the fields, "crystal.rotation" being the rotation vector of a turn about the
     crystal as it stands in `experiment`; `start` is its beginning, 0 but for the background. `names` names its numbers.
@@ -75,19 +75,12 @@ class Fit:
             number, name = owner_of(row.name)
             if name == "crystal.cells" and whole_cells_of(alone(experiment, number or 0)):
                 raise FieldError(f"{row.name} cannot be fitted: {WHOLE}", fields=(row.name,))
-        observed = np.asarray(observed, dtype=np.float64)
-        if observed.shape != experiment.shape:
-            raise FieldError(
-                f"the observed image has the shape {observed.shape}; the experiment's is {experiment.shape}"
-            )
+        observed = in_shape(observed, experiment, "the observed image has", "the experiment's is", np.float64)
         used = np.isfinite(observed)
         used &= seen(experiment)
         if mask is not None:
-            mask = np.asarray(mask)
-            if mask.shape != experiment.shape:
-                raise FieldError(f"the mask has the shape {mask.shape}; the image has {experiment.shape}")
-            used &= mask != 0
-        #: which pixels count, as the image, and their photons
+            used &= in_shape(mask, experiment, "the mask has", "the image has") != 0
+        #: which pixels count, as `joined` images, and their photons
         self.used, self.photons = used, observed[used]
         if not self.photons.size:
             raise FieldError("no pixel of the observed image is left to fit")
@@ -95,7 +88,7 @@ class Fit:
             raise FieldError(f"variance is {variance}; it cannot be below 0")
         self.amorphous = amorphous
         #: photons of amorphous material in the pixels that count
-        self.haze = 0.0 if amorphous is None else np.asarray(amorphous.render(experiment, threads=threads))[used]
+        self.haze = 0.0 if amorphous is None else joined(amorphous.render(experiment, threads=threads))[used]
         self.variance = max(float(variance), FLOOR)
         self.names = [
             row.name if not row.shape(experiment) else f"{row.name}[{', '.join(map(str, index))}]"
@@ -125,16 +118,16 @@ class Fit:
         moved = Moved(self.experiment, self._values_at(x))
         image, images = derivative_images(moved.experiment, [row.name for row in self.rows], self.threads)
         # the images are by the fields of the crystal and the detector as they stand at x
-        used = {name: each[..., self.used] for name, each in images.items()}
-        model = image[self.used]
+        used = {name: joined(each)[..., self.used] for name, each in images.items()}
+        model = joined(image)[self.used]
         haze = self.haze
         if self.amorphous is not None and (moving := [name for name in images if name in MOVING]):
             # the material's photons fall elsewhere, too
             amount = 1.0 + (x[len(x) - 1 - self.background] if self.material else 0.0)
             rendered, slopes = derivatives(self.amorphous, moved.experiment, moving, self.threads)
-            haze = np.asarray(rendered)[self.used]
+            haze = joined(rendered)[self.used]
             for name in moving:
-                used[name] = used[name] + amount * np.asarray(slopes[name])[..., self.used]
+                used[name] = used[name] + amount * joined(slopes[name])[..., self.used]
         columns = [each.reshape(-1, len(model)) for each in moved.by_values(used).values()]
         model = model + haze
         if self.material:
@@ -179,16 +172,43 @@ class Fit:
         return self._value
 
 
+def joined(images: Any) -> np.ndarray:
+    """An image, or a stack of panels, as it is; a list of panels that differ in size with their pixels in one row.
+
+    Images may have other axes before their own.
+    """
+    if not isinstance(images, (list, tuple)):
+        return np.asarray(images)
+    return np.concatenate([each.reshape(*each.shape[:-2], -1) for each in map(np.asarray, images)], axis=-1)
+
+
+def in_shape(images: Any, experiment: Experiment, has: str, other: str, dtype: Any = None) -> np.ndarray:
+    """The `joined` images; FieldError, of such words, unless their shapes are the experiment's."""
+    shapes = experiment.shapes
+    if experiment.detector.panels is None or len(set(shapes)) == 1:
+        array = np.asarray(images, dtype=dtype)
+        if array.shape != experiment.shape:
+            raise FieldError(f"{has} the shape {array.shape}; {other} {experiment.shape}")
+        return array
+    found = [np.asarray(each, dtype=dtype) for each in images] if isinstance(images, (list, tuple)) else []
+    if [each.shape for each in found] != list(shapes):
+        raise FieldError(f"{has} not the shapes of the panels; give a list of {len(shapes)} arrays, {shapes}")
+    return joined(found)
+
+
 def seen(experiment: Experiment) -> np.ndarray:
-    """Which pixels of an experiment's image are rendered: those of the regions of interest, where masks are not 0."""
-    region = np.zeros(experiment.shape, dtype=bool)
-    panels = experiment.resolved.panels
-    for detector, part in zip(panels or [experiment.resolved.detector], region if panels else [region], strict=True):
+    """Which pixels of an experiment's images, `joined`, are rendered: of the regions of interest, where masks let."""
+    parts = []
+    for detector in experiment.resolved.panels or [experiment.resolved.detector]:
+        part = np.zeros((detector.spixels, detector.fpixels), dtype=bool)
         fast_min, fast_max, slow_min, slow_max = detector.roi
         part[slow_min : slow_max + 1, fast_min : fast_max + 1] = True
         if detector.mask is not None:
             part &= np.frombuffer(detector.mask, dtype=np.uint16).reshape(part.shape) != 0
-    return region
+        parts.append(part)
+    if experiment.detector.panels is None:
+        return parts[0]
+    return np.stack(parts) if len(set(experiment.shapes)) == 1 else joined(parts)
 
 
 @dataclass

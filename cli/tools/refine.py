@@ -7,7 +7,7 @@ from math import degrees
 from pathlib import Path
 from typing import Any
 
-from ...errors import NanoBraggError
+from ...errors import FieldError, NanoBraggError
 
 DESCRIPTION = """\
 Fits an experiment to an observed image: the photons of the model to those of the pixels, weighted as
@@ -16,11 +16,12 @@ photon counting has it, by the image's exact derivatives. The start is a file of
 ones in part: some tenths of a degree, some parts in a thousand of the cell.
 
 Pixels outside the experiment's region of interest, under its mask or --mask, below --min, from --max on
-and overloads that the file states are left out.
+and overloads that the file states are left out. Of a detector of panels the image holds all of them, as
+simulate and nanoBragg -geometry write it; or it is a file of an image for each, panels that are alike.
 
 Leaves in the output folder: experiment.toml (to go on from, or to render), crystal.mat, crystal.expt,
-command.txt (the flags of nanoBragg), refined.json and, with the extra [plot], refine.png: observed
-image, model and what is left.
+command.txt (the flags of nanoBragg, where they can state it), refined.json and, with the extra [plot],
+refine.png: observed image, model and what is left.
 """
 EPILOG = """\
 exit status: 0; 1 if it did not converge, and it says why it thinks so; 2 for bad input
@@ -39,7 +40,8 @@ SHOWN = {
     "fluence": ("/m^2", 1.0), "distance": ("mm", 1e3), "close_distance": ("mm", 1e3), "twotheta": ("deg", degrees(1.0)),
     "origin": ("mm", 1e3), "source_weights": ("", 1.0), "spectrum": ("m", 1.0),
     "rotations": ("deg", degrees(1.0)), "phi0": ("deg", degrees(1.0)), "osc": ("deg", degrees(1.0)),
-    "water": ("um", 1e6), "background": ("photons", 1.0), "amorphous": ("of stated", 1.0),
+    "water": ("um", 1e6), "scale": ("", 1.0), "default_F": ("electrons", 1.0), "direction": ("", 1.0),
+    "background": ("photons", 1.0), "amorphous": ("of stated", 1.0),
 }  # fmt: skip
 
 
@@ -73,7 +75,6 @@ def add_arguments(parser: Any) -> None:
 
 
 def run(args: Any) -> int:
-    from ...files.panels import panel_images, panel_places, place_panels
     from ...fit import Fit, check_fitted, refine
     from ...render.amorphous import Background
 
@@ -87,16 +88,9 @@ def run(args: Any) -> int:
         raise NanoBraggError("--evaluations takes 1 or more, and --threads 0 or more")
     names = check_fitted([name for name in args.parameters.split(",") if name])
     start = start_of(args)
-    panels = start.detector.panels
-    if panels is not None and len(set(start.shapes)) > 1:
-        raise NanoBraggError("refine takes panels of one size; leave out those that differ, or refine each by itself")
-    photons = photons_of(args, start.shape if panels is None else place_panels(panels)[0])
-    mask = mask_of(args, photons.shape)
-    if panels is not None:
-        places = panel_places(panels)
-        photons, mask = panel_images(photons, places), None if mask is None else panel_images(mask, places)
+    photons = photons_of(args, start)
     amorphous = None if args.amorphous is None else Background(args.amorphous)
-    fit = Fit(start, photons, names, args.readout**2, mask, args.threads, amorphous)
+    fit = Fit(start, photons, names, args.readout**2, mask_of(args, start), args.threads, amorphous)
     folder = Path(args.outdir)
     if folder.exists() and not folder.is_dir():
         raise NanoBraggError(f"--outdir {args.outdir} is a file; give a folder")
@@ -108,7 +102,7 @@ def run(args: Any) -> int:
     found = refine(fit, args.evaluations, progress)
     print("\n".join(lines_of(fit, found)))
     folder.mkdir(parents=True, exist_ok=True)
-    write_results(folder, fit, found, photons)
+    write_results(folder, fit, found)
     if not args.no_picture:
         write_picture(folder, fit, found)
     for reason in found.reasons:
@@ -126,42 +120,76 @@ def start_of(args: Any) -> Any:
     return start
 
 
-def photons_of(args: Any, shape: Any) -> Any:
-    """The observed photons, nan where a pixel does not count."""
+def photons_of(args: Any, start: Any) -> Any:
+    """The observed photons, nan where a pixel does not count: (slow, fast), or of panels a stack or a list."""
     import numpy as np
 
+    found = []
+    for image in images_of(args, start):
+        whole = np.issubdtype(image.pixels.dtype, np.integer)
+        pixels = image.pixels.astype(np.float64)
+        least = args.min if args.min is not None else (0.0 if whole else -np.inf)
+        full = np.iinfo(image.pixels.dtype).max if whole else np.inf
+        most = args.max if args.max is not None else (image.saturated if image.saturated is not None else full)
+        adc = args.adc if args.adc is not None else (ADC if image.kind == "smv" and whole else 0.0)
+        pixels[(pixels < least) | (pixels >= most)] = np.nan
+        found.append((pixels - adc) / args.gain)
+    return of_panels(found, start)
+
+
+def images_of(args: Any, start: Any) -> Any:
+    """The observed image, in a list. Of panels it holds all of them, each in its place; or its file has an image for
+    each, and all are in the list."""
     from ...files.image import read_image
 
-    image = read_image(args.observed, None if args.shape is None else tuple(args.shape))
+    name, shape, sizes = args.observed, None if args.shape is None else tuple(args.shape), start.shapes
+    image = read_image(name, shape)
     for remark in image.remarks:
         print(f"nanobragg-py refine: {remark}", file=sys.stderr)
-    if image.shape != shape:
+    if len(sizes) > 1 and len(set(sizes)) == 1 and image.shape == sizes[0] and "#" not in name:
+        return [image, *(read_image(f"{name}#{number}", shape) for number in range(1, len(sizes)))]
+    expected = stored_shape(start)
+    if image.shape != expected:
+        held = "the start's panels together" if start.resolved.panels else "the start"
         raise NanoBraggError(
-            f"{args.observed} has {image.shape[1]} x {image.shape[0]} pixels, and the start {shape[1]} x {shape[0]}; "
+            f"{name} has {image.shape[1]} x {image.shape[0]} pixels, and {held} {expected[1]} x {expected[0]}; "
             "they have to be the same detector"
         )
-    whole = np.issubdtype(image.pixels.dtype, np.integer)
-    pixels = image.pixels.astype(np.float64)
-    least = args.min if args.min is not None else (0.0 if whole else -np.inf)
-    full = np.iinfo(image.pixels.dtype).max if whole else np.inf
-    most = args.max if args.max is not None else (image.saturated if image.saturated is not None else full)
-    adc = args.adc if args.adc is not None else (ADC if image.kind == "smv" and whole else 0.0)
-    pixels[(pixels < least) | (pixels >= most)] = np.nan
-    return (pixels - adc) / args.gain
+    return [image]
 
 
-def mask_of(args: Any, shape: Any) -> Any:
+def stored_shape(start: Any) -> Any:
+    """The shape (slow, fast) of the image, or of that which holds all panels."""
+    from ...files.panels import place_panels
+
+    panels = start.detector.panels
+    return start.shape if panels is None else place_panels(panels)[0]
+
+
+def of_panels(found: Any, start: Any) -> Any:
+    """Arrays of `images_of` as a `Fit` takes them: an image, or a stack or a list of those of the panels."""
+    import numpy as np
+
+    from ...files.panels import panel_images, panel_places
+
+    panels = start.detector.panels
+    if len(found) > 1:
+        return np.stack(found)
+    return found[0] if panels is None else panel_images(found[0], panel_places(panels))
+
+
+def mask_of(args: Any, start: Any) -> Any:
     """The pixels of --mask, or None."""
     if args.mask is None:
         return None
     from ...files.image import read_image
 
-    mask = read_image(args.mask)
+    mask, shape = read_image(args.mask), stored_shape(start)
     if mask.shape != shape:
         raise NanoBraggError(
             f"--mask {args.mask} has {mask.shape[1]} x {mask.shape[0]} pixels, and the image {shape[1]} x {shape[0]}"
         )
-    return mask.pixels
+    return of_panels([mask.pixels], start)
 
 
 def unit_of(name: str) -> Any:
@@ -195,7 +223,7 @@ def lines_of(fit: Any, found: Any) -> Any:
     yield f"{verdict} after {found.evaluations} evaluations"
 
 
-def write_results(folder: Path, fit: Any, found: Any, photons: Any) -> None:
+def write_results(folder: Path, fit: Any, found: Any) -> None:
     """The files of a refinement, but for the picture."""
     import json
 
@@ -211,12 +239,17 @@ def write_results(folder: Path, fit: Any, found: Any, photons: Any) -> None:
     resolved = experiment.resolved
     A = np.array([resolved.crystal.a_star, resolved.crystal.b_star, resolved.crystal.c_star]).T
     geometry = experiment_geometry(resolved)
+    if resolved.panels:  # of which a Geometry holds one; experiment.toml has them
+        geometry = geometry.replace(origin=None)
     crystal = OrientedCrystal(A=A, geometry=geometry)
     request = Request(wavelength=resolved.beam.wavelength, frame=geometry)
     for name, kind in (("crystal.mat", "mat"), ("crystal.expt", "dials")):
         write_file(str(folder / name), orientation_formats()[kind].text(crystal, request).encode())
-    if experiment.detector.panels is None:
+    try:
         words = experiment.to_args(folder)
+    except FieldError as error:
+        print(f"nanobragg-py refine: no command.txt: {error}", file=sys.stderr)
+    else:
         write_file(str(folder / "command.txt"), f"nanoBragg {shlex.join(words)}\n".encode())
     start = values_of(fit)
     summary = {
@@ -238,10 +271,6 @@ def write_results(folder: Path, fit: Any, found: Any, photons: Any) -> None:
 
 def write_picture(folder: Path, fit: Any, found: Any) -> None:
     """refine.png, or a sentence where there is no matplotlib."""
-    import numpy as np
-
-    from ...files.panels import stored_image
-
     try:
         from ...inspect.refine_picture import draw
     except ImportError:
@@ -249,9 +278,21 @@ def write_picture(folder: Path, fit: Any, found: Any) -> None:
             "nanobragg-py refine: no refine.png without matplotlib; pip install 'nanobragg-py[plot]'", file=sys.stderr
         )
         return
-    observed, model = (np.full(fit.used.shape, np.nan) for _ in range(2))
-    observed[fit.used], model[fit.used] = fit.photons, found.model
-    panels = fit.experiment.detector.panels
-    if panels is not None:
-        observed, model = stored_image(panels, observed), stored_image(panels, model)
+    observed, model = (whole_image(fit, values) for values in (fit.photons, found.model))
     draw(os.fspath(folder / "refine.png"), observed, model, fit.variance)
+
+
+def whole_image(fit: Any, values: Any) -> Any:
+    """Values of the pixels that count as one image, of panels in the places where files have them."""
+    import numpy as np
+
+    from ...files.panels import stored_image
+
+    pixels = np.full(fit.used.shape, np.nan)
+    pixels[fit.used] = values
+    panels = fit.experiment.detector.panels
+    if panels is None:
+        return pixels
+    ends = np.cumsum([rows * width for rows, width in fit.experiment.shapes])
+    parts = np.split(pixels.reshape(-1), ends[:-1])
+    return stored_image(panels, [part.reshape(size) for part, size in zip(parts, fit.experiment.shapes, strict=True)])

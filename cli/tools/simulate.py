@@ -66,6 +66,10 @@ def run(args: Any) -> int:
             f"{found.title} files are written of one panel, and the detector has {len(experiment.detector.panels)}; "
             "write HDF5, with --out NAME.h5"
         )
+    if experiment.detector.panels is not None and not found.write_series and len(set(experiment.shapes)) > 1:
+        raise NanoBraggError(
+            f"the panels differ in size, and {found.title} files hold one array; write HDF5, with --out NAME.h5"
+        )
     seconds = expected_seconds(experiment.resolved, args.threads)
     announce("pixels, sub-pixels, sources, domains, phi steps, layers", steps_of(experiment.resolved), seconds)
     with Progress(sum(slow * fast for slow, fast in experiment.shapes), "simulate", "pixel") as progress:
