@@ -57,9 +57,10 @@ def ice_curve(
         raise FieldError(f"a and c are {a:g} and {c:g}; ice has a cell of about 4.5e-10 and 7.32e-10 m")
     width = 0.45e-10 / grain  # of sin(theta)/lambda, 1/Angstrom
     step = width / POINTS
-    x = step * np.arange(int(LARGEST / step) + 1)
-    if len(x) > 1_000_000:
+    points = int(LARGEST / step) + 1
+    if points > 1_000_000:
         raise FieldError(f"grain is {grain:g}; rings so narrow need no powder but a crystal")
+    x = step * np.arange(points)
     squares = diffuse(x, B)
     for stol, weight in zip(*rings(a * 1e10, c * 1e10, B), strict=True):
         first = max(0, int((stol - REACH * width) / step))
