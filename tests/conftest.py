@@ -66,9 +66,9 @@ def pytest_report_header():
 
 
 #: what takes longest, by the file's name: it is begun first, so that no processor is left with it at the end
-LONGEST = ["test_gpu_compile", "test_gpu_render", "test_howto_shape", "test_gpu_golden", "test_golden"]
-LONGEST += ["test_batch_damage", "test_install", "test_batch_runs", "test_batch_jobs", "test_gradients", "test_explain"]
-LONGEST += ["test_batch_edited"]
+LONGEST = ["test_gpu_compile", "test_howto_shape", "test_batch_runs", "test_install", "test_gpu_render"]
+LONGEST += ["test_batch_engines", "test_golden", "test_gpu_golden", "test_batch_damage", "test_fuzz"]
+LONGEST += ["test_formats_everywhere", "test_chain"]
 
 
 def pytest_collection_modifyitems(items):
