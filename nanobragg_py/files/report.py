@@ -158,16 +158,11 @@ def beam_lines(beam: "Any") -> "list[str]":
     return lines
 
 
-def summary_lines(experiment: "Any", noise_seed: "Any" = None) -> "list[str]":
-    """The list of what is about to be rendered. noise_seed: None without a noise image."""
-    beam, detector = experiment.beam, experiment.detector
-    crystal, sampling, factors = experiment.crystal, experiment.sampling, experiment.structure_factors
-    number = "%.0f" if all(n == int(n) for n in crystal.cells) else "%g"
+def wave_lines(beam: "Any", detector: "Any") -> "list[str]":
+    """Of the summary: wavelengths, polarization, and what of a pixel's place does not count."""
     lines = [
-        c_format("  %d initialized hkls (all others =%g)", factors.count, factors.default_F),
-        "  " + SHAPES[crystal.shape] + c_format(f" xtal: {number}x{number}x{number} cells", *crystal.cells),
         c_format("  wave=%g meters +/- %g", beam.wavelength, beam.dispersion * 100)
-        + f"% in {beam.dispersion_steps} steps",
+        + f"% in {beam.dispersion_steps} steps"
     ]
     if beam.polarized:
         lines.append(c_format("  Kahn polarization factor: %f", beam.polarization))
@@ -177,18 +172,50 @@ def summary_lines(experiment: "Any", noise_seed: "Any" = None) -> "list[str]":
         lines.append("  curved detector: all pixels same distance from origin")
     if detector.point_pixel:
         lines.append("  pixel obliquity effect disabled")
-    lines.append(c_format("  incident fluence: %g photons/m^2", beam.fluence))
-    lines.append(
-        c_format(
-            "  distance=%g detsize=%gx%g  pixel=%g meters (%dx%d pixels)",
-            detector.distance,
-            detector.detsize_f,
-            detector.detsize_s,
-            detector.pixel_size,
-            detector.fpixels,
-            detector.spixels,
-        )
+    return lines
+
+
+def fluence_line(beam: "Any") -> str:
+    """Of the summary."""
+    return c_format("  incident fluence: %g photons/m^2", beam.fluence)
+
+
+def size_line(detector: "Any") -> str:
+    """Of the summary: the detector's distance and size."""
+    return c_format(
+        "  distance=%g detsize=%gx%g  pixel=%g meters (%dx%d pixels)",
+        detector.distance,
+        detector.detsize_f,
+        detector.detsize_s,
+        detector.pixel_size,
+        detector.fpixels,
+        detector.spixels,
     )
+
+
+def grid_lines(beam: "Any", detector: "Any") -> "list[str]":
+    """Of the summary: the region of interest, and the grid of directions."""
+    return [
+        c_format("  roi: %d < x < %d && %d < y < %d", *detector.roi),
+        c_format("  hdivrange=%g hdivstep=%g  radians", beam.hdivrange, beam.hdivstep),
+        c_format("  vdivrange=%g vdivstep=%g  radians", beam.vdivrange, beam.vdivstep),
+        f"  {beam.divergence_steps} divergence steps",
+        f"  {len(beam.sources)} sources",
+    ]
+
+
+def summary_lines(experiment: "Any", noise_seed: "Any" = None) -> "list[str]":
+    """The list of what is about to be rendered. noise_seed: None without a noise image."""
+    beam, detector = experiment.beam, experiment.detector
+    crystal, sampling, factors = experiment.crystal, experiment.sampling, experiment.structure_factors
+    number = "%.0f" if all(n == int(n) for n in crystal.cells) else "%g"
+    lines = [
+        c_format("  %d initialized hkls (all others =%g)", factors.count, factors.default_F),
+        "  " + SHAPES[crystal.shape] + c_format(f" xtal: {number}x{number}x{number} cells", *crystal.cells),
+        *wave_lines(beam, detector),
+        fluence_line(beam),
+        size_line(detector),
+    ]
     lines.append(
         c_format(
             "  sensor is %g m thick in %d layers with mu= %g", detector.thickness, detector.thicksteps, detector.mu
@@ -206,11 +233,7 @@ def summary_lines(experiment: "Any", noise_seed: "Any" = None) -> "list[str]":
         ("dials origin=", detector.dials_origin),
     ):
         lines.append(c_format(f"  {label} %g %g %g", *vector))
-    lines.append(c_format("  roi: %d < x < %d && %d < y < %d", *detector.roi))
-    lines.append(c_format("  hdivrange=%g hdivstep=%g  radians", beam.hdivrange, beam.hdivstep))
-    lines.append(c_format("  vdivrange=%g vdivstep=%g  radians", beam.vdivrange, beam.vdivstep))
-    lines.append(f"  {beam.divergence_steps} divergence steps")
-    lines.append(f"  {len(beam.sources)} sources")
+    lines += grid_lines(beam, detector)
     lines.append(
         c_format(
             "  %d mosaic domains over mosaic spread of %g degrees",
@@ -242,6 +265,14 @@ def summary_lines(experiment: "Any", noise_seed: "Any" = None) -> "list[str]":
     return lines
 
 
+def stol_line(fast: int, slow: int, pixel: "Any", wavelength: "Any") -> str:
+    """Of one pixel: sin(theta)/lambda at its last step, and for the central wavelength."""
+    x, y, z = pixel["position"]
+    twotheta = atan2(sqrt(y * y + z * z), x)
+    central = sin(twotheta / 2.0) / (wavelength * 1e10)
+    return c_format("%4d %4d : stol = %g or %g", fast, slow, pixel["stol"], central)
+
+
 def pixel_lines(fast: int, slow: int, pixel: "Any", wavelength: "Any") -> "list[str]":
     """What -printout says of one pixel: the values at the pixel's last step.
 
@@ -253,12 +284,9 @@ def pixel_lines(fast: int, slow: int, pixel: "Any", wavelength: "Any") -> "list[
     - polar, omega, capture_fraction: the corrections; value: of the float image
     - a, b, c: the cell vectors as last rotated, m (3 floats each)
     """
-    x, y, z = pixel["position"]
-    twotheta = atan2(sqrt(y * y + z * z), x)
-    central = sin(twotheta / 2.0) / (wavelength * 1e10)
     lines = [
-        c_format("%4d %4d : stol = %g or %g", fast, slow, pixel["stol"], central),
-        c_format("at %g %g %g", x, y, z),
+        stol_line(fast, slow, pixel, wavelength),
+        c_format("at %g %g %g", *pixel["position"]),
         c_format("hkl= %f %f %f  hkl0= %d %d %d", *pixel["hkl"], *pixel["hkl0"]),
         c_format(" F_cell=%g  F_latt=%g   I = %g", pixel["F_cell"], pixel["F_latt"], pixel["I"]),
     ]
@@ -368,6 +396,11 @@ def smv_header(experiment: "Any", noise: bool = False) -> "Any":
         ("OSC_RANGE", osc),
         ("TWOTHETA", twotheta),
     ]
+    return smv_block(detector, fields)
+
+
+def smv_block(detector: "Any", fields: "Any") -> bytes:
+    """A header with these rows (key, number), or (None, line), after the size and type of the pixels."""
     lines = [
         "{",
         "HEADER_BYTES=512;",

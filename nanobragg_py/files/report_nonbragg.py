@@ -3,11 +3,9 @@
 See nanobragg_py/files/report.py, whose lines it shares where the two programs say the same.
 """
 
-from math import atan2, pi, sin, sqrt
-from sys import byteorder
-
 from ..vectors import DEGREES_PER_RADIAN
-from .report import c_format
+from . import report
+from .report import c_format, fluence_line, grid_lines, size_line, smv_block, wave_lines
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,21 +26,12 @@ def summary_lines(setup: "Any", background: "Any", molecular_weight: "Any", nois
     beam, detector = background.beam, background.detector
     lines = [
         f"  {background.curve.rows + 4} initialized F points (will cubic-spline interpolate between them)",
-        c_format("  wave=%g meters +/- %g", beam.wavelength, beam.dispersion * 100)
-        + f"% in {beam.dispersion_steps} steps",
+        *wave_lines(beam, detector),
     ]
-    if beam.polarized:
-        lines.append(c_format("  Kahn polarization factor: %f", beam.polarization))
-    else:
-        lines.append("  polarization effect disabled")
-    if detector.curved:
-        lines.append("  curved detector: all pixels same distance from origin")
-    if detector.point_pixel:
-        lines.append("  pixel obliquity effect disabled")
     if background.map:
         lines.append("  Fmap mode: plotting structure factor at every pixel")
     lines += [
-        c_format("  incident fluence: %g photons/m^2", beam.fluence),
+        fluence_line(beam),
         c_format(
             "  sample is %g m thick x %g m high x %g m wide, %g g/cm^3 and %g g/mol (%g molecules)",
             *setup.sample,
@@ -50,15 +39,7 @@ def summary_lines(setup: "Any", background: "Any", molecular_weight: "Any", nois
             molecular_weight,
             setup.molecules,
         ),
-        c_format(
-            "  distance=%g detsize=%gx%g  pixel=%g meters (%dx%d pixels)",
-            detector.distance,
-            detector.detsize_f,
-            detector.detsize_s,
-            detector.pixel_size,
-            detector.fpixels,
-            detector.spixels,
-        ),
+        size_line(detector),
         c_format("  Xbeam=%g Ybeam=%g", detector.Fbeam, detector.Sbeam),
     ]
     for label, vector in (
@@ -70,11 +51,7 @@ def summary_lines(setup: "Any", background: "Any", molecular_weight: "Any", nois
     ):
         lines.append(c_format(f"  {label} %g %g %g", *vector))
     lines += [
-        c_format("  roi: %d < x < %d && %d < y < %d", *detector.roi),
-        c_format("  hdivrange=%g hdivstep=%g  radians", beam.hdivrange, beam.hdivstep),
-        c_format("  vdivrange=%g vdivstep=%g  radians", beam.vdivrange, beam.vdivstep),
-        f"  {beam.divergence_steps} divergence steps",
-        f"  {len(beam.sources)} sources",
+        *grid_lines(beam, detector),
         f"  {background.oversample} pixel oversample steps",
     ]
     if noise_seed is not None:
@@ -88,10 +65,8 @@ def pixel_lines(fast: int, slow: int, pixel: "Any", wavelength: "Any") -> "list[
     pixel: a mapping with stol (1/m), position (m), weight (of the last source), steps, polar, omega and value.
     wavelength: the beam's central one, m.
     """
-    x, y, z = pixel["position"]
-    central = sin(atan2(sqrt(y * y + z * z), x) / 2.0) / (wavelength * 1e10)
     return [
-        c_format("%4d %4d : stol = %g or %g", fast, slow, pixel["stol"], central),
+        report.stol_line(fast, slow, pixel, wavelength),
         c_format(" F=%g    I = %g", 0.0, pixel["weight"]),
         c_format("I/steps %15.10g", pixel["weight"] / pixel["steps"]),
         c_format("polar   %15.10g", pixel["polar"]),
@@ -102,8 +77,7 @@ def pixel_lines(fast: int, slow: int, pixel: "Any", wavelength: "Any") -> "list[
 
 def solid_angle_line(angle: float) -> str:
     """angle: sum of the solid angle over pixels and sub-pixels, steradian."""
-    line = c_format("solid angle subtended by detector = %g steradian ( %g", angle, 100 * angle / 4 / pi)
-    return f"{line}% sphere)"
+    return report.solid_angle_line(angle, 1)
 
 
 def stol_line(abscissa: "Any", mean: float, deviation: "Any", pixels: "Any") -> str:
@@ -139,15 +113,4 @@ def smv_header(background: "Any") -> "Any":
         ("OSC_RANGE", background.osc * DEGREES_PER_RADIAN),
         ("TWOTHETA", detector.twotheta * DEGREES_PER_RADIAN),
     )
-    lines = [
-        "{",
-        "HEADER_BYTES=512;",
-        "DIM=2;",
-        f"BYTE_ORDER={byteorder}_endian;",
-        "TYPE=unsigned_short;",
-        f"SIZE1={detector.fpixels};",
-        f"SIZE2={detector.spixels};",
-    ]
-    lines += [c_format(f"{key}=%g;", value) for key, value in fields]
-    lines += ["DETECTOR_SN=000;", "BEAMLINE=fake;", "}\f"]
-    return "\n".join(lines).encode("ascii").ljust(512)
+    return smv_block(detector, fields)
