@@ -251,3 +251,24 @@ def test_offset_in_smv(tmp_path, flags):
     told, bare = (header_fields(read_image(tmp_path / name).smv.header) for name in ("a_1.img", "b_1.img"))
     assert told.pop("ADC_OFFSET") == "40" and int(told.pop("HEADER_BYTES")) in (512, 1024)
     assert bare.pop("HEADER_BYTES").strip() == "512" and told == bare
+
+
+@pytest.mark.parametrize("axis", [(0, 0, 1), (0, 1, 2)])
+def test_convert_keeps_what_nexus_states(tmp_path, axis):
+    """Into NXmx all of it, into CBF what there is room for; what there is none for is said."""
+    from images import tool
+
+    spectrum = ([0.98e-10, 1e-10, 1.03e-10], [1.0, 2.0, 1.0])
+    experiment = still(axis, beam={"spectrum": spectrum}, thickness=320e-6, mu=2e3)
+    experiment.to_nexus(tmp_path / "a.nxs", counts(experiment), gain=2.5, offset=30.0, sensor_material="CdTe")
+    assert tool("convert", tmp_path / "a.nxs", "--out", tmp_path / "b.nxs")[0] == 0
+    with h5py.File(tmp_path / "a.nxs") as one, h5py.File(tmp_path / "b.nxs") as other:
+        names = [f"entry/instrument/beam/{name}" for name in one["entry/instrument/beam"]]
+        for name in [*names, "entry/data/scaling_factor", "entry/data/offset"]:
+            assert other[name][()] == pytest.approx(one[name][()])
+        assert other["entry/instrument/detector/sensor_material"][()] == b"CdTe"
+    status, _, said = tool("convert", tmp_path / "a.nxs", "--out", tmp_path / "b_1.cbf")
+    assert status == 0 and "no room for the spectrum, of which their short header has the mean" in said
+    assert b"# Polarization 0.8" in (tmp_path / "b_1.cbf").read_bytes()
+    status, _, said = tool("convert", tmp_path / "a.nxs", "--out", tmp_path / "b_1.img")
+    assert status == 0 and "no room for the spectrum, of which they have the mean" in said

@@ -217,7 +217,6 @@ class Described:
 
     def scene(self, image: Any, index: int, found: Any) -> Any:
         """The Scene of an image to be written in a format."""
-        from ...files.geometry import experiment_details
         from ...files.registry import Scene
 
         geometry = self.geometry(image, index, found.needs_geometry)
@@ -226,8 +225,16 @@ class Described:
             header=self.smv_header(image, index),
             saturated=image.saturated,
             compression=self.compression,
-            details=None if self.experiment is None else experiment_details(self.experiment),
+            details=self.details(image),
         )
+
+    def details(self, image: Any) -> Any:
+        """The Details of an image, or None."""
+        from ...files.geometry import experiment_details
+
+        if self.experiment is not None:
+            return experiment_details(self.experiment)
+        return (image if self.header is None else self.header).details
 
     def geometry(self, image: Any, index: int, needed: Any) -> Any:
         """The Geometry of an image; None where there is none and none is needed."""

@@ -7,7 +7,7 @@ import numpy as np
 
 from ..errors import NanoBraggError
 from .axes import Axis, placed
-from .geometry import Geometry
+from .geometry import Details, Geometry
 from .minicbf import thickness_of
 
 #: lengths in m, angles in degrees
@@ -73,6 +73,34 @@ def nexus_geometry(entry: Any, number: Any, shape: Any) -> Any:
         spixels=shape[0],
         **plane,
     ).in_mosflm()
+
+
+def nexus_details(entry: Any, number: Any, geometry: Any) -> Details:
+    """The Details of image `number` of an NXentry, as far as it states them. geometry: of `nexus_geometry`."""
+    beam = entry.get("instrument/beam", {})
+    data, detector = entry.get("data", {}), entry.get("instrument/detector", {})
+    found: dict[str, Any] = {}
+    if "incident_polarization_stokes" in beam:
+        stokes = np.asarray(beam["incident_polarization_stokes"][()], float).reshape(-1, 4)
+        intensity, q, u, _ = stokes[min(number, len(stokes) - 1)]
+        angle = np.arctan2(u, q) / 2.0
+        across = geometry.frame("mcstas").T @ (np.cos(angle), np.sin(angle), 0.0)
+        found |= {"polarization": float(np.hypot(q, u) / intensity), "polarization_axis": tuple(across.tolist())}
+    name = "incident_wavelength"
+    while name in beam and f"{name}_weights" not in beam:
+        name = text_of(beam[name].attrs.get("variant", ""))
+    if name in beam:
+        values, weights = (np.asarray(beam[key][()], float) for key in (name, f"{name}_weights"))
+        values, weights = (each[min(number, len(each) - 1)] if each.ndim == 2 else each for each in (values, weights))
+        unit = LENGTHS[text_of(beam[name].attrs.get("units", "angstrom")).lower()]
+        found["spectrum"] = tuple((values * unit).tolist()), tuple((weights / weights.sum()).tolist())
+    if "sensor_material" in detector:
+        found["material"] = text_of(detector["sensor_material"])
+    if "scaling_factor" in data:
+        found["gain"] = 1.0 / number_of(data["scaling_factor"])
+    if "offset" in data:
+        found["offset"] = -number_of(data["offset"])
+    return Details(**found)
 
 
 def wavelength_of(beam, number):

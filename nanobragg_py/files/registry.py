@@ -23,8 +23,8 @@ class Image(Record):
     shape: (slow, fast). pixels: numpy array of that shape, None if only the header was read. header: its text, "" if it
     has none. items: the header as rows (key, value). smv: the SMVImage without pixels, or None. saturated: the value
     from which pixels are overloads, or None. geometry: the Geometry that the file states in so many vectors, or None;
-    no_geometry: why not, where there is a reason to tell. count: images in the file. remarks: sentences about what was
-    odd in the file.
+    no_geometry: why not, where there is a reason to tell. details: the Details that it states, or None. count: images
+    in the file. remarks: sentences about what was odd in the file.
     """
 
     _fields = {
@@ -38,6 +38,7 @@ class Image(Record):
         "saturated": None,
         "geometry": None,
         "no_geometry": "",
+        "details": None,
         "count": 1,
         "remarks": (),
     }

@@ -14,7 +14,7 @@ import numpy as np
 from ...errors import NanoBraggError
 from ..extras import need
 from ..nexus import write_nexus
-from ..nexus_read import nexus_geometry, text_of
+from ..nexus_read import nexus_details, nexus_geometry, text_of
 from ..registry import Image, ImageFormat
 from ..source import told
 
@@ -60,9 +60,11 @@ def read(source: Any) -> Any:
         if data.dtype.kind not in "iufb":
             raise NanoBraggError(f"{source.name} has pixels of the type {data.dtype}, which are no numbers")
         geometry, why = (None, "") if entry is None else told(nexus_geometry, entry, number, (slow, fast))
+        details, _ = (None, "") if geometry is None else told(nexus_details, entry, number, geometry)
         return Image(
             name=source.name,
             kind="hdf5",
+            details=details,
             shape=(slow, fast),
             pixels=None if source.header_only else _pixels(source, data, at),
             items=_items(file, entry, data, at),
