@@ -1,5 +1,6 @@
 """Detectors of several panels in the files of other programs."""
 
+import gzip
 import json
 import os
 import shutil
@@ -14,6 +15,7 @@ from nanobragg_py.errors import NanoBraggError
 from nanobragg_py.experiment.panels import panels_of
 from nanobragg_py.files.detectors.read import read_panels
 from nanobragg_py.files.geometry import experiment_geometry
+from nanobragg_py.files.image import read_image
 from nanobragg_py.inspect.predictions import predict_panels
 
 
@@ -183,6 +185,28 @@ def test_a_nexus_file_without_an_entry_is_a_sentence(tmp_path):
         file.create_group("entry/module").attrs["NX_class"] = "NXdetector_module"
     with pytest.raises(NanoBraggError, match=r"d\.nxs: it has no NXentry"):
         nb.Detector.read(tmp_path / "d.nxs")
+
+
+@pytest.mark.parametrize("wrapped", [False, True])
+def test_a_heap_of_texts_without_an_end(tmp_path, wrapped):
+    """The HDF5 library would read it for ever, and hear no signal."""
+    h5py = pytest.importorskip("h5py", reason="no h5py, which NeXus files need")
+    with h5py.File(tmp_path / "d.h5", "w") as file:
+        file.create_group("entry").attrs["NX_class"] = "NXentry"
+        file["entry/data/data"] = np.zeros((4, 5), np.uint16)
+    data = bytearray((tmp_path / "d.h5").read_bytes())
+    assert read_image(tmp_path / "d.h5").pixels.shape == (4, 5)
+    heap = data.index(b"GCOL")
+    text = data.index(b"NXentry", heap)
+    assert text < heap + 4096
+    data[text + 8 : heap + 4096] = bytes(heap + 4096 - text - 8)
+    name = tmp_path / ("e.h5.gz" if wrapped else "e.h5")
+    name.write_bytes(gzip.compress(data) if wrapped else data)
+    with pytest.raises(NanoBraggError, match=rf"e\.h5.* is damaged: its heap of texts at byte {heap} has no end"):
+        read_image(name)
+    if not wrapped:
+        with pytest.raises(NanoBraggError, match="heap of texts"):
+            nb.Detector.read(name)
 
 
 def test_nexus_has_every_panel_where_it_is(tmp_path):

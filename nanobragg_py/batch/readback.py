@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import NanoBraggError
+from ..files.heaps import check_heaps
 from ..files.panels import panel_images
 from ..files.reading import cannot_read, check_regular
 from ..render.images import SATURATION
@@ -57,6 +58,7 @@ def opened(path: Any) -> Any:
     from ..files.extras import need
 
     check_regular(path)
+    check_heaps(path)
     h5py = need("h5py", "batch", "HDF5 files")
     with suppress(ImportError):
         import hdf5plugin  # noqa: F401 (reading some files needs that it is there)

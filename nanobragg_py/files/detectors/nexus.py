@@ -9,6 +9,7 @@ import numpy as np
 
 from ...errors import NanoBraggError
 from ..extras import need
+from ..heaps import check_heaps
 from ..nexus_read import module_plane, rotation_of, text_of, wavelength_of
 from ..panels import PanelGeometry, Plane
 
@@ -18,6 +19,7 @@ MAGIC = b"\x89HDF\r\n\x1a\n"
 def read(path: Any) -> PanelGeometry:
     """The PanelGeometry of an NXmx file, in the McStas frame; NanoBraggError where it tells too little."""
     h5py = need("h5py", "hdf5", "HDF5 files")
+    check_heaps(path)
     try:
         with h5py.File(path, "r") as file:
             return geometry_of(h5py, file)

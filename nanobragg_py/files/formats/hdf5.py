@@ -13,6 +13,7 @@ import numpy as np
 
 from ...errors import NanoBraggError
 from ..extras import need
+from ..heaps import check_heaps, check_heaps_in
 from ..nexus import write_nexus
 from ..nexus_read import nexus_details, nexus_geometry, text_of
 from ..registry import Image, ImageFormat
@@ -45,6 +46,10 @@ def read(source: Any) -> Any:
     h5py = need(*H5PY)
     with suppress(ImportError):
         import hdf5plugin  # noqa: F401 (reading some files needs that it is there)
+    if source.data is None:
+        check_heaps(source.path)
+    else:
+        check_heaps_in(source.name, source.data)
     with h5py.File(BytesIO(source.data) if source.data is not None else source.path, "r") as file:
         entry = _entry(h5py, file)
         stacks = _stacks(h5py, source, file, entry)
