@@ -237,3 +237,22 @@ def test_background_errors(more, said):
     with pytest.raises(NanoBraggError, match="(?s).*" + said.replace("'", ".")) as caught:
         Background(**more).render(Experiment.from_args(flags()))
     assert isinstance(caught.value, FieldError)
+
+
+#: flags of both programs that the references read in two ways
+VECTORS = ("-fdet_vector", "-sdet_vector", "-odet_vector", "-beam_vector", "-polar_vector", "-spindle_axis")
+READ_OTHERWISE = {*VECTORS, "-twotheta_axis", "-pix0_vector", "-molecular_weight", "-pgmfile", "-pgmscale"}
+READ_OTHERWISE |= {"-detsize_x", "-detsize_y", "-source_distance"}
+#: what decides how a token is read
+READING = ("names", "convert", "dests", "values", "needles", "match", "action", "sets", "stop", "first_pass", "choices")
+
+
+def test_rows_of_both_tables_are_read_alike():
+    """They stand twice, since a program that starts reads one table; what is changed in one is changed in the other."""
+    from nanobragg_py.flags.nanobragg import RULES
+    from nanobragg_py.flags.nonbragg import RULES as OTHERS
+
+    ours, others = ({rule.name: rule for rule in rules} for rules in (RULES, OTHERS))
+    both = ours.keys() & others.keys()
+    differing = {name for name in both if any(getattr(ours[name], a) != getattr(others[name], a) for a in READING)}
+    assert differing == READ_OTHERWISE and len(both) > 80
