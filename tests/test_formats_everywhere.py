@@ -124,6 +124,26 @@ def test_every_tool_reads_it(name, writer, tmp_path):
     assert (tmp_path / "fit" / "refined.json").exists()
 
 
+def test_folders_that_are_no_image(tmp_path):
+    """What they are is said, and what is missing in them."""
+    (tmp_path / "job.toml").write_text(JOB)
+    words = ["batch", "job.toml", "--format", "zarr", "--per-file", 2, "--workers", 1, "--out"]
+    assert tool(*words, "out", folder=tmp_path)[0] == 0
+    assert tool(*words, "part", "--rank", "0/2", folder=tmp_path)[0] == 0
+
+    def refused(name):
+        status, _, said = tool("info", name, folder=tmp_path)
+        assert status == 2
+        return said
+
+    assert "it is a folder of nanobragg-py batch; give out/images.zarr" in refused("out")
+    assert "it is a Zarr group without its zarr.json" in refused("part/images.zarr")
+    assert tool("info", "out/images.zarr#2", folder=tmp_path)[0] == 0
+    (tmp_path / "out/images.zarr/images/c/1/0/0").unlink()
+    assert tool("info", "out/images.zarr#1", folder=tmp_path)[0] == 0
+    assert "images/c/1/0/0 is not there, which has image 2; run the batch again" in refused("out/images.zarr#2")
+
+
 # ---- detectors of several panels -----------------------------------------------------------------------------------
 
 GEOMETRY = """\
