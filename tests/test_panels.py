@@ -77,6 +77,15 @@ def test_tiles_are_the_whole(changes):
     assert (panel // 4 * 24 + slow, panel % 4 * 24 + fast) == statistics.maximum_pixel
 
 
+def test_a_panel_is_what_it_is_alone():
+    """To the bit: what is set up once for all panels is what one of them would have."""
+    many = tiles(whole(), 3, thickness=2e-4, mu=1500.0)
+    stack = many.render(threads=2)
+    for number, panel in enumerate(many.detector.panels):
+        alone = many.replace(detector=nb.Detector(panels=[panel])).render(threads=1)
+        assert alone.shape == (1, 32, 32) and np.array_equal(alone[0], stack[number])
+
+
 def test_threads_and_precision():
     many = tiles(whole(), 4)
     assert (many.render(threads=1) == many.render(threads=3)).all()

@@ -9,8 +9,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-#: a wavelength above this, m, was meant in another unit
-LONGEST = 1e-6
+#: wavelengths beyond these, m, were meant in another unit
+SHORTEST, LONGEST = 1e-14, 1e-6
 
 
 def fault(wavelengths: "Sequence[float]", weights: "Sequence[float]") -> "tuple[int, str] | None":
@@ -22,7 +22,7 @@ def fault(wavelengths: "Sequence[float]", weights: "Sequence[float]") -> "tuple[
     for at, (wavelength, weight) in enumerate(zip(wavelengths, weights, strict=True)):
         if not isfinite(wavelength) or not isfinite(weight):
             return at, "a number that is not finite; give finite ones"
-        if not 0.0 < wavelength <= LONGEST:
+        if not SHORTEST <= wavelength <= LONGEST:
             return at, f"a wavelength of {wavelength * 1e10:g} A; give that of X-rays"
         if wavelength <= before:
             return at, (
@@ -32,8 +32,10 @@ def fault(wavelengths: "Sequence[float]", weights: "Sequence[float]") -> "tuple[
         if weight < 0.0:
             return at, f"a weight of {weight:g}; give weights of 0 or more"
         before = wavelength
-    if not 0.0 < sum(weights) < float("inf"):
-        return -1, f"weights whose sum is {sum(weights):g}; give at least one wavelength a weight"
+    if sum(weights) == 0.0:
+        return -1, "weights whose sum is 0; give at least one wavelength a weight"
+    if not isfinite(sum(weights)):
+        return -1, "weights whose sum is not finite; give smaller ones, of which the ratios count"
     return None
 
 
