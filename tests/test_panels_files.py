@@ -196,6 +196,10 @@ def test_a_heap_of_texts_without_an_end(tmp_path, wrapped):
         file["entry/data/data"] = np.zeros((4, 5), np.uint16)
     data = bytearray((tmp_path / "d.h5").read_bytes())
     assert read_image(tmp_path / "d.h5").pixels.shape == (4, 5)
+    with h5py.File(tmp_path / "f.h5", "w") as file:  # where there is no group, the one stack of the file is meant
+        file.create_group("entry").attrs["NX_class"] = "NXentry"
+        file["entry/data"] = np.full((4, 5), 7, np.uint16)
+    assert (read_image(tmp_path / "f.h5").pixels == 7).all()
     heap = data.index(b"GCOL")
     text = data.index(b"NXentry", heap)
     assert text < heap + 4096

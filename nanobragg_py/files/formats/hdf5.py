@@ -93,7 +93,7 @@ def _is_stack(h5py, data):
 def _stacks(h5py, source, file, entry):
     """The data sets that hold the images, in order; NanoBraggError where there are none."""
     group = None if entry is None else entry.get("data")
-    if group is not None:
+    if isinstance(group, h5py.Group):
         if _is_stack(h5py, group.get("data")):
             return [group["data"]]
         parts = sorted(name for name in group if EIGER.fullmatch(name))
