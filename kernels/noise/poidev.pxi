@@ -47,7 +47,10 @@ cdef inline int faint_run(Poidev *s, int first, int *i, const float *mean) noexc
     cdef const uint32_t *path
     cdef uint32_t target
     while True:
-        shuffle(&s.stream, STEPS)
+        if s.many:
+            shuffle(&s.stream, MORE_STEPS)
+        else:
+            shuffle(&s.stream, STEPS)
         path = &s.stream.path[place]
         target = path[0] + <uint32_t>s.way[pixel]
         k = nb_short_of(path + 1, target)  # branches would be foretold wrongly
@@ -269,6 +272,7 @@ cdef inline void draw(Poidev *s, int n, const float *mean) noexcept nogil:
         i = first_pixels(s, n, mean)
     place = s.place
     bright = find_ways(n, mean, s.way)
+    s.many = s.way[n // 2] > DARK and go_far(n, s.way)
     for k in range(n, n + RUN):
         s.way[k] = BRIGHT
     pairs = PAIRS if bright > n // 4 else PAIRS // 4

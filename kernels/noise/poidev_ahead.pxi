@@ -92,6 +92,7 @@ cdef enum:
     MANY = 40     # counts that short sums of logarithms settle
     DARK = 40000  # Poidev.way of a mean of 0.21: below, RUN pixels are worth a try
     BRIGHT = 1 << 29  # Poidev.way of means of 12 and more
+    FAR = 950000  # Poidev.way of a mean of 5
     MIDDLE = 3500  # the mean from which on counts may well leave the table
 
 
@@ -106,6 +107,7 @@ cdef struct Pairs:
 cdef struct Poidev:
     Stream stream
     int place                   # of the next deviate
+    bint many                   # the pixels of the block have means of more than 5, by and large
     bint fresh                  # no pixel has set the reference's static exponential yet
     bint spare_ready            # a normal deviate is left over
     float spare
@@ -175,6 +177,14 @@ cdef inline int find_ways(int n, nb_inf mean, nb_outi way) noexcept nogil:
         way[i] = <int>x if mean[i] < <float>12.0 else BRIGHT
         bright += not mean[i] < <float>12.0
     return bright
+
+
+cdef inline bint go_far(int n, nb_ini way) noexcept nogil:
+    """Whether the pixels' ways are longer than FAR in the mean; those of BRIGHT count nothing."""
+    cdef int i, sum = 0
+    for i in range(n):
+        sum += way[i] if way[i] < BRIGHT else 0
+    return sum > n * FAR
 
 
 cdef inline double stirling(double x, double log_x, double inverse) noexcept nogil:

@@ -26,6 +26,7 @@ cdef extern from *:
 cdef enum:
     LANES = 128          # deviates made at a time
     STEPS = 4            # numbers shuffled at a time
+    MORE_STEPS = 8       # and where most pixels take more
     CAPACITY = 512
     ROW = CAPACITY + 16  # path has one more
     ORIGIN = 1024        # where path starts: it stays positive when a doubt is subtracted
