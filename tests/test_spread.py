@@ -1,13 +1,12 @@
 """The point spread against sums as the reference makes them, tap by tap: every way of the kernels, level and team."""
 
-import importlib
 from math import ceil, sqrt
 
 import numpy as np
 import pytest
 
 from nanobragg_py.kernels.loops.job import processor_level
-from nanobragg_py.render.backends import LEVELS
+from nanobragg_py.render.backends import LEVELS, level_module
 
 AVAILABLE = LEVELS[: LEVELS.index(processor_level()) + 1]
 WIDTH = 0.7
@@ -51,7 +50,7 @@ def plainly(image, taps):
 @pytest.mark.parametrize("level", AVAILABLE)
 @pytest.mark.parametrize("name", images())
 def test_every_way_is_the_reference(name, level):
-    kernels = importlib.import_module(f"nanobragg_py.kernels.loops.spread_{level}")
+    kernels = level_module("loops.spread", level)[0]
     image = images()[name].astype(np.float32)
     limit = max(image.shape)
     reach = kernels.automatic_radius(kernels.maximum(image), True, WIDTH, limit)
@@ -65,7 +64,7 @@ def test_every_way_is_the_reference(name, level):
 
 @pytest.mark.parametrize("level", AVAILABLE)
 def test_the_largest_value_leaves_out_what_is_no_number(level):
-    maximum = importlib.import_module(f"nanobragg_py.kernels.loops.spread_{level}").maximum
+    maximum = level_module("loops.spread", level)[0].maximum
     image = np.full((3, 67), -2.0, np.float32)
     assert maximum(image) == 0.0
     image[1, 3] = np.nan
