@@ -187,8 +187,9 @@ def test_a_nexus_file_without_an_entry_is_a_sentence(tmp_path):
         nb.Detector.read(tmp_path / "d.nxs")
 
 
+@pytest.mark.parametrize("damage", ["free space", "size"])
 @pytest.mark.parametrize("wrapped", [False, True])
-def test_a_heap_of_texts_without_an_end(tmp_path, wrapped):
+def test_a_heap_of_texts_without_an_end(tmp_path, wrapped, damage):
     """The HDF5 library would read it for ever, and hear no signal."""
     h5py = pytest.importorskip("h5py", reason="no h5py, which NeXus files need")
     with h5py.File(tmp_path / "d.h5", "w") as file:
@@ -203,7 +204,10 @@ def test_a_heap_of_texts_without_an_end(tmp_path, wrapped):
     heap = data.index(b"GCOL")
     text = data.index(b"NXentry", heap)
     assert text < heap + 4096
-    data[text + 8 : heap + 4096] = bytes(heap + 4096 - text - 8)
+    if damage == "free space":
+        data[text + 8 : heap + 4096] = bytes(heap + 4096 - text - 8)
+    else:  # the next object has the largest size that there is
+        data[text + 8 : text + 24] = b"\xff" * 16
     name = tmp_path / ("e.h5.gz" if wrapped else "e.h5")
     name.write_bytes(gzip.compress(data) if wrapped else data)
     with pytest.raises(NanoBraggError, match=rf"e\.h5.* is damaged: its heap of texts at byte {heap} has no end"):

@@ -54,5 +54,7 @@ def _is_endless(data: Any, at: int) -> bool:
         number, _, _, size = _OBJECT.unpack_from(data, place)
         if number == 0:
             return size == 0
+        if size > end - place:  # added to a place, it comes round to it
+            return True
         place += _OBJECT.size + -(-size // 8) * 8
     return False
