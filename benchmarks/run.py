@@ -332,43 +332,46 @@ def growth(rest):
 
 
 def plot(results, rest, path):
-    """Ratio bars, and ns a step against what it should not depend on."""
+    """Ratio bars, and ns a step against what it should not depend on, with the memory that an image takes."""
     import matplotlib
 
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
-    scaling, threads = (rest["scaling"], rest["threads"]) if rest else ({}, {})
-    places = [*scaling, "threads", "."][: len(scaling) // 2 * 2 + 2]  # two rows of the same length
-    half = len(places) // 2
-    layout = [["ratios", *places[:half]], ["ratios", *places[half:]]] if rest else [["ratios"]]
-    figure, axes = pyplot.subplot_mosaic(layout, figsize=(13, 7) if rest else (5, 7))
     bars = [(r["name"], r["loop_ratio"], r["total_ratio"]) for r in results if "loop_ratio" in r]
-    axis = axes["ratios"]
+    places = [*rest["scaling"], "memory", "threads"] if rest else []
+    places += ["."] * (len(places) % 2)
+    half = len(places) // 2
+    rows = [places[:half], places[half:]] if places else [[]]
+    layout = [["ratios", *row] if bars or not rest else row for row in rows]
+    figure, axes = pyplot.subplot_mosaic(layout, figsize=(3 + 3 * len(layout[0]), 7))
     if bars:
-        names, loops, totals = zip(*bars, strict=True)
-        places = range(len(names))
-        axis.barh([p - 0.2 for p in places], loops, 0.4, label="loop")
-        axis.barh([p + 0.2 for p in places], totals, 0.4, label="whole run")
-        axis.set_yticks(list(places), names, fontsize=8)
+        axis, (names, loops, totals) = axes["ratios"], zip(*bars, strict=True)
+        axis.barh([p - 0.2 for p in range(len(names))], loops, 0.4, label="loop")
+        axis.barh([p + 0.2 for p in range(len(names))], totals, 0.4, label="whole run")
+        axis.set_yticks(list(range(len(names))), names, fontsize=8)
         axis.invert_yaxis()
+        axis.set_xlabel("times the speed of the C program")
         axis.legend()
-    axis.set_xlabel("times the speed of the C program")
-    for what, series in scaling.items():
-        axes[what].semilogx(*zip(*series, strict=True), "o-")
-        numbers = [n for n, _ in series]
-        axes[what].set_xticks(numbers, [f"{n}" if n < 1e5 else f"{n:.0e}" for n in numbers], fontsize=8)
-        axes[what].minorticks_off()
-        axes[what].set_xlabel(what)
-    for name, series in threads.items():
-        axes["threads"].plot(*zip(*series, strict=True), "o-", label=name)
-        axes["threads"].set_xticks([n for n, _ in series])
+    if rest:
+        for what, series in rest["scaling"].items():
+            axes[what].semilogx(*zip(*series, strict=True), "o-")
+            numbers = [n for n, _ in series]
+            axes[what].set_xticks(numbers, [f"{n}" if n < 1e5 else f"{n:.0e}" for n in numbers], fontsize=7)
+            axes[what].minorticks_off()
+            axes[what].set_xlabel(what)
+        for name, series in rest["threads"].items():
+            axes["threads"].plot(*zip(*series, strict=True), "o-", label=name)
+            axes["threads"].set_xticks([n for n, _ in series])
         axes["threads"].set_xlabel("threads")
         axes["threads"].legend()
-    for name, axis in axes.items():
-        if name != "ratios":
-            axis.set_ylim(0, 1.2 * axis.get_ylim()[1])
-            axis.set_ylabel("ns a step")
+        for what in (*rest["scaling"], "threads"):
+            axes[what].set_ylim(0, 1.2 * axes[what].get_ylim()[1])
+            axes[what].set_ylabel("ns a step")
+        axes["memory"].plot([side**2 / 1e6 for side, _ in rest["memory_by_side"]],
+                            [megabytes for _, megabytes in rest["memory_by_side"]], "o-")  # fmt: skip
+        axes["memory"].set_xlabel("millions of pixels")
+        axes["memory"].set_ylabel("peak memory, MB")
     figure.tight_layout()
     figure.savefig(path, dpi=80)
 
