@@ -87,6 +87,28 @@ def test_no_polarization(tmp_path):
     assert "polarizn" not in cif(tmp_path / "a_00001.cbf")[1]
 
 
+@pytest.mark.parametrize("damage", ["variant", "weights", "stokes"])
+def test_details_that_make_no_sense(tmp_path, damage):
+    """They are left out. A variant that leads back to what it is one of has no end."""
+    from nanobragg_py.files.image import read_image
+
+    experiment = still(beam={"spectrum": ([0.98e-10, 1e-10], [1.0, 1.0])})
+    experiment.to_nexus(tmp_path / "a.nxs", counts(experiment))
+    assert len(read_image(tmp_path / "a.nxs").details.spectrum[0]) == 2
+    with h5py.File(tmp_path / "a.nxs", "r+") as file:
+        beam = file["entry/instrument/beam"]
+        if damage == "variant":
+            del beam["incident_wavelength_spectrum_weights"]
+            beam["incident_wavelength_spectrum"].attrs["variant"] = "incident_wavelength"
+        elif damage == "weights":
+            beam["incident_wavelength_spectrum_weights"][...] = 0.0
+        else:
+            beam["incident_polarization_stokes"][...] = 0.0
+    image = read_image(tmp_path / "a.nxs")
+    assert image.geometry.wavelength == pytest.approx(0.99e-10)
+    assert image.details is None or not image.details.spectrum
+
+
 def test_spectrum(tmp_path):
     wavelengths, weights = [0.98e-10, 1e-10, 1.03e-10], [1.0, 2.0, 1.0]
     experiment = still(beam={"spectrum": (wavelengths, weights), "hdivrange": 1e-3, "hdivsteps": 3})

@@ -83,15 +83,16 @@ def nexus_details(entry: Any, number: Any, geometry: Any) -> Details:
     if "incident_polarization_stokes" in beam:
         stokes = np.asarray(beam["incident_polarization_stokes"][()], float).reshape(-1, 4)
         intensity, q, u, _ = stokes[min(number, len(stokes) - 1)]
+        if not (np.isfinite((q, u)).all() and intensity > 0.0):
+            raise NanoBraggError("its incident_polarization_stokes are of no beam")
         angle = np.arctan2(u, q) / 2.0
         across = geometry.frame("mcstas").T @ (np.cos(angle), np.sin(angle), 0.0)
         found |= {"polarization": float(np.hypot(q, u) / intensity), "polarization_axis": tuple(across.tolist())}
-    name = "incident_wavelength"
-    while name in beam and f"{name}_weights" not in beam:
-        name = text_of(beam[name].attrs.get("variant", ""))
-    if name in beam:
+    if name := spectrum_field(beam):
         values, weights = (np.asarray(beam[key][()], float) for key in (name, f"{name}_weights"))
         values, weights = (each[min(number, len(each) - 1)] if each.ndim == 2 else each for each in (values, weights))
+        if values.shape != weights.shape or not 0.0 < weights.sum() < np.inf:
+            raise NanoBraggError(f"its {name} and their weights do not go together")
         unit = LENGTHS[text_of(beam[name].attrs.get("units", "angstrom")).lower()]
         found["spectrum"] = tuple((values * unit).tolist()), tuple((weights / weights.sum()).tolist())
     if "sensor_material" in detector:
@@ -101,6 +102,17 @@ def nexus_details(entry: Any, number: Any, geometry: Any) -> Details:
     if "offset" in data:
         found["offset"] = -number_of(data["offset"])
     return Details(**found)
+
+
+def spectrum_field(beam):
+    """The name of the field of wavelengths that has weights, which variants lead to; "" where none has."""
+    name, passed = "incident_wavelength", set()
+    while name in beam and name not in passed:  # a damaged file may lead back
+        if f"{name}_weights" in beam:
+            return name
+        passed.add(name)
+        name = text_of(beam[name].attrs.get("variant", ""))
+    return ""
 
 
 def wavelength_of(beam, number):
