@@ -109,6 +109,19 @@ def test_details_that_make_no_sense(tmp_path, damage):
     assert image.details is None or not image.details.spectrum
 
 
+def test_an_axis_that_depends_on_itself(tmp_path):
+    """Of a still, whose spindle turns by nothing and may be any that it depends on."""
+    from nanobragg_py.files.image import read_image
+
+    experiment = still()
+    experiment.to_nexus(tmp_path / "a.nxs", counts(experiment))
+    omega = "/entry/sample/transformations/omega"
+    with h5py.File(tmp_path / "a.nxs", "r+") as file:
+        file[omega].attrs["depends_on"] = omega
+    image = read_image(tmp_path / "a.nxs")
+    assert image.geometry is None and image.no_geometry.endswith(f"its axis {omega} depends on itself")
+
+
 def test_spectrum(tmp_path):
     wavelengths, weights = [0.98e-10, 1e-10, 1.03e-10], [1.0, 2.0, 1.0]
     experiment = still(beam={"spectrum": (wavelengths, weights), "hdivrange": 1e-3, "hdivsteps": 3})

@@ -225,7 +225,11 @@ def rotation_of(entry, number):
     # ours of stills that depend on nothing
     field = entry.file.get(name) if name != "." else entry.get("sample/transformations/omega")
     # of several goniometer axes, the one that turns from image to image
+    passed = set()
     while field is not None and "vector" in field.attrs:
+        if field.name in passed:
+            raise NanoBraggError(f"its axis {field.name} depends on itself")
+        passed.add(field.name)
         widths = [x for x in (f"{field.name}_increment_set", f"{field.name}_range_average") if x in entry.file]
         values = np.asarray(field[()], float).ravel()
         step = number_of(entry.file[widths[0]]) if widths else float(values[1] - values[0]) if values.size > 1 else 0.0
