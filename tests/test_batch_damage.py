@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -174,13 +175,16 @@ def test_two_runs_in_one_folder(job, tmp_path):
     words = [sys.executable, "-c", "import sys; from nanobragg_py.cli.main import main; sys.exit(main())", "batch"]
     words += [str(job), "--out", str(tmp_path / "out"), "--workers", "1", "--per-file", "2"]
     first = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    while not list(tmp_path.glob("out/.work/*")):
+    while not list(tmp_path.glob("out/images_*.h5")):
         assert first.poll() is None
         time.sleep(0.01)
+    first.send_signal(signal.SIGSTOP)  # until the second has met it
     second = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    said = second.communicate(timeout=120)[1]
-    assert "another run is writing into" in said
-    assert (first.wait(), second.returncode) == (0, 0), said
+    said = next((line for line in second.stderr if "another run is writing into" in line), None)
+    first.send_signal(signal.SIGCONT)
+    complaints = second.communicate(timeout=120)[1]
+    assert said is not None
+    assert (first.wait(), second.returncode) == (0, 0), complaints
     first.communicate()
     assert verify(tmp_path / "out") == 60
     assert [entry["index"] for entry in manifest(tmp_path / "out")] == list(range(60))
@@ -189,8 +193,6 @@ def test_two_runs_in_one_folder(job, tmp_path):
 @pytest.mark.parametrize(("name", "status"), [("SIGINT", 130), ("SIGTERM", 143), ("SIGHUP", 129)])
 def test_a_signal_leaves_whole_files_and_notes_and_says_how_to_go_on(name, status, job, tmp_path):
     """The folder's name has all that a shell would make something of; what is said is pasted as it is."""
-    import signal
-
     job.write_text(JOB.replace("repeat = 6", "repeat = 60").replace("-detpixels 16", "-detpixels 300"))
     out = tmp_path / "an 'odd' $name; \\ * \"\u00e5\"\ttab\nline"
     program = installed_program("nanobragg-py")
