@@ -113,6 +113,35 @@ def test_sensor_mask_and_region_of_a_panel():
     assert not np.allclose(image[3], plain[3])
 
 
+def test_statistics_of_masked_panels_are_those_of_the_whole():
+    mask = np.ones((96, 96), np.uint16)
+    mask[3:40, 10:60] = 0
+    one = whole(**{"detector.mask": mask})
+    many = tiles(whole(), 2)
+    parts = [mask[s : s + 48, f : f + 48].copy() for s in (0, 48) for f in (0, 48)]
+    panels = [panel.replace(mask=part) for panel, part in zip(many.detector.panels, parts, strict=True)]
+    alone, together = one.simulate()[1], many.replace(detector=nb.Detector(panels=panels)).simulate()[1]
+    for name in ("pixels", "mean", "rms", "rmsd", "maximum", "solid_angle"):
+        assert getattr(together, name) == pytest.approx(getattr(alone, name), rel=1e-6)
+
+
+def test_threads_share_uneven_panels():
+    """Images, what is said of them and the meter's last word, where threads go from panel to panel."""
+    many = tiles(whole(**{"crystal.mosaic_domains": 1, "sampling.phisteps": 1}), 4)
+    panels = [
+        panel.replace(spixels=24 - number, roi=(0, 23, 5, 4) if number == 6 else None)
+        for number, panel in enumerate(many.detector.panels)
+    ]
+    uneven, said = many.replace(detector=nb.Detector(panels=panels)), []
+    images, first = uneven.simulate(threads=1, progress=said.append)
+    assert said[-1] == first.pixels == 24 * sum(24 - number for number in range(16) if number != 6)
+    assert not images[6].any() and all(image.any() for number, image in enumerate(images) if number != 6)
+    for threads in (2, 3, 40):
+        again, statistics = uneven.simulate(threads=threads)
+        assert all((a == b).all() for a, b in zip(images, again, strict=True))
+        assert statistics.replace(seconds=0.0) == first.replace(seconds=0.0)
+
+
 def test_panels_of_several_sizes():
     many = tiles(whole(), 2)
     panels = list(many.detector.panels)

@@ -1,5 +1,5 @@
 # of render_base, render_v3 and render_v4, which nanobragg_py.render.backends chooses from
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from typing_extensions import Buffer as AnyBuffer
 
@@ -16,5 +16,14 @@ def render(
     exact: Callable[[int, int], float] | None = None,
     precise: AnyBuffer | None = None,
 ) -> tuple[float, float, int, float, tuple[int, int] | None, float, int, float]: ...
+def render_panels(
+    jobs: list[Job],
+    images: Sequence[AnyBuffer],
+    threads: int = 1,
+    progress: Callable[[int], object] | None = None,
+    precise: Sequence[AnyBuffer] | None = None,
+    override: tuple[int, int, float] | None = None,
+    exact: Callable[[int, int], float] | None = None,
+) -> list[tuple[float, float, int, float, tuple[int, int] | None, float, int, float]]: ...
 def start_threads(threads: int) -> None: ...
 def squared_deviations(job: Job, image: AnyBuffer, mean: float, threads: int = 1) -> tuple[float, int]: ...

@@ -10,6 +10,7 @@ from cpython.exc cimport PyErr_CheckSignals
 from cython.parallel cimport parallel, prange
 from libc.math cimport fabs, sqrt
 from libc.stdlib cimport free
+from libc.string cimport memset
 
 from nanobragg_py.kernels.formulas.formulas cimport *
 from nanobragg_py.kernels.loops.job cimport Job
@@ -22,6 +23,7 @@ include "indices.pxi"
 include "rows.pxi"
 include "sums.pxi"
 include "tile.pxi"
+include "bands.pxi"
 
 cdef enum:
     PORTIONS = 4  # of a band, for every thread: at its end few wait for the last one
@@ -34,8 +36,7 @@ PARALLEL = bool(NB_PARALLEL)
 
 # ---- the image -----------------------------------------------------------------------------------------------------
 
-def render(Job job, float[:, ::1] image, int threads=1, progress=None, override=None, exact=None,
-           double[:, ::1] precise=None):
+def render(Job job, image, int threads=1, progress=None, override=None, exact=None, precise=None):
     """Render into `image` (slow, fast), float32, which must be zeroed outside the region of interest.
 
     threads: at most this many. progress: called with the number of pixels of the region of interest that are done,
@@ -45,109 +46,129 @@ def render(Job job, float[:, ::1] image, int threads=1, progress=None, override=
     Returns (sum, sum of squares, pixels, maximum, its (slow, fast), solid angle sum, steps outside the interpolation
     range, seconds in the loop).
     """
-    cdef const nb_job *p = &job.p
-    cdef Py_ssize_t stride = job.stride
-    cdef const double *sources = job.source_data
-    cdef const long long *tables = job.tables_data
-    cdef const double *cells = job.orientation_data
-    cdef const double *table = job.table_data
-    cdef const unsigned short *mask = job.mask_data
-    cdef int width = p.fast_max - p.fast_min + 1, height = p.slow_max - p.slow_min + 1
-    cdef int lines, length, across, rows, row, row_end, t
+    return render_panels([job], [image], threads, progress, None if precise is None else [precise], override, exact)[0]
+
+
+def render_panels(list jobs, images, int threads=1, progress=None, precise=None, override=None, exact=None):
+    """Render every panel of a detector, a Job and an image each, as `render` does one; a list of what it returns.
+
+    All panels are the work of one team of threads, in bands that end where the progress meter looks, not panels. Of the
+    seconds each has a part, by what it was expected to cost; where its maximum lies is looked for on those panels only
+    that have the largest of all.
+    """
+    cdef int count = len(jobs), number, row, height, t, taken, wanted, first
     cdef nb_watch watch
-    cdef Py_ssize_t item, items
-    cdef double sum = 0.0, squares = 0.0, top = 0.0, angle = 0.0, clock = 0.0, begin, cost
-    cdef long outside = 0, pixels = 0
+    cdef Py_ssize_t item, items, most = 0, room = 0
+    cdef double begin, seconds, budget, spent
+    cdef long pixels = 0
     cdef double *memory = NULL
     cdef double *statistics = NULL
     cdef Scratch *scratch = NULL
-    cdef Portion best, marked
-    cdef float *data
-    cdef double *unrounded = NULL
+    cdef Panel *panels = NULL
+    cdef Stretch *band = NULL
+    cdef Stretch *stretch
+    cdef Panel *panel
+    cdef Portion marked
     cdef double *st
-    if precise is not None:
-        if precise.shape[0] != image.shape[0] or precise.shape[1] != image.shape[1]:
-            raise ValueError(f"the float64 image is {precise.shape[0]} x {precise.shape[1]}")
-        unrounded = &precise[0, 0]
-    if image.shape[0] != p.spixels or image.shape[1] != p.fpixels:
-        raise ValueError(f"image is {image.shape[0]} x {image.shape[1]}, the detector {p.spixels} x {p.fpixels}")
-    if width <= 0 or height <= 0:
-        return 0.0, 0.0, 0, 0.0, None, 0.0, 0, 0.0
-    # A portion is one tile, or several rows where a pixel has little to sum. It must not depend on the threads, which
-    # would change the order in which the statistics are summed.
-    cost = 1.5e-9 * job.steps_per_pixel + 4e-9
-    if cost * width < 20e-6:
-        lines = <int>(20e-6 / (cost * width)) + 1
-        length = width
-    else:
-        lines = 1
-        length = TILE if cost > 20e-9 else 8 * TILE
-    across = (width + length - 1) // length
-    if threads < 1 or not NB_PARALLEL:
-        threads = 1
-    if threads > across * <Py_ssize_t>((height + lines - 1) // lines):
-        threads = across * ((height + lines - 1) // lines)
-    data = &image[0, 0]
-    # a band of rows between two looks at the progress meter: about 20 ms of work, and several portions for every thread
-    cost = cost * width * lines
-    rows = (<int>(0.02 * threads / cost) + 1) if cost < 0.02 * threads else 1
-    if threads > 1:
-        rows = max(rows, (PORTIONS * threads + across - 1) // across)
-    rows = rows * lines if rows < height // lines + 1 else height
-    items = <Py_ssize_t>((rows + lines - 1) // lines) * across
-    memory = <double *>nb_aligned(threads * SCRATCH_DOUBLES * sizeof(double))
-    scratch = <Scratch *>nb_aligned(threads * sizeof(Scratch))
-    statistics = <double *>nb_aligned(items * STATISTICS * sizeof(double))
-    if memory == NULL or scratch == NULL or statistics == NULL:
-        free(memory)
-        free(scratch)
-        free(statistics)
-        raise MemoryError("no memory for the kernels' workspace")
+    panels = <Panel *>nb_aligned(count * sizeof(Panel))
+    band = <Stretch *>nb_aligned(count * sizeof(Stretch))
     try:
+        if panels == NULL or band == NULL:
+            raise MemoryError("no memory for the kernels' workspace")
+        for number in range(count):
+            cut(&panels[number], jobs[number], images[number], None if precise is None else precise[number])
+            height = panels[number].p.slow_max - panels[number].row + 1
+            most += panels[number].across * <Py_ssize_t>((height + panels[number].lines - 1) // panels[number].lines)
+        if threads < 1 or not NB_PARALLEL:
+            threads = 1
+        if threads > most:
+            threads = max(most, 1)
+        memory = <double *>nb_aligned(threads * SCRATCH_DOUBLES * sizeof(double))
+        scratch = <Scratch *>nb_aligned(threads * sizeof(Scratch))
+        if memory == NULL or scratch == NULL:
+            raise MemoryError("no memory for the kernels' workspace")
         for t in range(threads):
-            lay_out(&scratch[t], p, memory + t * SCRATCH_DOUBLES, &watch)
+            lay_out(&scratch[t], memory + t * SCRATCH_DOUBLES, &watch)
             if override is not None:
                 scratch[t].row, scratch[t].column, scratch[t].value = override
         begin_watch(&watch)
-        row = p.slow_min
-        while row <= p.slow_max:
-            row_end = row + rows if row + rows <= p.slow_max else p.slow_max + 1
-            items = <Py_ssize_t>((row_end - row + lines - 1) // lines) * across
+        number = 0
+        while number < count:
+            # rows between two looks at the progress meter: about 20 ms of work, and several portions for every thread
+            budget = 0.02 * threads
+            spent = 0.0
+            items = 0
+            taken = 0
+            while number < count and (budget > spent or (threads > 1 and items < PORTIONS * threads)):
+                panel = &panels[number]
+                row = panel.row
+                if row > panel.p.slow_max or panel.across == 0:
+                    number += 1
+                    continue
+                height = panel.p.slow_max - row + 1
+                wanted = <int>((budget - spent) / panel.cost) + 1 if panel.cost < budget - spent else 1
+                if threads > 1:
+                    wanted = max(wanted, <int>((PORTIONS * threads - items + panel.across - 1) // panel.across))
+                panel.row = row + wanted * panel.lines if wanted < height // panel.lines + 1 else row + height
+                stretch = &band[taken]
+                stretch.panel = panel
+                stretch.row = row
+                stretch.row_end = panel.row
+                stretch.first = items
+                wanted = (panel.row - row + panel.lines - 1) // panel.lines
+                stretch.cost = wanted * panel.cost
+                spent += stretch.cost
+                items += <Py_ssize_t>wanted * panel.across
+                taken += 1
+            if taken == 0:
+                break
+            if items > room:
+                free(statistics)
+                statistics = <double *>nb_aligned(items * STATISTICS * sizeof(double))
+                if statistics == NULL:
+                    raise MemoryError("no memory for the kernels' workspace")
+                room = items
             begin = nb_now()
             begin_portions(&watch)
             if threads == 1:
                 with nogil:
-                    take_portions(p, sources, tables, cells, stride, table, mask, scratch, data, unrounded, statistics,
-                                  row, row_end, lines, across, length)
+                    take_portions(band, items, scratch, statistics)
             else:
                 with nogil, parallel(num_threads=threads):
-                    take_portions(p, sources, tables, cells, stride, table, mask, scratch + NB_THREAD, data, unrounded,
-                                  statistics, row, row_end, lines, across, length)
+                    take_portions(band, items, scratch + NB_THREAD, statistics)
             end_watch(&watch)
-            clock += nb_now() - begin
-            for item in range(items):
-                st = statistics + item * STATISTICS
-                if exact is not None and st[0] != st[0]:
-                    choose_portion(&marked, p, item, row, row_end, lines, across, length)
-                    replace_marked(&marked, image, exact, st)
-                sum += st[0]
-                squares += st[1]
-                angle += st[2]
-                if st[3] > top:
-                    top = st[3]
-                    choose_portion(&best, p, item, row, row_end, lines, across, length)
-            pixels += count_pixels(job, row, row_end - 1)
-            row = row_end
+            seconds = nb_now() - begin
+            for t in range(taken):
+                stretch = &band[t]
+                panel = stretch.panel
+                panel.clock += seconds * (stretch.cost / spent)
+                first = <int>(panel - panels)
+                for item in range(items_of(stretch)):
+                    st = statistics + (stretch.first + item) * STATISTICS
+                    if exact is not None and st[0] != st[0]:
+                        choose_portion(&marked, stretch, item)
+                        replace_marked(&marked, panel, exact, st)
+                    panel.sum += st[0]
+                    panel.squares += st[1]
+                    panel.angle += st[2]
+                    panel.outside += <long>st[4]
+                    if st[3] > panel.top:
+                        panel.top = st[3]
+                        choose_portion(&panel.best, stretch, item)
+                wanted = count_pixels(jobs[first], stretch.row, stretch.row_end - 1)
+                panel.pixels += wanted
+                pixels += wanted
             if progress is not None:
                 progress(pixels)
             PyErr_CheckSignals()
-        for t in range(threads):
-            outside += scratch[t].outside
+        top = max([panels[number].top for number in range(count)])
+        return [found_of(&panels[number], top) for number in range(count)]
     finally:
         free(memory)
         free(scratch)
         free(statistics)
-    return sum, squares, pixels, top, find_first(&best, image, <float>top) if top > 0.0 else None, angle, outside, clock
+        free(panels)
+        free(band)
 
 
 def start_threads(int threads):
@@ -162,52 +183,29 @@ def start_threads(int threads):
             nb_now()
 
 
-cdef int replace_marked(const Portion *item, float[:, ::1] image, exact, double *statistics) except -1:
-    """Have `exact` work out the pixels of a portion that are no numbers, and the portion's statistics anew."""
-    cdef int slow, fast
-    cdef float value
-    statistics[0] = statistics[1] = statistics[3] = 0.0
-    for slow in range(item.slow, item.slow_end):
-        for fast in range(item.fast, item.fast_end):
-            if image[slow, fast] != image[slow, fast]:
-                image[slow, fast] = exact(slow, fast)
-            value = image[slow, fast]
-            statistics[0] += value
-            statistics[1] += value * value
-            statistics[3] = value if value > statistics[3] else statistics[3]
-    return 0
-
-
-cdef tuple find_first(const Portion *item, float[:, ::1] image, float value):
-    """(slow, fast) of the first pixel of a portion that has a value."""
-    cdef int slow, fast
-    for slow in range(item.slow, item.slow_end):
-        for fast in range(item.fast, item.fast_end):
-            if image[slow, fast] == value:
-                return slow, fast
-    return None
-
-
-cdef void take_portions(const nb_job *p, const double *sources, const long long *tables, const double *cells,
-                        Py_ssize_t stride, const double *table, const unsigned short *mask, Scratch *w, float *image,
-                        double *unrounded, double *statistics, int row, int row_end, int lines, int across,
-                        int length) noexcept nogil:
-    """One thread's part in the rows `row` to `row_end` - 1."""
-    cdef Py_ssize_t items = <Py_ssize_t>((row_end - row + lines - 1) // lines) * across, item = nb_take(w.watch)
+cdef void take_portions(const Stretch *stretch, Py_ssize_t items, Scratch *w, double *statistics) noexcept nogil:
+    """One thread's part in a band, which begins with `stretch` and has so many portions."""
+    cdef Py_ssize_t item = nb_take(w.watch)
+    cdef const nb_job *aimed = NULL
     while item < items and not w.dropped:
-        choose_portion(&w.portion, p, item, row, row_end, lines, across, length)
-        one_item(p, sources, tables, cells, stride, table, mask, w, image, unrounded, statistics + item * STATISTICS)
+        while item >= stretch.first + items_of(stretch):
+            stretch += 1
+        if stretch.panel.p != aimed:
+            aimed = stretch.panel.p
+            aim(w, aimed)
+        choose_portion(&w.portion, stretch, item - stretch.first)
+        one_item(stretch.panel, w, statistics + item * STATISTICS)
         item = nb_take(w.watch)
     nb_leave(w.watch)
 
 
-cdef void one_item(const nb_job *p, const double *sources, const long long *tables, const double *cells,
-                   Py_ssize_t stride, const double *table, const unsigned short *mask, Scratch *w, float *image,
-                   double *unrounded, double *statistics) noexcept nogil:
+cdef void one_item(const Panel *panel, Scratch *w, double *statistics) noexcept nogil:
     """Render one portion of the image, tile by tile, and reduce its statistics."""
+    cdef const nb_job *p = panel.p
     cdef const Portion *item = &w.portion
     cdef int slow, fast, n, width = TILE // 2
     cdef Py_ssize_t at
+    w.outside = 0
     fill(TILE, 0.0, w.sum)
     fill(TILE, 0.0, w.squares)
     fill(TILE, 0.0, w.angle)
@@ -219,11 +217,10 @@ cdef void one_item(const nb_job *p, const double *sources, const long long *tabl
             if n > TILE:
                 n = TILE
             at = <Py_ssize_t>slow * p.fpixels + fast
-            if unrounded != NULL:
-                w.precise = unrounded + at
-            render_tile(p, sources, tables, cells, stride, table,
-                        <const unsigned short *>NULL if mask == NULL else mask + at,
-                        slow, fast, n, w, image + at)
+            w.precise = <double *>NULL if panel.unrounded == NULL else panel.unrounded + at
+            render_tile(p, panel.sources, panel.tables, panel.cells, panel.stride, panel.table,
+                        <const unsigned short *>NULL if panel.mask == NULL else panel.mask + at,
+                        slow, fast, n, w, panel.image + at)
             if w.dropped:
                 return
             fast += n
@@ -234,6 +231,7 @@ cdef void one_item(const nb_job *p, const double *sources, const long long *tabl
         larger(width, w.top + width, w.top)
         width //= 2
     statistics[3] = w.top[0]
+    statistics[4] = w.outside
 
 
 cdef double total(double *values) noexcept nogil:

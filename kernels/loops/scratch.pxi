@@ -14,7 +14,7 @@ cdef enum:
     VECTOR = 8       # orientations whose P, Q, R are worked out are a multiple of this (the arrays are padded)
     STRETCH = 64     # pixels for which it is asked whether a spot is near
     LANES = 16       # tiles are filled up to a multiple of this
-    STATISTICS = 4   # sum, sum of squares, solid angle, maximum
+    STATISTICS = 5   # sum, sum of squares, solid angle, maximum, steps outside the interpolation range
 
 
 cdef struct Portion:
@@ -59,7 +59,7 @@ cdef struct Scratch:
     double *angle      # solid angles,
     float *top         # and the largest value
     int *element
-    long outside       # steps that left the range of interpolation
+    long outside       # of the portion: steps that left the range of interpolation
     int real           # of the tile: pixels that are no spare lanes,
     bint cut           # whether `passed` counts,
     const unsigned short *mask  # and the mask, or NULL
@@ -74,16 +74,7 @@ cdef enum:
     SCRATCH_DOUBLES = (ARRAYS + 12) * TILE + PQR_ROWS * BLOCK + TILE
 
 
-cdef void choose_portion(Portion *item, const nb_job *p, Py_ssize_t number, int row, int row_end, int lines, int across,
-                         int length) noexcept nogil:
-    """Portion `number` of the rows from `row` to `row_end` - 1: `across` of them cover `lines` rows."""
-    item.slow = row + <int>(number // across) * lines
-    item.slow_end = item.slow + lines if item.slow + lines < row_end else row_end
-    item.fast = p.fast_min + <int>(number % across) * length
-    item.fast_end = item.fast + length if item.fast + length < p.fast_max + 1 else p.fast_max + 1
-
-
-cdef void lay_out(Scratch *w, const nb_job *p, double *memory, nb_watch *watch) noexcept nogil:
+cdef void lay_out(Scratch *w, double *memory, nb_watch *watch) noexcept nogil:
     cdef int i
     w.place = memory
     w.x = memory + TILE
@@ -122,6 +113,11 @@ cdef void lay_out(Scratch *w, const nb_job *p, double *memory, nb_watch *watch) 
     for i in range(TILE):
         w.place[i] = i
         w.ones[i] = 1.0
+
+
+cdef void aim(Scratch *w, const nb_job *p) noexcept nogil:
+    """What the thread has to know of a detector, or of one of its panels, before it renders there."""
+    cdef int i
     w.length = sqrt(nb_dot(p.fast, p.fast))
     for i in range(3):
         w.fast[i] = p.fast[i] / w.length

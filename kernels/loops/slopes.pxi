@@ -127,7 +127,8 @@ cdef Py_ssize_t workspace(const Task *t) noexcept nogil:
 
 
 cdef void lay_out_work(Work *k, const Task *t, double *memory, nb_watch *watch) noexcept nogil:
-    lay_out(&k.w, t.p, memory, watch)
+    lay_out(&k.w, memory, watch)
+    aim(&k.w, t.p)
     memory += SCRATCH_DOUBLES
     cdef double **own = &k.outer
     cdef int i

@@ -189,17 +189,17 @@ def choose_backend(experiment: "Any", compute: "Any" = None, **how: "Any") -> "t
     return "gpu", f"-backend auto takes the GPU ({chosen.name}): {expected}"
 
 
-def rows_of(detector: "Any") -> "tuple[Any, Any]":
-    """Rows of a detector's region of interest, and the pixels of each."""
-    fast_min, fast_max, slow_min, slow_max = detector.roi
-    width = min(fast_max, detector.fpixels - 1) - max(fast_min, 0) + 1
-    height = min(slow_max, detector.spixels - 1) - max(slow_min, 0) + 1
+def rows_of(roi: "Any", fpixels: int, spixels: int) -> "tuple[Any, Any]":
+    """Rows of a region of interest on a detector of so many pixels, and the pixels of each."""
+    fast_min, fast_max, slow_min, slow_max = roi
+    width = min(fast_max, fpixels - 1) - max(fast_min, 0) + 1
+    height = min(slow_max, spixels - 1) - max(slow_min, 0) + 1
     return max(0, height), max(0, width)
 
 
 def pixels_of(detector: "Any") -> "Any":
     """Pixels of a detector's region of interest."""
-    rows, width = rows_of(detector)
+    rows, width = rows_of(detector.roi, detector.fpixels, detector.spixels)
     return rows * width
 
 
@@ -221,11 +221,15 @@ def expected_seconds(experiment: "Any", threads: int = 0, compat: str = "spec") 
     sampling = experiment.sampling
     if is_sequential(sampling, compat):
         return steps_of(experiment) * SEQUENTIAL_STEP
-    interpolated, steps = bool(sampling.interpolate), 0
+    interpolated, alike = bool(sampling.interpolate), {}
     for detector in experiment.panels or (experiment.detector,):
-        rows, width = rows_of(detector)
+        key = detector.roi, detector.fpixels, detector.spixels, detector.thicksteps
+        alike[key] = alike.get(key, 0) + 1
+    steps = 0
+    for (roi, fpixels, spixels, layers), count in alike.items():
+        rows, width = rows_of(roi, fpixels, spixels)
         # narrow rows take as long as those of so many pixels
-        steps += rows * (max(width, ROW[interpolated]) if width else 0) * detector.thicksteps
+        steps += rows * (max(width, ROW[interpolated]) if width else 0) * layers * count
     steps *= steps_a_pixel(experiment)
     return steps * CPU_STEPS[cpu_renderer()[1]][interpolated] / thread_count(threads)
 

@@ -91,7 +91,7 @@ def render_precise(experiment: Any, compute: Any, out: Any = None, progress: Any
 
 def _render_panels(experiment, table, compute, out, progress, on_device=False, dtype=np.float32):
     """(stack, Statistics) where panels are alike, (list of images, Statistics) where they are not."""
-    from .panels import simulate_panels, together
+    from .panels import simulate_panels
 
     if on_device:
         raise FieldError("on_device gives the image of one detector; render panels without it")
@@ -117,7 +117,7 @@ def _render_panels(experiment, table, compute, out, progress, on_device=False, d
                 found = simulate_panels(experiment.resolved, table, images, compute, progress)
     except OptionError as error:
         raise NanoBraggError(in_fields(error.sentence)) from None
-    return stack, together(found)
+    return stack, found
 
 
 def new_image(shape: Any, dtype: Any = np.float32) -> Any:

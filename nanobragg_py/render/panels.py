@@ -1,15 +1,15 @@
 """Images of a detector of several panels: what panels share is worked out once, and each is rendered as an image."""
 
-from math import sqrt
-
 from ..errors import NanoBraggError, OptionError
 from ..kernels.loops.job import Job
 from .backends import Compute, needs_cpu, team_size
-from .simulate import Statistics, statistics
+from .simulate import deviations_of, statistics
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
+
+    from .simulate import Statistics
 
 
 def simulate_panels(
@@ -19,73 +19,69 @@ def simulate_panels(
     compute: "Any" = None,
     progress: "Any" = None,
     precise: "Any" = None,
-) -> "list[Statistics]":
+) -> "Statistics":
     """Render every panel of a resolved experiment into its own zeroed float32 buffer (slow, fast).
 
     images: the buffers, in the order of the panels. progress: as of `simulate`, with pixels of all panels together.
     precise: None, or float64 buffers besides, as of `simulate`.
-    Returns the Statistics of each. Raises NanoBraggError.
+    Returns the Statistics of all panels taken as one image; maximum_pixel is (panel, slow, fast). Raises
+    NanoBraggError.
     """
     compute, _ = (Compute() if compute is None else compute).chosen(experiment)
     if compute.compat == "c" or needs_cpu(experiment, compute.compat):
         raise OptionError("{compat} c is the reference's, which knows no panels; leave it out, or render one panel")
-    renderer, threads = compute.renderer, team_size(compute.threads)
-    single = compute.precision == "single"
     if experiment.is_sum:
-        return _sums(experiment, table, images, compute, progress, precise)
-    job, done, found = None, 0, []
-    for number, (panel, image) in enumerate(zip(experiment.panels or [experiment.detector], images, strict=True)):
-        if job is None:
-            job = Job(experiment.replace(detector=panel, panels=()), table, single=single)
-        else:
-            job = job.with_detector(panel)
-        tell = None if progress is None else _further(progress, done)
-        given = {} if precise is None else {"precise": precise[number]}
-        sums = renderer.render(job, image, threads, tell, None, **given)
-        found.append(statistics(experiment, renderer, job, image, sums, pixel_size=panel.pixel_size))
-        done += found[-1].pixels
-    return found
+        return together(experiment, *zip(*_sums(experiment, table, images, compute, progress, precise), strict=True))
+    renderer, threads = compute.renderer, team_size(compute.threads)
+    panels = experiment.panels or (experiment.detector,)
+    first = Job(experiment.replace(detector=panels[0], panels=()), table, single=compute.precision == "single")
+    jobs = [first, *(first.with_detector(panel) for panel in panels[1:])]
+    if compute.backend == "cpu":
+        sums = renderer.render_panels(jobs, images, threads, progress, precise)
+        parts = zip(jobs, images, sums, strict=True)
+        return together(experiment, sums, [deviations_of(renderer, *part, threads) for part in parts])
+    sums, deviations, done = [], [], 0
+    for job, image in zip(jobs, images, strict=True):
+        sums.append(renderer.render(job, image, threads, None if progress is None else _further(progress, done)))
+        deviations.append(deviations_of(renderer, job, image, sums[-1]))
+        done += sums[-1][2]
+    return together(experiment, sums, deviations)
 
 
 def _sums(experiment, table, images, compute, progress, precise=None):
-    """As `simulate_panels`, of an experiment of several crystals."""
+    """Of every panel of an experiment of several crystals what `render_sum` returns."""
     from .sums import jobs_of, render_sum
 
-    first, done, found = None, 0, []
+    first, done = None, 0
     unrounded = [None] * len(images) if precise is None else precise
     for each, image, unrounded_image in zip(experiment.single_panels, images, unrounded, strict=True):
         first = first or jobs_of(each, table, compute.precision == "single")
         jobs = [job.with_detector(each.detector) for job in first]
         tell = None if progress is None else _further(progress, done)
-        found.append(Statistics(**render_sum(each, jobs, compute, image, tell, unrounded_image)))
-        done += found[-1].pixels
-    return found
+        found = render_sum(each, jobs, compute, image, tell, unrounded_image)
+        yield found
+        done += found[0][2]
 
 
 def _further(progress, done):
     return lambda pixels: progress(done + pixels)
 
 
-def together(found: "list[Statistics]") -> "Statistics":
-    """The Statistics of all panels taken as one image; maximum_pixel is (panel, slow, fast)."""
-    pixels = sum(each.pixels for each in found)
-    mean = sum(each.mean * each.pixels for each in found) / max(pixels, 1)
-    squares = sum(each.rms**2 * (max(each.pixels, 2) - 1) for each in found)
-    deviations = sum(each.rmsd**2 * (max(each.pixels, 2) - 1) + each.pixels * (each.mean - mean) ** 2 for each in found)
-    best = max(range(len(found)), key=lambda number: found[number].maximum)
-    where = found[best].maximum_pixel
-    return Statistics(
-        pixels=pixels,
-        mean=mean,
-        rms=sqrt(squares / (max(pixels, 2) - 1)),
-        rmsd=sqrt(deviations / (max(pixels, 2) - 1)),
-        maximum=found[best].maximum,
-        maximum_pixel=None if where is None else (best, *where),
-        maximum_at=found[best].maximum_at,
-        solid_angle=sum(each.solid_angle for each in found),
-        not_interpolated=sum(each.not_interpolated for each in found),
-        seconds=sum(each.seconds for each in found),
-    )
+def together(experiment: "Any", sums: "Any", deviations: "Any") -> "Statistics":
+    """The Statistics of all panels, from what a renderer returned of each and `deviations_of` that."""
+    totals, squares, pixels, tops, _, angles, outside, seconds = zip(*sums, strict=True)
+    best = max(range(len(tops)), key=tops.__getitem__)
+    where, count = sums[best][4], sum(pixels)
+    mean, squared, in_region = sum(totals) / max(count, 1), 0.0, 0
+    for total, lit, (about, size) in zip(totals, pixels, deviations, strict=True):
+        # about the mean of all, not the panel's own; pixels that are masked, and 0, count
+        own = total / max(lit, 1)
+        squared += about + (own - mean) * (2.0 * total - size * (own + mean))
+        in_region += size
+    found = sum(totals), sum(squares), count, tops[best], None if where is None else (best, *where)
+    panel = experiment.panels[best] if experiment.panels else experiment.detector
+    whole = (*found, sum(angles), sum(outside), sum(seconds))
+    return statistics(experiment, whole, (max(squared, 0.0), in_region), panel.pixel_size)
 
 
 def stored_experiment(experiment: "Any", roi: "Any" = None) -> "Any":
@@ -126,13 +122,12 @@ def simulate_stored(
     for place, image in zip(places, images, strict=True):
         if image is not place:
             place[...] = image
-    statistics = together(found)
-    if statistics.maximum_pixel is None:
-        return stored, statistics
-    panel, slow, fast = statistics.maximum_pixel
+    if found.maximum_pixel is None:
+        return stored, found
+    panel, slow, fast = found.maximum_pixel
     corner, pixel = experiment.panel_corners[panel], experiment.panels[panel].pixel_size
-    at = statistics.maximum_at
-    return stored, statistics.replace(
+    at = found.maximum_at
+    return stored, found.replace(
         maximum_pixel=(corner[0] + slow, corner[1] + fast),
         maximum_at=(at[0] + corner[1] * pixel, at[1] + corner[0] * pixel),
     )

@@ -72,8 +72,8 @@ def simulate(
     if experiment.is_sum:
         from .sums import simulate_sum
 
-        summed, values = simulate_sum(experiment, table, out, compute, progress, on_device, precise)
-        return summed, Statistics(**values)
+        summed, sums, deviations = simulate_sum(experiment, table, out, compute, progress, on_device, precise)
+        return summed, statistics(experiment, sums, deviations)
     renderer = compute.renderer
     job = Job(experiment, table, defects=compute.compat == "c", single=compute.precision == "single")
     if out is None and not on_device:
@@ -92,7 +92,7 @@ def simulate(
         if precise is not None:
             given["precise"] = precise
         sums = renderer.render(job, out, threads, progress, override, **given)
-    found = statistics(experiment, renderer, job, out, sums, threads)
+    found = statistics(experiment, sums, deviations_of(renderer, job, out, sums, threads))
     return renderer.take() if on_device else out, found
 
 
@@ -112,8 +112,10 @@ def simulate_many(experiments: "Any", tables: "Any", images: "Any", compute: "An
     single = compute.precision == "single"
     jobs = [Job(experiment, table, single=single) for experiment, table in zip(experiments, tables, strict=True)]
     found = compute.renderer.render_many(jobs, images)
-    return [statistics(experiment, one, job, image, one.sums)
-            for experiment, job, image, one in zip(experiments, jobs, images, found, strict=True)]  # fmt: skip
+    return [
+        statistics(experiment, one.sums, deviations_of(one, job, image, one.sums))
+        for experiment, job, image, one in zip(experiments, jobs, images, found, strict=True)
+    ]
 
 
 def check_gpu(experiment: "Any", compat: str) -> None:
@@ -165,30 +167,29 @@ def first_pixel(job: "Any") -> "tuple[Any, Any]":
     return loop, None
 
 
-def statistics(
-    experiment: "Any",
-    renderer: "Any",
-    job: "Any",
-    image: "Any",
-    sums: "Any",
-    threads: int = 1,
-    pixel_size: "float | None" = None,
-) -> "Statistics":
-    """Statistics from what a renderer returned. pixel_size: of a panel; None: that of the detector."""
+def deviations_of(renderer: "Any", job: "Any", image: "Any", sums: "Any", threads: int = 1) -> "Any":
+    """Sum of (pixel - mean)^2 of an image, and of how many pixels, from what a renderer returned of it."""
+    return renderer.squared_deviations(job, image, sums[0] / max(sums[2], 1), threads)
+
+
+def statistics(experiment: "Any", sums: "Any", deviations: "Any", pixel_size: "float | None" = None) -> "Statistics":
+    """Statistics from what a renderer returned, and `deviations_of` that.
+
+    pixel_size: of the panel with the maximum; None: that of the detector.
+    """
     total, squares, pixels, maximum, where, solid_angle, not_interpolated, seconds = sums
-    mean = total / max(pixels, 1)
-    rms = sqrt(squares / (max(pixels, 2) - 1))
-    deviations, in_region = renderer.squared_deviations(job, image, mean, threads)
+    squared, in_region = deviations
     at = (0.0, 0.0)
     if where is not None:
         oversample = experiment.sampling.oversample
         subpixel = (pixel_size or experiment.detector.pixel_size) / oversample
-        at = tuple(subpixel * (pixel * oversample + oversample - 1) + subpixel / 2.0 for pixel in (where[1], where[0]))
+        last = (subpixel * (pixel * oversample + oversample - 1) for pixel in (where[-1], where[-2]))
+        at = tuple(position + subpixel / 2.0 for position in last)
     return Statistics(
         pixels=pixels,
-        mean=mean,
-        rms=rms,
-        rmsd=sqrt(deviations / (max(in_region, 2) - 1)),
+        mean=total / max(pixels, 1),
+        rms=sqrt(squares / (max(pixels, 2) - 1)),
+        rmsd=sqrt(squared / (max(in_region, 2) - 1)),
         maximum=maximum,
         maximum_pixel=where,
         maximum_at=at,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from math import sqrt
 from typing import Any
 
 import numpy as np
@@ -18,10 +17,10 @@ def jobs_of(experiment: Any, table: Any, single: bool) -> list[Any]:
 
 def render_sum(
     experiment: Any, jobs: list[Any], compute: Any, image: Any, progress: Any = None, precise: Any = None
-) -> dict[str, Any]:
+) -> tuple[Any, Any]:
     """Render a sum into a float32 buffer (slow, fast), and the pixels before they are rounded into precise, if given.
 
-    Returns the fields of its `Statistics`.
+    Returns (what a renderer returns, sum of (pixel - mean)^2 and of how many pixels).
 
     jobs: of the experiment's crystals, on its detector. compute: a `Compute` that has chosen.
     """
@@ -45,7 +44,7 @@ def render_sum(
     out[...] = total
     if precise is not None:
         np.asarray(precise)[...] = total
-    return statistics_of(experiment, out, sums)
+    return sums_of(experiment.detector, out, sums)
 
 
 def amorphous_image(experiment: Any, shape: Any, threads: int) -> Any:
@@ -67,43 +66,25 @@ def _portion(progress, number, count):
     return lambda pixels: progress(pixels // count if number < count - 1 else pixels)
 
 
-def statistics_of(experiment: Any, image: Any, sums: list[Any]) -> dict[str, Any]:
-    """The fields of the `Statistics` of a float32 image.
-
-    sums: what renderers returned of its parts, alike in pixels and solid angles.
-    """
-    detector = experiment.detector
+def sums_of(detector: Any, image: Any, sums: list[Any]) -> tuple[Any, Any]:
+    """As of `render_sum`, of its float32 image. sums: of its parts, alike in pixels and solid angles."""
     fast_min, fast_max, slow_min, slow_max = detector.roi
     region = image[max(slow_min, 0) : slow_max + 1, max(fast_min, 0) : fast_max + 1].astype(np.float64)
-    count = int(sums[0][2])
-    mean = float(region.sum()) / max(count, 1)
-    top = float(region.max(initial=0.0))
-    where, at = None, (0.0, 0.0)
+    count, total, top, where = int(sums[0][2]), float(region.sum()), float(region.max(initial=0.0)), None
     if top > 0.0:
         slow, fast = np.unravel_index(int(np.argmax(region)), region.shape)
         where = (int(slow) + max(slow_min, 0), int(fast) + max(fast_min, 0))
-        oversample = experiment.sampling.oversample
-        subpixel = detector.pixel_size / oversample
-        at = tuple(subpixel * (pixel * oversample + oversample - 1) + subpixel / 2.0 for pixel in (where[1], where[0]))
-    return {
-        "pixels": count,
-        "mean": mean,
-        "rms": sqrt(float((region * region).sum()) / (max(count, 2) - 1)),
-        "rmsd": sqrt(float(((region - mean) ** 2).sum()) / (max(region.size, 2) - 1)),
-        "maximum": top,
-        "maximum_pixel": where,
-        "maximum_at": at,
-        "solid_angle": sums[0][5],
-        "not_interpolated": sum(each[6] for each in sums),
-        "seconds": sum(each[7] for each in sums),
-    }
+    outside, seconds = (sum(each[number] for each in sums) for number in (6, 7))
+    squared = float(((region - total / max(count, 1)) ** 2).sum())
+    found = total, float((region * region).sum()), count, top, where, sums[0][5], outside, seconds
+    return found, (squared, region.size)
 
 
 def simulate_sum(
     experiment: Any, table: Any, out: Any, compute: Any, progress: Any, on_device: bool, precise: Any
-) -> tuple[Any, dict[str, Any]]:
-    """As `simulate`, of an experiment of several crystals: the image, and the fields of its `Statistics`."""
+) -> tuple[Any, Any, Any]:
+    """As `simulate`, of an experiment of several crystals: the image, and what `render_sum` returns of it."""
     jobs = jobs_of(experiment, table, compute.precision == "single")
     image = np.zeros(jobs[0].shape, np.float32) if out is None else out
     found = render_sum(experiment, jobs, compute, image, progress, precise)
-    return compute.renderer.cupy.asarray(image) if on_device else image, found
+    return compute.renderer.cupy.asarray(image) if on_device else image, *found
