@@ -55,7 +55,7 @@ def test_every_way_is_the_reference(name, level):
     limit = max(image.shape)
     reach = kernels.automatic_radius(kernels.maximum(image), True, WIDTH, limit)
     expected = plainly(image, np.asarray(kernels.kernel(True, WIDTH, min(reach, limit))[0]))
-    for threads in (1, 2, 5):
+    for threads in (1, 2, 5, 16):
         out = np.zeros_like(image)
         lost = kernels.spread(image, out, True, WIDTH, 0, min(reach, limit), threads)
         with np.errstate(invalid="ignore"):

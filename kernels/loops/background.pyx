@@ -11,7 +11,7 @@ from libc.stdlib cimport free
 
 from nanobragg_py.kernels.loops.amorphous cimport BackgroundJob, nb_background
 from nanobragg_py.kernels.loops.threads cimport NB_PARALLEL, NB_THREAD, nb_aligned, nb_now
-from nanobragg_py.kernels.loops.watch cimport begin_portions, begin_watch, end_watch, nb_leave, nb_take, nb_watch
+from nanobragg_py.kernels.loops.watch cimport begin_portions, begin_watch, end_watch, nb_leave, nb_take_apart, nb_watch
 
 cdef extern from "nb_background.h" nogil:
     ctypedef struct nb_tile_work:
@@ -106,10 +106,10 @@ def render(BackgroundJob job, float[:, ::1] image, int threads=1, progress=None)
 cdef void take_portions(const nb_background *p, int first, Py_ssize_t items, int lines, int row_end, nb_tile_work *work,
                         float *image, double *statistics) noexcept nogil:
     """One thread's part in `items` portions from number `first` on."""
-    cdef Py_ssize_t item = nb_take(work.watch)
+    cdef Py_ssize_t item = nb_take_apart(work.watch, items)
     while item < items and not work.dropped:
         one_portion(p, first + item, lines, row_end, work, image, statistics)
-        item = nb_take(work.watch)
+        item = nb_take_apart(work.watch, items)
     nb_leave(work.watch)
 
 

@@ -64,7 +64,7 @@ typedef struct {
     long counted; /* steps, for nb_watch.h */
     int dropped;
     nb_watch *watch;
-} nb_tile_work;
+} __attribute__((aligned(64))) nb_tile_work;
 
 /* Unit vectors to the pixels, and their solid angles. */
 static void nb_tile_geometry(const nb_background *p, int n, const double *start, double step, double depth,

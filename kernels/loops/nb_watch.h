@@ -53,6 +53,19 @@ static inline long nb_take(nb_watch *w)
     return __atomic_fetch_add(&w->taken, 1, __ATOMIC_RELAXED);
 }
 
+/* The same for `portions` of an image that nobody has written to: by turns from as many stretches of it as there are
+ * threads; no more of them are left where it is `portions`. Of two threads that touch the same page first, which may
+ * have 2 MiB, both clear one, and the one that is later throws its own away. */
+static inline long nb_take_apart(nb_watch *w, long portions)
+{
+    long stretches = NB_TEAM, length = (portions + stretches - 1) / stretches, n, portion;
+    do {
+        n = nb_take(w);
+        portion = n % stretches * length + n / stretches;
+    } while (n < length * stretches && portion >= portions); /* the last stretches are shorter */
+    return n < length * stretches ? portion : portions;
+}
+
 /* A thread has found no more portions. The first one, which alone can look, waits here for those that are at theirs. */
 static inline void nb_leave(nb_watch *w)
 {

@@ -20,7 +20,7 @@ from libc.string cimport memcpy, memset
 
 from nanobragg_py.kernels.formulas.formulas cimport nb_inf, nb_outf
 from nanobragg_py.kernels.loops.watch cimport begin_portions, begin_watch, end_watch, nb_watch
-from nanobragg_py.kernels.loops.watch cimport nb_dropped, nb_leave, nb_stopped, nb_take
+from nanobragg_py.kernels.loops.watch cimport nb_dropped, nb_leave, nb_stopped, nb_take_apart
 from nanobragg_py.kernels.memory.buffers cimport Borrowed, Buffer
 
 cdef extern from "nb_elementary.h" nogil:
@@ -381,7 +381,7 @@ cdef int share_portions(const Spread *p, const Padded *q, int kind, Py_ssize_t p
 
 cdef void take_portions(const Spread *p, const Padded *q, int kind, Py_ssize_t portions,
                         Py_ssize_t height) noexcept nogil:
-    cdef Py_ssize_t y = nb_take(p.watch) - 1
+    cdef Py_ssize_t y = nb_take_apart(p.watch, portions + 1) - 1
     cdef long counted = 0
     while y < portions and not nb_stopped(p.watch):
         if y < 0:
@@ -392,7 +392,7 @@ cdef void take_portions(const Spread *p, const Padded *q, int kind, Py_ssize_t p
             scatter_band(p, y * height, min(p.slow, (y + 1) * height), &counted)
         else:
             exact_row(p, y, &counted)
-        y = nb_take(p.watch) - 1
+        y = nb_take_apart(p.watch, portions + 1) - 1
     nb_leave(p.watch)
 
 

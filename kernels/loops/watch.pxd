@@ -14,6 +14,7 @@ cdef extern from "nb_watch.h" nogil:
     bint nb_look(nb_watch *w)
     bint nb_dropped(nb_watch *w, long *counted, long steps)
     long nb_take(nb_watch *w)
+    long nb_take_apart(nb_watch *w, long portions)
     void nb_leave(nb_watch *w)
 
 cdef extern from "Python.h" nogil:
