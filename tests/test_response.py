@@ -10,6 +10,11 @@ import numpy as np
 import pytest
 
 from nanobragg_py import FieldError, Response
+from nanobragg_py.kernels.loops.job import processor_level
+from nanobragg_py.kernels.memory.buffers import Buffer
+from nanobragg_py.render.backends import LEVELS, level_module
+
+AVAILABLE = LEVELS[: LEVELS.index(processor_level()) + 1]
 
 
 @pytest.fixture(scope="module")
@@ -72,6 +77,21 @@ def test_photons_come_with_the_pixels(image):
     pixels, photons = Response(offset=10.0).apply(image, 3, return_photons=True)
     assert photons.dtype == np.float32
     np.testing.assert_array_equal(pixels, photons + 10.0)
+
+
+@pytest.mark.parametrize("level", AVAILABLE)
+@pytest.mark.parametrize("mean", [0.3, 3e6, 3e15])
+def test_counts_are_summed_in_image_order(mean, level):
+    """Some counts are whole, those of means above 1e6 not all, and sums above 4e15 are rounded."""
+    photons = np.full((40, 300), mean, np.float32)
+    photons[20:, :100] = 5.0
+    photons[30, 7] = np.nan if mean < 1.0 else 9.0
+    noise = level_module("noise.response", level)[0].DetectorNoise(7, -123456789)
+    total = np.array(noise.count(photons, 0.0, 0.0))
+    np.testing.assert_array_equal(total, np.cumsum(photons.ravel(), dtype=np.float64)[-1])
+    block = Buffer(photons.shape, "i")
+    noise.pixels(photons, 0, block, 1.0, 0.0, 0.0, False)
+    np.testing.assert_array_equal(noise.photons, total)
 
 
 @pytest.mark.parametrize("stream", ["ran1", "philox"])

@@ -18,6 +18,10 @@
 #define NB_GAMMA_DOUBT 4e-10    /* Lanczos's formula and Stirling's series differ by 1.6e-10 from 13 on */
 #define NB_RELATIVE_DOUBT 1e-12 /* of the series, relative */
 
+#define NB_WHOLE 4194304.0f /* of so large counts, so many still have a sum that is an int */
+#define NB_WHOLE_MANY 511
+#define NB_WHOLE_SUM 4e15   /* below which sums know every count */
+
 #define NB_CELLS 512
 #define NB_CELL_BITS 22         /* 2^31 / NB_CELLS */
 #define NB_STEEP 20.0f          /* |tan| up to which the cubics serve */
@@ -302,6 +306,26 @@ NB_ALWAYS double nb_count_some(nb_draws *d, long n, float *photons, double flick
     d->stream[1].place = t.place[1];
     d->spare_ready = t.spare_ready;
     d->spare = t.spare;
+    return sum;
+}
+
+/* `sum` plus n values, at most NB_WHOLE_MANY, added one by one. Counts, as long as their sum is known to the last one,
+ * are whole numbers, whose sum no order changes: in vectors. */
+static double nb_add_up(long n, const float *count, double sum)
+{
+    int total = 0, other = 0, k;
+    long i;
+    float x;
+    if (sum >= 0.0 && sum < NB_WHOLE_SUM && floor(sum) == sum && n <= NB_WHOLE_MANY) {
+        for (i = 0; i < n; i++) {
+            x = count[i] > 0.0f ? count[i] : 0.0f;
+            k = (int)(x < NB_WHOLE ? x : NB_WHOLE);
+            total += k;
+            other += (float)k != count[i];
+        }
+        if (!other) return sum + total;
+    }
+    for (i = 0; i < n; i++) sum += count[i];
     return sum;
 }
 

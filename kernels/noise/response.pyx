@@ -11,6 +11,7 @@ To be compiled without fused multiply-adds: every quantity is the reference's, b
 from cpython.exc cimport PyErr_CheckSignals
 from libc.stdint cimport int32_t, int64_t, uint16_t, uint32_t
 from libc.stdlib cimport free, malloc
+from libc.string cimport memcpy
 
 from nanobragg_py.kernels.formulas.formulas cimport nb_in, nb_inf, nb_out
 from nanobragg_py.kernels.memory.buffers cimport Borrowed, Buffer
@@ -38,6 +39,7 @@ cdef extern from "nb_draws.h" nogil:
         float spare
     void nb_begin_draws(nb_draws *d, int64_t seed, int64_t calib_seed)
     int64_t nb_current_seed(const nb_numbers *s)
+    double nb_add_up(long n, const float *count, double sum)
     double nb_count(nb_draws *d, long n, float *photons, double flicker, double calibration, double sum)
 
 cdef enum:
@@ -224,7 +226,7 @@ cdef class DetectorNoise:
         cdef double sum = 0.0
         cdef Py_ssize_t at = 0, end
         cdef bint one_by_one = flicker > 0.0 or calibration > 0.0
-        cdef int n, i
+        cdef int n
         self.counted = True
         if not one_by_one:
             begin_poidev(self.poidev, self.draws.shared, nb_current_seed(&self.draws.stream[NB_PHOTONS]))
@@ -237,9 +239,8 @@ cdef class DetectorNoise:
                 while at < end:
                     n = <int>min(<Py_ssize_t>BLOCK, end - at)
                     draw(self.poidev, n, photons + at)
-                    for i in range(n):
-                        photons[at + i] = self.poidev.count[i]
-                        sum += photons[at + i]
+                    memcpy(photons + at, self.poidev.count, n * sizeof(float))
+                    sum = nb_add_up(n, photons + at, sum)
                     at += n
             PyErr_CheckSignals()
         if one_by_one:
@@ -263,7 +264,7 @@ cdef class DetectorNoise:
         cdef long overloads = 0, negative = 0
         cdef double sum = self.photons
         cdef bint wide = block.itemsize == 4
-        cdef int n, i
+        cdef int n
         if block.code[0] not in (c"H", c"i") or (first + block.extent[0]) * fast > source.count:
             raise ValueError("the block needs the format H or i and rows of the image")
         if readout > 0.0 and not self.counted:
@@ -274,8 +275,7 @@ cdef class DetectorNoise:
                 while at < end:
                     n = <int>min(<Py_ssize_t>BLOCK, end - at)
                     to_adu(n, photons + at, gain, adc, adu)
-                    for i in range(n):
-                        sum += photons[at + i]
+                    sum = nb_add_up(n, photons + at, sum)
                     if readout > 0.0:
                         normal_deviates(self.poidev, n, normal)
                         add_readout(n, normal, readout, adu)
