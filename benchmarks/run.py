@@ -27,7 +27,7 @@ import sys
 import tempfile
 import time
 
-from bound.fraction import Bounds, bound, touch_time
+from bound.fraction import Bounds, bound, touch_time, unit_times
 
 BASE = "-cell 100 100 100 90 90 90 -lambda 1 -distance 100 -pixel 0.1 -N 5 -seed 1"
 CONSTANT = f"-default_F 100 {BASE}"
@@ -185,7 +185,8 @@ def fraction(flags, steps, seconds, counts, speeds):
         first, last = (int(word) for word in flags[flags.index("-roi") + 3 :][:2])
     touched = touch_time((side, side), first, last, speeds) / steps
     ns, unit = bound(counts, speeds, touched)
-    return {"bound_ns": ns, "touch_ns": touched, "unit": unit, "fraction": ns * steps / (seconds * 1e9)}
+    found = {"bound_ns": ns, "touch_ns": touched, "unit": unit, "fraction": ns * steps / (seconds * 1e9)}
+    return found | {"unit_ns": unit_times(counts, speeds)}
 
 
 def measure(name, flags, ours, reference, folder, repeat, bounds=None):
@@ -193,9 +194,12 @@ def measure(name, flags, ours, reference, folder, repeat, bounds=None):
     flags = shlex.split(flags)
     loops, totals, reference_loops, reference_totals, speeds = [], [], [], [], {}
     run_ours(ours, flags, folder)
+    if bounds:
+        counts = bounds.counted(flags, folder)
+        units = bounds.program(counts)
     for _ in range(repeat):
         if bounds:
-            for key, ns in bounds.speeds().items():
+            for key, ns in bounds.speeds(units).items():
                 speeds[key] = min(ns, speeds.get(key, ns))
         loop, steps, seconds = run_ours(ours, flags, folder)
         loops.append(loop)
@@ -213,7 +217,6 @@ def measure(name, flags, ours, reference, folder, repeat, bounds=None):
         "total_s": statistics.median(totals),
     }
     if bounds:
-        counts = bounds.counted(flags, folder)
         result.update(fraction(flags, steps, min(loops), counts, speeds))
         result["counts"] = {" ".join(key).strip(): number for key, number in counts.items()}
     if reference_totals:

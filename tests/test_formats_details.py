@@ -307,3 +307,44 @@ def test_convert_keeps_what_nexus_states(tmp_path, axis):
     assert b"# Polarization 0.8" in (tmp_path / "b_1.cbf").read_bytes()
     status, _, said = tool("convert", tmp_path / "a.nxs", "--out", tmp_path / "b_1.img")
     assert status == 0 and "no room for the spectrum, of which they have the mean" in said
+
+
+@pytest.mark.parametrize("place", ["pixel_mask", "detectorSpecific/pixel_mask"])
+def test_convert_keeps_the_mask(tmp_path, place):
+    """Also that of a detector's own file; other formats are said to have no room for it."""
+    from images import tool
+
+    from nanobragg_py.files.image import read_image
+
+    experiment = still()
+    mask = np.ones(experiment.shape, np.uint16)
+    mask[3:7, 5:20] = 0
+    masked = experiment.replace({"detector.mask": mask})
+    masked.to_nexus(tmp_path / "a.nxs", [counts(experiment)] * 3)
+    if place != "pixel_mask":
+        with h5py.File(tmp_path / "a.nxs", "r+") as file:
+            bad = file["entry/instrument/detector/pixel_mask"][()]
+            del file["entry/instrument/detector/pixel_mask"]
+            file[f"entry/instrument/detector/{place}"] = bad * 8  # another of its bits
+    read = [read_image(f"{tmp_path}/a.nxs#{number}", header_only=True).details.mask for number in range(3)]
+    assert all(np.array_equal(one, mask) for one in read)
+    assert read[0] is read[2]  # thousands of images have one
+    assert tool("convert", tmp_path / "a.nxs", "--out", tmp_path / "b.nxs")[0] == 0
+    with h5py.File(tmp_path / "b.nxs") as file:
+        assert np.array_equal(file["entry/instrument/detector/pixel_mask"], 1 - mask)
+    for ending in ("cbf", "img", "tif", "npy"):
+        status, _, said = tool("convert", f"{tmp_path}/a.nxs#1", "--out", tmp_path / f"c_1.{ending}")
+        assert status == 0 and "files have no room for the mask" in said, said
+    experiment.to_nexus(tmp_path / "a.nxs", [counts(experiment)])
+    assert read_image(tmp_path / "a.nxs").details.mask is None
+    assert "the mask" not in tool("convert", tmp_path / "a.nxs", "--out", tmp_path / "d_1.cbf")[2]
+
+
+def test_a_mask_of_another_size_is_none(tmp_path):
+    from nanobragg_py.files.image import read_image
+
+    experiment = still()
+    experiment.to_nexus(tmp_path / "a.nxs", [counts(experiment)])
+    with h5py.File(tmp_path / "a.nxs", "r+") as file:
+        file["entry/instrument/detector/pixel_mask"] = np.ones((3, 4), np.uint32)
+    assert read_image(tmp_path / "a.nxs").details.mask is None

@@ -1,9 +1,10 @@
-"""How often the compiled loops go round: a run of the drop-in, counted and printed as JSON.
+"""How often the compiled code is gone through: a run of the drop-in, counted and printed as JSON.
 
-    python count.py COUNTER LOOPS FLAGS...
+    python count.py COUNTER STRETCHES FLAGS...
 
-COUNTER is visits.c as a shared library, LOOPS a JSON file with a list of [first, last] addresses of the module that
-renders. The JSON has the steps of the region of interest, and how often each loop went round.
+COUNTER is visits.c as a shared library, STRETCHES a JSON file with the addresses, in the module that renders, of the
+first instructions of stretches without a jump. The JSON has the steps of the region of interest, and how often each
+stretch was gone through.
 """
 
 import ctypes
@@ -13,10 +14,10 @@ import sys
 
 
 def main():
-    counter, loops, *flags = sys.argv[1:]
+    counter, stretches, *flags = sys.argv[1:]
     library = ctypes.CDLL(counter)
-    library.visits_begin.argtypes = [ctypes.c_void_p, ctypes.c_long, *[ctypes.c_void_p] * 1, ctypes.c_int]
-    library.visits_begin.argtypes += [ctypes.c_void_p] * 3
+    library.visits_begin.argtypes = [ctypes.c_void_p, ctypes.c_long, ctypes.c_void_p, ctypes.c_int]
+    library.visits_begin.argtypes += [ctypes.c_void_p] * 2
     from nanobragg_py.cli import dropin
     from nanobragg_py.render.backends import cpu_renderer
 
@@ -27,11 +28,10 @@ def main():
     base = int(lines[0][0].split("-")[0], 16)
     (text,) = [line[0] for line in lines if "x" in line[1]]
     start, end = [int(word, 16) for word in text.split("-")]
-    with open(loops) as file:
-        pairs = json.load(file)
-    heads = (ctypes.c_int * len(pairs))(*[first + base - start for first, _ in pairs])
-    tails = (ctypes.c_int * len(pairs))(*[last + base - start for _, last in pairs])
-    visits = (ctypes.c_long * len(pairs))()
+    with open(stretches) as file:
+        places = json.load(file)
+    heads = (ctypes.c_int * len(places))(*[place + base - start for place in places])
+    visits = (ctypes.c_long * len(places))()
     copy = (ctypes.c_ubyte * (end - start))()
     render = module.render
     steps = []
@@ -39,7 +39,7 @@ def main():
     def counted(job, *arguments, **named):
         fast_min, fast_max, slow_min, slow_max = job.roi
         steps.append(job.steps_per_pixel * (fast_max - fast_min + 1) * (slow_max - slow_min + 1))
-        if library.visits_begin(start, end - start, copy, len(pairs), heads, tails, visits):
+        if library.visits_begin(start, end - start, copy, len(places), heads, visits):
             raise SystemExit("code cannot be changed here")
         try:
             return render(job, *arguments, **named)

@@ -11,7 +11,9 @@ from . import loops, units
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 #: rows of the image that are counted, at these parts of the way from its first row to its last
-ROWS = (0.3, 0.6)
+ROWS = (0.6,)
+#: the same where spots end, and rows differ
+MANY_ROWS = tuple(part / 8 + 1 / 16 for part in range(8))
 LANES = {"x": 2, "y": 4, "z": 8}  # numbers of eight bytes
 WIDEST = {"base": "x", "v3": "y", "v4": "z"}
 #: bytes that the system clears at once
@@ -46,11 +48,11 @@ class Bounds:
         ):
             self.reason = f"no bounds: there is no compiler that knows {self.level}"
             return
-        self.loops = loops.innermost(code)
-        self.contents = loops.contents(code, self.loops)
-        self.places = os.path.join(folder, "loops.json")
+        stretches = loops.stretches(code)
+        self.contents = loops.contents(code, stretches)
+        self.places = os.path.join(folder, "stretches.json")
         with open(self.places, "w") as file:
-            json.dump(self.loops, file)
+            json.dump([code[first][0] for first, _ in stretches], file)
 
     def _module(self):
         """The path of the compiled module that renders, and its level."""
@@ -66,67 +68,95 @@ class Bounds:
         width = WIDEST[self.level]
         lines = [f"{self.level}: billions of instructions a second, {8 * LANES[width]} bytes each, at best"]
         lines += [f"  {kind}: {1.0 / ns:.2f}" for (kind, of), ns in self.speeds().items() if of == width]
+        lines += ["  in equal parts: " + ", ".join(self._pairs(width))]
         return "\n".join(lines)
 
-    def speeds(self):
+    def _pairs(self, width):
+        """What pairs of kinds come to: with units of their own, more than either alone."""
+        pairs = [("fma", "add"), ("fma", "logic"), ("add", "logic"), ("fma", "round"), ("add", "shuffle")]
+        mixes = {f"{a} and {b}": {(a, width, ""): 1, (b, width, ""): 1} for a, b in pairs}
+        speeds = units.measure_units(units.compile_units(self.level, self._folder.name, mixes))
+        return [f"{name} {1.0 / speeds[name, 'mix']:.2f}" for name in mixes if (name, "mix") in speeds]
+
+    def program(self, counts):
+        """What measures the units, for a workload's `counted`, as `speeds` takes it."""
+        return units.compile_units(self.level, self._folder.name, mixes(counts))
+
+    def speeds(self, program=None):
         """{(kind, width): nanoseconds}, measured now."""
-        return units.measure_units(self.units)
+        return units.measure_units(program or self.units)
 
     def counted(self, flags, folder):
-        """{(kind, width): instructions a step} of a workload's loops. flags: a list of words."""
+        """{(kind, width, place): instructions a step} of a workload. flags: a list of words.
+
+        What rows take, that is the difference between some and twice as many.
+        """
         total, steps, pixels = {}, 0, int(flags[flags.index("-detpixels") + 1])
-        for part in ROWS:
-            given = flags
-            if "-roi" not in flags:  # a whole portion of rows, see kernels/loops/render.pyx
-                row = int(part * pixels)
-                given = [*flags, "-roi", "0", str(pixels - 1), str(row), str(row + 3)]
-            elif steps:
-                break
-            command = [sys.executable, "-P", os.path.join(HERE, "count.py"), self.counter, self.places, *given]
-            done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
-            if done.returncode:
-                raise SystemExit(f"{' '.join(command)}\n{done.stderr}")
-            found = json.loads(done.stdout)
-            steps += found["steps"]
-            for times, content in zip(found["visits"], self.contents, strict=True):
-                for key, number in content.items():
-                    total[key] = total.get(key, 0) + times * number
-        return {key: number / steps for key, number in total.items()}
+        fast, rows = [0, pixels - 1], 4  # a whole portion, see kernels/loops/render.pyx
+        places = [int(part * pixels) for part in (MANY_ROWS if "-gauss_xtal" in flags else ROWS)]
+        if "-roi" in flags:
+            *fast, first, last = (int(word) for word in flags[flags.index("-roi") + 1 :][:4])
+            rows, places = (last - first + 1) // 2, [first]
+        for row in places:
+            for last, sign in ((row + 2 * rows - 1, 1), (row + rows - 1, -1)):
+                region = [str(word) for word in (*fast, row, last)]
+                command = [sys.executable, "-P", os.path.join(HERE, "count.py"), self.counter, self.places, *flags]
+                done = subprocess.run([*command, "-roi", *region], cwd=folder, capture_output=True, text=True)
+                if done.returncode:
+                    raise SystemExit(f"{' '.join(command)}\n{done.stderr}")
+                found = json.loads(done.stdout)
+                steps += sign * found["steps"]
+                for times, content in zip(found["visits"], self.contents, strict=True):
+                    for key, number in content.items() if times else ():
+                        total[key] = total.get(key, 0) + sign * times * number
+        return {key: number / steps for key, number in total.items() if number > 0}
+
+
+def mixes(counts):
+    """{unit: {(kind, width, place): number}}: what of `Bounds.counted` each unit has to do.
+
+    Floating-point arithmetic with roundings and conversions; everything that vector units do; divisions and roots;
+    loads and gathers; stores; all instructions, as such that do nothing; and everything as it is.
+    """
+    found = {unit: {} for unit in ("arithmetic", "vector", "divider", "loads", "stores", "instructions", "together")}
+
+    def add(unit, key, number):
+        found[unit][key] = found[unit].get(key, 0) + number
+
+    for (kind, width, place), number in counts.items():
+        if kind in loops.ARITHMETIC:
+            add("arithmetic", (kind, width, ""), number)
+        if kind in loops.WORK and place != "store":
+            add("vector", (kind, width, ""), number)
+        if kind.startswith(("divide", "root")):
+            add("divider", (kind, width, ""), number)
+        if kind == "gather":
+            add("loads", (kind, width, ""), number)
+        elif place:
+            add(f"{place}s", ("move" if width else "scalar", width, place), number)
+        add("instructions", ("scalar", "", ""), number)
+        add("together", (kind, width, place), number)
+    return found
 
 
 def bound(counts, speeds, touched=0.0):
     """(nanoseconds a step at least, the unit that takes them), from `Bounds.counted` and `Bounds.speeds`.
 
-    Units work side by side, so the busiest counts: floating-point arithmetic with roundings and conversions; everything
-    that vector units do, at the rate of their simplest instruction; shuffles; divisions and roots; loads and gathers;
-    stores; all instructions, at the rate at which the processor takes in such as do nothing. touched: bytes of memory
-    a step that the system has to clear, times nanoseconds each, which come on top.
+    Units work side by side, so the busiest counts. touched: nanoseconds that the system takes to clear memory, a step,
+    which come on top.
     """
-    times = dict.fromkeys(("arithmetic", "vector", "shuffles", "divider", "loads", "stores", "instructions"), 0.0)
-    for (kind, width), number in counts.items():
-        if (kind, width) not in speeds:
-            continue
-        time = number * speeds[kind, width]
-        if kind in ("arithmetic", "round", "convert", "estimate"):
-            times["arithmetic"] += time
-            # how many of the simplest instructions it counts for
-            times["vector"] += (
-                time / speeds["arithmetic", width] * min(speeds["logic", width], speeds["arithmetic", width])
-            )
-        elif kind in ("logic", "shuffle"):
-            times["vector"] += number * speeds["logic", width]
-        if kind == "shuffle":
-            times["shuffles"] += time
-        elif kind.startswith(("divide", "root")):
-            times["divider"] += time
-        elif kind in ("load", "gather"):
-            times["loads"] += time
-        elif kind == "store":
-            times["stores"] += time
-        elif kind == "all":
-            times["instructions"] += time
+    times = unit_times(counts, speeds)
+    times.pop("together", None)
     unit = max(times, key=times.get)
-    return times[unit] + touched, unit
+    if unit == "vector" and times["arithmetic"] > 0.98 * times["vector"]:  # which is a part of it
+        unit = "arithmetic"
+    return max(times.values()) + touched, unit
+
+
+def unit_times(counts, speeds):
+    """{unit: nanoseconds a step}."""
+    work = {unit: sum(content.values()) for unit, content in mixes(counts).items()}
+    return {unit: number * speeds[unit, "mix"] for unit, number in work.items() if (unit, "mix") in speeds}
 
 
 def touch_time(shape, first, last, speeds):

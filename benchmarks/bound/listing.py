@@ -134,7 +134,7 @@ def is_jump(name):
 
 #: the loops that are shown, and what the table calls them
 SHOWN = {"flat": "", "flat_nearest": ", table"}
-WORK = ("arithmetic", "round", "convert", "logic", "shuffle", "divide", "root")
+WORK = ("arithmetic", *(kind for kind in loops.WORK if kind != "estimate"), "divide", "root")
 
 
 def counts(compiler):

@@ -1,11 +1,11 @@
-"""The innermost loops of a compiled module, from its disassembly: what instructions they have, and of what kind."""
+"""The loops of a compiled module, from its disassembly: what instructions they have, and of what kind."""
 
 import re
 import shutil
 import subprocess
 
 #: kinds of vector instructions by what their names look like, without the v that AVX puts before them; the first that
-#: fits counts. What none fits is "logic": bits, whole numbers, choices by a mask.
+#: fits counts. What none fits is "logic": bits.
 KINDS = [
     ("gather", r"p?gather"),
     ("divide double", r"div[ps]d"),
@@ -14,14 +14,23 @@ KINDS = [
     ("root single", r"sqrt[ps]s"),
     ("estimate", r"(rsqrt|rcp)"),
     ("round", r"(round|rndscale|reduce)[ps]"),
-    ("convert", r"cvt"),
+    ("convert", r"cvtt?(dq2ps|ps2dq)"),
+    ("widen", r"cvt(ps|dq|ss)2[ps]d"),
+    ("narrow", r"cvt"),
+    ("fma", r"fn?m(add|sub)[0-9a-z]*[ps][sd]$"),
+    ("multiply", r"mul[ps][sd]$"),
+    ("add", r"(add(sub)?|sub|hadd|getexp|getmant|scalef)[ps][sd]$"),
+    ("extreme", r"(min|max)[ps][sd]$"),
+    ("compare", r"(u?comi|cmp[a-z_]*)[ps][sd]$"),
+    ("blend", r"p?blend"),
     ("move", r"(mov(?!ddup|s[lh]dup|mskp)|lddqu|broadcast|pbroadcast|pmov(?![sz]x|mskb))"),
     ("shuffle", r"(perm|p?shuf|p?unpck|p?extr|p?insr|insert|palign|align|compress|expand|movddup|movs[lh]dup|pack)"),
-    (
-        "arithmetic",
-        r"(f?n?m(add|sub)[0-9a-z]*|add(sub)?|sub|mul|min|max|u?comi|cmp[a-z_]*|hadd|getexp|getmant|scalef)[ps][sd]$",
-    ),
+    ("shift", r"ps[lr][la]"),
+    ("whole", r"p(add|sub|mul|min|max|cmp|abs)"),
 ]
+#: kinds of floating-point arithmetic, and all that vector units do without the divider
+ARITHMETIC = ("fma", "multiply", "add", "extreme", "compare", "round", "convert", "widen", "narrow", "estimate")
+WORK = (*ARITHMETIC, "logic", "shift", "whole", "blend", "shuffle")
 VECTOR = re.compile(r"%([xyz])mm")
 LINE = re.compile(r"^\s*([0-9a-f]+):\s+(.*)$")
 PREFIXES = {"repz", "rep", "repnz", "lock", "notrack", "bnd", "data16", "cs", "nopw"}
@@ -68,25 +77,53 @@ def kind_of(mnemonic, operands):
         return "scalar", "", int(memory and not stores), int(stores)
     name = mnemonic.removeprefix("v")
     kind = next((kind for kind, pattern in KINDS if re.match(pattern, name)), "logic")
-    if kind == "move" and name.startswith(("broadcast", "pbroadcast")) and not memory:
-        kind = "shuffle"
+    if kind == "move" and not memory:
+        if name.startswith(("broadcast", "pbroadcast")):
+            kind = "shuffle"
+        elif "{" in operands:  # under a mask
+            kind = "blend"
     width = max(widths)
     if kind not in ("logic", "move", "shuffle") and re.search(r"[a-z]s[sd]$", name):
         width = "x"
     return kind, width, int(memory and not stores and kind != "gather"), int(stores)
 
 
-def contents(code, loops):
-    """For each loop a dict {(kind, width): instructions}, with ("load", width), ("store", width) and ("all", "")."""
-    found, at = [], 0
+def stretches(code):
+    """[(first, end)]: the code, cut into pieces that are gone through from `code[first]` to before `code[end]`.
+
+    One ends with each jump, call and return, and one begins where a jump or call goes to.
+    """
     places = {address: number for number, (address, _, _) in enumerate(code)}
-    for first, last in loops:
+    begins = {0}
+    for number, (_, mnemonic, operands) in enumerate(code):
+        if mnemonic.startswith(("j", "call", "ret", "ud2", "hlt")):
+            begins.add(number + 1)
+            target = operands.split()[0] if operands else ""
+            if re.fullmatch("[0-9a-f]+", target):
+                begins.add(places.get(int(target, 16), 0))
+    begins = sorted(begins - {len(code)})
+    found = []
+    for first, end in zip(begins, [*begins[1:], len(code)], strict=True):
+        while first < end and code[first][1].startswith(("nop", "xchg", "data16", "cs")):
+            first += 1  # what fills up to where a function begins
+        if first < end:
+            found.append((first, end))
+    return found
+
+
+def contents(code, stretches):
+    """For each stretch a dict {(kind, width, "", "load" or "store"): instructions}.
+
+    A conditional jump is none: processors take it in together with the comparison before it.
+    """
+    found = []
+    for first, end in stretches:
         counts = {}
-        for at in range(places[first], places[last] + 1):
-            kind, width, loads, stores = kind_of(*code[at][1:])
-            for key, number in (((kind, width), 1), (("load", width), loads), (("store", width), stores)):
-                if number:
-                    counts[key] = counts.get(key, 0) + number
-            counts["all", ""] = counts.get(("all", ""), 0) + 1
+        for _, mnemonic, operands in code[first:end]:
+            if mnemonic.startswith("j") and mnemonic != "jmp":
+                continue
+            kind, width, loads, stores = kind_of(mnemonic, operands)
+            key = kind, width, "store" if stores else "load" if loads else ""
+            counts[key] = counts.get(key, 0) + 1
         found.append(counts)
     return found

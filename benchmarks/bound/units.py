@@ -1,8 +1,10 @@
 """What this machine does in a second at best: a C program that is made here, compiled and run.
 
-Each unit is a loop over independent instructions of one kind on registers of one width, whose time is per instruction;
-and the first touch of memory, whose time is per byte. The fastest of several short bursts counts, so that neighbours on
-the machine do not.
+Each unit is a loop over independent instructions on registers, whose time is per instruction: of one kind and width,
+or a mix of kinds in the proportions of a workload, evenly spread. What has units of its own is done beside the rest (on
+AMD's Zen additions beside multiplications), what shares them is not (on Intel's processors), and a mix shows it. The
+first touch of memory has a time per byte. The fastest of several short bursts counts, so that neighbours on the machine
+do not.
 """
 
 import os
@@ -10,34 +12,53 @@ import re
 import shutil
 import subprocess
 
-WIDTHS = {"x": ("xmm", 2), "y": ("ymm", 4), "z": ("zmm", 8)}
-#: kind: instruction in AT&T order, {r} the register's name and {i} its number; a second form for plain SSE2
+WIDTHS = {"x": ("xmm", "xmm"), "y": ("ymm", "xmm"), "z": ("zmm", "ymm")}
+#: kind: instruction in AT&T order, {r} the register's name, {h} that of half the width, {i} a number, {s} what may lie
+#: in memory; a second form for plain SSE2
 FORMS = {
-    "arithmetic": ("vfmadd213pd %{r}14,%{r}15,%{r}{i}", "mulpd %xmm15,%xmm{i}"),
-    "logic": ("vandpd %{r}14,%{r}15,%{r}{i}", "andpd %xmm15,%xmm{i}"),
-    "shuffle": ("vshufpd $1,%{r}14,%{r}15,%{r}{i}", "shufpd $1,%xmm15,%xmm{i}"),
-    "round": ("vroundpd $8,%{r}15,%{r}{i}", "roundpd $8,%xmm15,%xmm{i}"),
-    "convert": ("vcvtdq2ps %{r}15,%{r}{i}", "cvtdq2ps %xmm15,%xmm{i}"),
-    "divide double": ("vdivpd %{r}14,%{r}15,%{r}{i}", "divpd %xmm15,%xmm{i}"),
-    "divide single": ("vdivps %{r}14,%{r}15,%{r}{i}", "divps %xmm15,%xmm{i}"),
-    "root double": ("vsqrtpd %{r}15,%{r}{i}", "sqrtpd %xmm15,%xmm{i}"),
-    "root single": ("vsqrtps %{r}15,%{r}{i}", "sqrtps %xmm15,%xmm{i}"),
+    "fma": ("vfmadd213pd {s},%{r}15,%{r}{i}", None),
+    "multiply": ("vmulpd {s},%{r}15,%{r}{i}", "mulpd {s},%xmm{i}"),
+    "add": ("vaddpd {s},%{r}15,%{r}{i}", "addpd {s},%xmm{i}"),
+    "extreme": ("vmaxpd {s},%{r}15,%{r}{i}", "maxpd {s},%xmm{i}"),
+    "compare": ("vcmpltpd {s},%{r}15,%{r}{i}", "cmpltpd {s},%xmm{i}"),
+    "logic": ("vandpd {s},%{r}15,%{r}{i}", "andpd {s},%xmm{i}"),
+    "shift": ("vpsrlq $52,%{r}15,%{r}{i}", "psrlq $52,%xmm{i}"),
+    "whole": ("vpaddq {s},%{r}15,%{r}{i}", "paddq {s},%xmm{i}"),
+    "blend": ("vblendvpd %{r}13,{s},%{r}15,%{r}{i}", None),
+    "shuffle": ("vshufpd $1,{s},%{r}15,%{r}{i}", "shufpd $1,{s},%xmm{i}"),
+    "round": ("vroundpd $8,{s},%{r}{i}", "roundpd $8,{s},%xmm{i}"),
+    "convert": ("vcvtdq2ps {s},%{r}{i}", "cvtdq2ps {s},%xmm{i}"),
+    "widen": ("vcvtps2pd %{h}15,%{r}{i}", "cvtps2pd %xmm15,%xmm{i}"),
+    "narrow": ("vcvtpd2ps %{r}15,%{h}{i}", "cvtpd2ps %xmm15,%xmm{i}"),
+    "estimate": ("vrsqrtps {s},%{r}{i}", "rsqrtps {s},%xmm{i}"),
+    "divide double": ("vdivpd {s},%{r}15,%{r}{i}", "divpd {s},%xmm{i}"),
+    "divide single": ("vdivps {s},%{r}15,%{r}{i}", "divps {s},%xmm{i}"),
+    "root double": ("vsqrtpd {s},%{r}{i}", "sqrtpd {s},%xmm{i}"),
+    "root single": ("vsqrtps {s},%{r}{i}", "sqrtps {s},%xmm{i}"),
     "gather": ("vpcmpeqd %{r}13,%{r}13,%{r}13; vgatherdpd %{r}13,(%[at],%xmm12,8),%{r}{i}", None),
-    "load": ("vmovapd {offset}(%[at]),%{r}{i}", "movapd {offset}(%[at]),%xmm{i}"),
-    "store": ("vmovapd %{r}{i},{offset}(%[at])", "movapd %xmm{i},{offset}(%[at])"),
+    "load": ("vmovapd {m},%{r}{i}", "movapd {m},%xmm{i}"),
+    "store": ("vmovapd %{r}{i},{m}", "movapd %xmm{i},{m}"),
 }
 WIDE = {  # AVX-512 has other words for some
-    "round": "vrndscalepd $8,%zmm15,%zmm{i}",
+    "round": "vrndscalepd $8,{s},%zmm{i}",
+    "compare": "vcmpltpd {s},%zmm15,%k1",
+    "blend": "vblendmpd {s},%zmm15,%zmm{i}%{{%k1%}}",
     "gather": "kxnorb %k1,%k1,%k1; vgatherdpd (%[at],%ymm12,8),%zmm{i}%{{%k1%}}",
-    "estimate": "vrsqrt14pd %zmm15,%zmm{i}",
+    "estimate": "vrsqrt14pd {s},%zmm{i}",
 }
-NARROW = {"estimate": ("vrsqrtps %{r}15,%{r}{i}", "rsqrtps %xmm15,%xmm{i}")}
+#: what only mixes have: registers renamed, and general registers
+REST = {
+    ("move", ""): ("vmovapd %{r}15,%{r}{i}", "movapd %xmm15,%xmm{i}"),
+    ("scalar", "load"): ("movq {m},%r8", "movq {m},%r8"),
+    ("scalar", "store"): ("movq %r8,{m}", "movq %r8,{m}"),
+}
 START = """#define _GNU_SOURCE
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <time.h>
 static double memory[512] __attribute__((aligned(64)));
+static const unsigned long long one = 0x3f8000003f800000; /* 1 as two floats, 0.0078 as a double */
 static double now(void) { struct timespec t; clock_gettime(CLOCK_MONOTONIC, &t); return t.tv_sec + 1e-9 * t.tv_nsec; }
 static double touch(size_t bytes, int advice)
 {
@@ -52,26 +73,67 @@ static double touch(size_t bytes, int advice)
     return (end - begin) / bytes;
 }
 """
-TURNS = 8000
+#: instructions of a burst, and of a loop over one kind or a mix
+BURST = 96000
 INDEPENDENT = 12
+MIXED = 1200
 
 
-def source(level):
-    """The C program for a level's registers."""
-    widths = {"base": "x", "v3": "xy", "v4": "xyz"}[level]
+def instruction(kind, width, place, level, number):
+    """The text of an instruction of a kind, the `number`th of its kind; None where the level has none."""
+    if (kind, place) in REST:
+        form, plain = REST[kind, place]
+    elif kind in ("move", "scalar") or place == "store":
+        form, plain = FORMS["store" if place == "store" else "load"] if kind != "scalar" else ("nop", "nop")
+    else:
+        form, plain = FORMS[kind]
+    form = WIDE.get(kind, form) if width == "z" and place != "store" else plain if level == "base" else form
+    if form is None:
+        return None
+    register, half = WIDTHS[width or "x"]
+    # loads from other places than stores, which they would wait for
+    memory = f"{64 * (number % 32) + (2048 if place == 'store' else 0)}(%[at])"
+    source = memory if place == "load" else f"%{half if kind == 'widen' else register}14"
+    return form.format(r=register, h=half, i=number % INDEPENDENT, m=memory, s=source)
+
+
+def mix(counts, level):
+    """Instructions in the proportions of {(kind, width, place): number}, evenly spread: a list of texts."""
+    total = sum(counts.values())
+    owed, used, lines = dict.fromkeys(counts, 0.5), dict.fromkeys(counts, 0), []
+    while len(lines) < MIXED:
+        for key, number in counts.items():
+            owed[key] += number / total
+        key = max(owed, key=owed.get)
+        owed[key] -= 1.0
+        lines.append(instruction(*key, level, used[key]))
+        used[key] += 1
+    return lines
+
+
+def measured(level, mixes):
+    """{(kind, width): texts of instructions}, of the kinds on their own and, as (name, "mix"), of mixes."""
+    found = {}
+    for kind in FORMS:
+        for width in {"base": "x", "v3": "xy", "v4": "xyz"}[level]:
+            place = kind if kind in ("load", "store") else ""
+            lines = [instruction(kind, width, place, level, i) for i in range(INDEPENDENT)]
+            if None not in lines:
+                found[kind, width] = lines
+    found["all", ""] = ["nop"] * INDEPENDENT
+    known = {
+        name: {key: number for key, number in counts.items() if number and instruction(*key, level, 0) is not None}
+        for name, counts in mixes.items()
+    }
+    return found | {(name, "mix"): mix(counts, level) for name, counts in known.items() if counts}
+
+
+def source(level, mixes):
+    """The C program for a level's registers. mixes: {name: {(kind, width, place): number}}."""
     functions, calls = [], []
-    for kind in [*FORMS, *NARROW]:
-        for width in widths:
-            register = WIDTHS[width][0]
-            form, plain = {**FORMS, **NARROW}[kind]
-            form = WIDE.get(kind, form) if width == "z" else plain if level == "base" else form
-            if form is None:
-                continue
-            lines = [form.format(r=register, i=i, offset=64 * i) for i in range(INDEPENDENT)]
-            functions.append(loop(f"unit{len(calls)}", lines, level, register))
-            calls.append((kind, width, f"unit{len(calls)}()"))
-    functions.append(loop("issue", ["nop"] * INDEPENDENT, level, "xmm"))
-    calls.append(("all", "", "issue()"))
+    for key, lines in measured(level, mixes).items():
+        functions.append(loop(f"unit{len(calls)}", lines, level))
+        calls.append((*key, f"unit{len(calls)}()"))
     calls.append(("touch small", "", "touch(1 << 20, MADV_NOHUGEPAGE)"))
     calls.append(("touch huge", "", "touch(1 << 24, MADV_HUGEPAGE)"))
     prints = [
@@ -83,31 +145,33 @@ def source(level):
         START
         + "\n".join(functions)
         + "\nint main(void)\n{\n    double t, best;\n    "
+        + "for (int i = 0; i < 512; ++i) memcpy(memory + i, &one, 8);\n    "
         + "\n    ".join(prints)
         + "\n}\n"
     )
 
 
-def loop(name, lines, level, register):
+def loop(name, lines, level):
     """A C function that returns seconds an instruction; registers hold ordinary numbers, indices are 0."""
+    register = {"base": "xmm", "v3": "ymm", "v4": "zmm"}[level]
     setup = (
         [f"movsd %[one],%xmm{i}; unpcklpd %xmm{i},%xmm{i}" for i in range(16)]
         if level == "base"
-        else [f"vbroadcastsd %[one],%{register if register != 'xmm' else 'ymm'}{i}" for i in range(16)]
+        else [f"vbroadcastsd %[one],%{register}{i}" for i in range(16)]
     )
     clear = "pxor %xmm12,%xmm12" if level == "base" else "vpxor %xmm12,%xmm12,%xmm12"
     body = quoted(lines)
     before = quoted([*setup, clear])
-    clobbers = ", ".join(f'"xmm{i}"' for i in range(16))
+    clobbers = ", ".join([f'"xmm{i}"' for i in range(16)] + ['"r8"'])
+    turns = BURST // len(lines)
     return f"""static double {name}(void)
 {{
-    unsigned long long one = 0x3f8000003f800000; /* 1 as two floats, 0.0078 as a double */
     double begin;
     __asm__ volatile({before}: : [one] "m"(one) : {clobbers});
     begin = now();
-    for (long i = 0; i < {TURNS}; ++i)
+    for (long i = 0; i < {turns}; ++i)
         __asm__ volatile({body}: : [at] "r"(memory) : "memory", {clobbers}{', "k1"' if "k1" in body else ""});
-    return (now() - begin) / ({TURNS}.0 * {len(lines)});
+    return (now() - begin) / ({turns}.0 * {len(lines)});
 }}"""
 
 
@@ -116,21 +180,21 @@ def quoted(lines):
     return "".join(f'"{re.sub(r"%(?![{}[])", "%%", text)}\\n\\t"\n        ' for text in lines)
 
 
-def compile_units(level, folder):
+def compile_units(level, folder, mixes=None):
     """The path of the program for a level, or None where there is no compiler that knows it."""
     compiler = shutil.which(os.environ.get("CC", "gcc")) or shutil.which("cc")
     if compiler is None:
         return None
     text, program = os.path.join(folder, f"units_{level}.c"), os.path.join(folder, f"units_{level}")
     with open(text, "w") as file:
-        file.write(source(level))
+        file.write(source(level, mixes or {}))
     flags = [] if level == "base" else [f"-march=x86-64-{level}"]
     done = subprocess.run([compiler, "-O2", *flags, text, "-o", program], capture_output=True, text=True)
     return None if done.returncode else program
 
 
 def measure_units(program):
-    """{(kind, width): nanoseconds an instruction or, of touch, a byte}."""
+    """{(kind, width) or (name, "mix"): nanoseconds an instruction or, of touch, a byte}."""
     found = {}
     for line in subprocess.run([program], capture_output=True, text=True, check=True).stdout.splitlines():
         kind, width, time = line.split(";")

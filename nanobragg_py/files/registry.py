@@ -68,9 +68,14 @@ def nothing_lost(scene: "Any") -> "Any":
     return ()
 
 
+def mask_lost(scene: "Any") -> "Any":
+    """Of formats that cannot say which pixels are left out."""
+    return () if scene.details is None or scene.details.mask is None else ("the mask",)
+
+
 def only_pixels(scene: "Any") -> "Any":
     """Of formats that hold pixels and nothing else."""
-    return () if scene.geometry is None else ("beam, detector and rotation",)
+    return (*(() if scene.geometry is None else ("beam, detector and rotation",)), *mask_lost(scene))
 
 
 def picture_remarks(source: "Any") -> "tuple[Any]":

@@ -20,7 +20,7 @@ from ..atomic import write_file
 from ..imgcif import imgcif_header
 from ..imgcif_read import imgcif_geometry
 from ..minicbf import NO_CUTOFF, is_plain, mini_geometry, mini_items, mini_lines, mini_saturation
-from ..registry import Image, ImageFormat
+from ..registry import Image, ImageFormat, mask_lost
 from ..source import Source, told
 
 BINARY_START = b"\x0c\x1a\x04\xd5"
@@ -279,6 +279,7 @@ def loses(scene: Any) -> Iterator[Any]:
         yield "the spectrum, of which their short header has the mean"
     if scene.geometry.thick and not short:
         yield "the sensor's thickness in their full header"
+    yield from mask_lost(scene)
 
 
 FORMAT = ImageFormat(

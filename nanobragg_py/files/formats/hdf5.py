@@ -4,6 +4,7 @@ Written is NXmx (files/nexus.py). Where images are looked for: the data of an NX
 (Eiger), /images of nanobragg-py batch, and else the one data set that can be images.
 """
 
+import os
 import re
 from contextlib import suppress
 from io import BytesIO
@@ -30,6 +31,10 @@ SATURATION = (
     "instrument/detector/saturation_value",
     "instrument/detector/detectorSpecific/countrate_correction_count_cutoff",
 )
+#: where pixels are told that are no good, by bits of which any will do: NXmx, Eiger
+MASKS = ("instrument/detector/pixel_mask", "instrument/detector/detectorSpecific/pixel_mask")
+#: the mask that was read last
+_latest: dict[Any, Any] = {}
 #: fields that `info --header` shows
 SHOWN = (
     "definition",
@@ -66,6 +71,8 @@ def read(source: Any) -> Any:
             raise NanoBraggError(f"{source.name} has pixels of the type {data.dtype}, which are no numbers")
         geometry, why = (None, "") if entry is None else told(nexus_geometry, entry, number, (slow, fast))
         details, _ = (None, "") if geometry is None else told(nexus_details, entry, number, geometry)
+        if details is not None:
+            details = details.replace(mask=_mask(source, entry, (slow, fast)))
         return Image(
             name=source.name,
             kind="hdf5",
@@ -141,6 +148,24 @@ def _pixels(source, data, at):
         raise
     kind = np.uint8 if pixels.dtype.kind == "b" else pixels.dtype.newbyteorder("=")
     return np.ascontiguousarray(pixels, kind)
+
+
+def _mask(source, entry, shape):
+    """The detector's mask, 0 for pixels that are no good, as Details has it; None where every pixel is good.
+
+    The images of a file, of which there may be thousands, share one array.
+    """
+    found = next((entry[name] for name in MASKS if name in entry), None)
+    if found is None or getattr(found, "shape", None) != shape or found.dtype.kind not in "iub":
+        return None
+    state = os.stat(source.path)
+    key = (os.path.realpath(source.path), found.name, state.st_mtime_ns, state.st_size)
+    known = _latest.get(key)
+    if known is None:
+        known = (_pixels(source, found, 0) == 0).astype(np.uint16)
+        _latest.clear()
+        _latest[key] = known
+    return None if known.all() else known
 
 
 def _items(file, entry, data, at):

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from ...errors import NanoBraggError
-from ..registry import Image, ImageFormat
+from ..registry import Image, ImageFormat, mask_lost
 from ..scan import scan_number
 from ..smv import SMVImage, write_smv
 from ..smv_header import header_place, smv_header_of
@@ -241,6 +241,7 @@ def loses(scene: Any) -> Iterator[Any]:
         yield "a spindle that is not at a right angle to the beam"
     if scene.details is not None and scene.details.spectrum:
         yield "the spectrum, of which they have the mean"
+    yield from mask_lost(scene)
 
 
 FORMAT = ImageFormat(

@@ -13,7 +13,7 @@ from ...errors import NanoBraggError
 from ..atomic import write_file
 from ..extras import need
 from ..minicbf import NO_CUTOFF, is_plain, mini_geometry, mini_items, mini_lines, mini_saturation
-from ..registry import Image, ImageFormat
+from ..registry import Image, ImageFormat, mask_lost
 from ..source import told
 
 PILLOW = ("PIL.Image", "images", "TIFF files")
@@ -101,6 +101,7 @@ def write(path: Any, pixels: Any, scene: Any) -> None:
 def loses(scene: Any) -> Iterator[Any]:
     if scene.geometry is not None and not is_plain(scene.geometry):
         yield "the directions of the detector"
+    yield from mask_lost(scene)
 
 
 FORMAT = ImageFormat(
