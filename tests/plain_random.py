@@ -159,3 +159,25 @@ def noise(means, seed, adc, stream=None):
                 overloads += 1
             pixels.append(int(value) & 0xFFFF if value > -(2**31) - 1 else 0)
     return np.array(pixels, np.uint16), photons, overloads
+
+
+def detector_counts(means, seeds, errors):
+    """Counts of means that the flicker of the source and the detector's calibration change.
+
+    seeds: of the counts and the flicker, and of the calibration: negated. errors: relative, of flicker and calibration.
+    """
+    stream = Shuffled()
+    poisson = Poisson(stream)
+    variables, counts = list(seeds), []
+    with np.errstate(all="ignore"):
+        for mean in means:
+            changed = float(mean)
+            for i, error in enumerate(errors):
+                if error > 0.0:
+                    stream.seed = variables[i]
+                    changed *= 1.0 + error * float(poisson.normal())
+                    variables[i] = stream.seed
+            stream.seed = variables[0]
+            counts.append(poisson.count(changed))
+            variables[0] = stream.seed
+    return np.array(counts, np.float32)

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import plain_random
 import pytest
 
 from nanobragg_py import FieldError, Response
@@ -92,6 +93,28 @@ def test_counts_are_summed_in_image_order(mean, level):
     block = Buffer(photons.shape, "i")
     noise.pixels(photons, 0, block, 1.0, 0.0, 0.0, False)
     np.testing.assert_array_equal(noise.photons, total)
+
+
+#: where means are worked out roughly first, where they are not, and what lies between
+MEANS = {
+    "all": 10.0 ** np.random.default_rng(1).uniform(-3.0, 4.0, 1500),
+    "faint": np.random.default_rng(2).gamma(0.5, 6.0, 1500),
+    "borders": np.random.default_rng(3).choice([10.4, 11.99, 12.0, 12.01, 14.2, 3000.0], 1500),
+    "odd": np.random.default_rng(4).choice([-1.0, 0.0, -0.0, np.nan, 1e-40, 2e6, 1e6, -3.0, 2.0], 1500),
+    "the first of -1": np.r_[-1.0, 3.0, -1.0, 20.0, -1.0, np.full(50, -1.0)],
+}
+
+
+@pytest.mark.parametrize("level", AVAILABLE)
+@pytest.mark.parametrize("name", MEANS)
+@pytest.mark.parametrize("errors", [(0.0, 0.03), (0.02, 0.0), (0.02, 0.03), (0.4, 3.0)])
+def test_counts_are_the_references(name, errors, level):
+    means = MEANS[name].astype(np.float32)
+    counts = means.copy()
+    noise = level_module("noise.response", level)[0].DetectorNoise(-5, 123456789)
+    noise.count(counts[:700], *errors)  # two pixels may share a pair of normal deviates over a break
+    noise.count(counts[700:], *errors)
+    np.testing.assert_array_equal(counts, plain_random.detector_counts(means, (-5, 123456789), errors))
 
 
 @pytest.mark.parametrize("stream", ["ran1", "philox"])

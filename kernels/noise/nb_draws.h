@@ -14,19 +14,13 @@
 #include <string.h>
 
 #define NB_AHEAD 128            /* congruential numbers made at a time */
+#define NB_TOGETHER 256         /* pixels whose constants are worked out in vectors */
 #define NB_FACTORIALS 4096      /* ln k! is looked up below this */
-#define NB_GAMMA_DOUBT 4e-10    /* Lanczos's formula and Stirling's series differ by 1.6e-10 from 13 on */
-#define NB_RELATIVE_DOUBT 1e-12 /* of the series, relative */
-
-#define NB_WHOLE 4194304.0f /* of so large counts, so many still have a sum that is an int */
-#define NB_WHOLE_MANY 511
-#define NB_WHOLE_SUM 4e15   /* below which sums know every count */
-
 #define NB_CELLS 512
 #define NB_CELL_BITS 22         /* 2^31 / NB_CELLS */
-#define NB_STEEP 20.0f          /* |tan| up to which the cubics serve */
-#define NB_TAN_DOUBT 1e-6f      /* of the cubic of tan, over 1 + tan^2 */
-#define NB_GAP_DOUBT 1e-4f        /* absolute: ten times the error of nb_log_rough */
+#define NB_FACTORS 512          /* a power of two */
+#define NB_SQUARE_LEAST 0.02f   /* squares between which the cubics of the polar method's factor serve */
+#define NB_SQUARE_MOST 0.988f
 
 #define NB_ALWAYS static inline __attribute__((always_inline))
 
@@ -44,6 +38,13 @@ typedef struct {
     float y[4], envelope[4];
 } nb_cell;
 
+/* A normal deviate that nobody has worked out yet: v times the polar method's factor of `square`, which takes a
+ * logarithm, a quotient and a root, one after the other. */
+typedef struct {
+    float v, square; /* square 0: v is the deviate */
+    float factor;    /* roughly, within 3e-6 of itself; 0 where it is not known */
+} nb_normal;
+
 typedef struct {
     nb_ran1 shared;
     nb_numbers stream[2];
@@ -54,6 +55,9 @@ typedef struct {
     float width, log_mean, norm;
     float factorial[NB_FACTORIALS]; /* ln k!, nan where nobody has asked yet */
     nb_cell cell[NB_CELLS];
+    float root[NB_FACTORS + 1][4]; /* cubics about i/NB_FACTORS, in 1/NB_FACTORS: sqrt(-2 ln s/s) */
+    float darkness[NB_TOGETHER];   /* exp(-photons) of the next pixels, where they are faint, */
+    double log_photons[NB_TOGETHER]; /* and ln(photons), where they are bright */
 } nb_draws;
 
 /* What changes with every deviate. */
@@ -61,7 +65,7 @@ typedef struct {
     int64_t last;
     int place[2];
     int spare_ready;
-    float spare;
+    nb_normal spare;
 } nb_turn;
 
 static void nb_make_cells(nb_cell *cell)
@@ -81,6 +85,21 @@ static void nb_make_cells(nb_cell *cell)
     }
 }
 
+static void nb_make_roots(float (*root)[4])
+{
+    int i;
+    for (i = 1; i < NB_FACTORS; i++) { /* g = f^2, and so on for its slopes */
+        const double h = 1.0 / NB_FACTORS, s = i * h, l = log(s), f = sqrt(-2.0 * l / s);
+        const double f1 = (2.0 * l - 2.0) / (s * s) / (2.0 * f);
+        const double f2 = ((6.0 - 4.0 * l) / (s * s * s) - 2.0 * f1 * f1) / (2.0 * f);
+        const double f3 = ((12.0 * l - 22.0) / (s * s * s * s) - 6.0 * f1 * f2) / (2.0 * f);
+        root[i][0] = (float)f;
+        root[i][1] = (float)(f1 * h);
+        root[i][2] = (float)(f2 * h * h / 2.0);
+        root[i][3] = (float)(f3 * h * h * h / 6.0);
+    }
+}
+
 static void nb_begin_draws(nb_draws *d, int64_t seed, int64_t calib_seed)
 {
     int i;
@@ -94,6 +113,7 @@ static void nb_begin_draws(nb_draws *d, int64_t seed, int64_t calib_seed)
     d->old_mean = -1.0f;
     for (i = 0; i < NB_FACTORIALS; i++) d->factorial[i] = NAN;
     nb_make_cells(d->cell);
+    nb_make_roots(d->root);
 }
 
 static void nb_make_ahead(nb_numbers *s)
@@ -156,185 +176,57 @@ NB_ALWAYS float nb_draw(nb_draws *d, nb_turn *t, int which)
     return nb_ran1_deviate((int32_t)drawn);
 }
 
-/* `gaussdev`: by the polar method, one of two kept for the next call, whatever stream that names. */
-NB_ALWAYS float nb_normal(nb_draws *d, nb_turn *t, int which)
+/* a b + c, for what need not be the same everywhere */
+NB_ALWAYS float nb_about(float a, float b, float c)
 {
-    float v, w, square, factor;
+#ifdef __FMA__
+    return __builtin_fmaf(a, b, c);
+#else
+    return a * b + c;
+#endif
+}
+
+NB_ALWAYS float nb_cubic(const float *c, float x)
+{
+    return nb_about(x * x, nb_about(x, c[3], c[2]), nb_about(x, c[1], c[0]));
+}
+
+NB_ALWAYS float nb_rough_factor(const nb_draws *d, float square)
+{
+    const float magic = 8388608.0f / NB_FACTORS; /* numbers from here on are whole in 1/NB_FACTORS */
+    float sum = square + magic, first = magic;
+    unsigned int i, zero;
+    memcpy(&i, &sum, sizeof i);
+    memcpy(&zero, &first, sizeof zero);
+    return nb_cubic(d->root[i - zero], (square - (sum - magic)) * NB_FACTORS);
+}
+
+/* `gaussdev`: by the polar method, one of two kept for the next call, whatever stream that names. */
+NB_ALWAYS nb_normal nb_next_normal(nb_draws *d, nb_turn *t, int which)
+{
+    nb_normal n;
+    float w;
     if (t->spare_ready) {
         t->spare_ready = 0;
         return t->spare;
     }
     do {
-        v = (float)(2.0 * nb_draw(d, t, which) - 1.0);
-        w = (float)(2.0 * nb_draw(d, t, which) - 1.0);
-        square = v * v + w * w;
-    } while (square >= 1.0f || square == 0.0f);
-    factor = (float)sqrt(-2.0 * log(square) / square);
-    t->spare = v * factor;
+        w = 2.0f * nb_draw(d, t, which) - 1.0f; /* the reference's is in double: exact, or next to -1 */
+        n.v = 2.0f * nb_draw(d, t, which) - 1.0f;
+        n.square = w * w + n.v * n.v;
+    } while (n.square >= 1.0f || n.square == 0.0f);
+    n.factor = nb_rough_factor(d, n.square);
+    n.factor = n.square > NB_SQUARE_LEAST && n.square < NB_SQUARE_MOST ? n.factor : 0.0f;
+    t->spare = n;
+    t->spare.v = w;
     t->spare_ready = 1;
-    return w * factor;
+    return n;
 }
 
-/* float32 ln Gamma(x) as nb_gammln has it, for x >= 13 by Stirling's series where that leaves no doubt. */
-NB_ALWAYS float nb_gammln_large(float x)
+/* The deviate, as the reference has it. */
+NB_ALWAYS float nb_exactly(const nb_normal *n)
 {
-    double inverse = 1.0 / x, w = inverse * inverse, v, doubt;
-    float high;
-    w = inverse * (1.0 / 12.0 - w * (1.0 / 360.0 - w * (1.0 / 1260.0)));
-    v = (x - 0.5) * log(x) - x + (0.91893853320467274 + w);
-    doubt = v * NB_RELATIVE_DOUBT + NB_GAMMA_DOUBT;
-    high = (float)(v + doubt);
-    return __builtin_expect(high == (float)(v - doubt), 1) ? high : nb_gammln(x);
-}
-
-NB_ALWAYS float nb_log_factorial(nb_draws *d, float k)
-{
-    float *kept;
-    if (!(k < (float)NB_FACTORIALS)) return k < 1e9f ? nb_gammln_large((float)(k + 1.0)) : nb_gammln((float)(k + 1.0));
-    kept = &d->factorial[(int)k];
-    if (__builtin_expect(*kept != *kept, 0)) *kept = nb_gammln((float)(k + 1.0));
-    return *kept;
-}
-
-/* What poidev keeps of a mean of 12 or more. One logarithm does: ln Gamma(m+1) is Stirling's series at m plus ln m, and
- * what m+1 was rounded by counts with its slope. */
-NB_ALWAYS void nb_poidev_constants(nb_draws *d, float mean)
-{
-    double m = mean, l = log(m), inverse = 1.0 / m, w = inverse * inverse, v, doubt, shift;
-    float x = (float)(m + 1.0), high;
-    d->old_mean = mean;
-    d->width = (float)sqrt(2.0 * mean);
-    d->log_mean = (float)l;
-    shift = x - (m + 1.0);
-    w = inverse * (1.0 / 12.0 - w * (1.0 / 360.0 - w * (1.0 / 1260.0)));
-    v = (m + 0.5) * l - m + (0.91893853320467274 + w) + shift * (l + 0.5 * inverse);
-    doubt = v * NB_RELATIVE_DOUBT + NB_GAMMA_DOUBT;
-    high = (float)(v + doubt);
-    if (__builtin_expect(high != (float)(v - doubt), 0)) high = nb_gammln(x);
-    d->norm = mean * d->log_mean - high;
-}
-
-/* Where in its cell a deviate lies, in cells from the middle; drawn: the number that makes it. */
-NB_ALWAYS float nb_in_cell(int64_t drawn)
-{
-    const int width = 1 << NB_CELL_BITS;
-    return (float)((int)(drawn & (width - 1)) - width / 2) * (1.0f / width);
-}
-
-NB_ALWAYS float nb_cell_value(const float *c, float x)
-{
-    return c[0] + x * (c[1] + x * (c[2] + x * c[3]));
-}
-
-/* `poidev`.
- *
- * A trial's count is a whole number, and whether it is accepted a comparison: both follow from cubics that are quicker
- * than tan, exp and log, unless the one is next to a whole number or the other to equality. Then, and where tan is
- * steep, it is the reference's own arithmetic that decides.
- */
-NB_ALWAYS float nb_poidev(nb_draws *d, nb_turn *t, float mean)
-{
-    float k = 0.0f, product = 1.0f, y, weight, u, v;
-    if (mean > 1e6f) return (float)(mean + sqrt((double)mean) * nb_normal(d, t, NB_PHOTONS));
-    if (mean < 12.0f) {
-        if (mean != d->old_mean) {
-            d->old_mean = mean;
-            d->norm = (float)exp(-(double)mean);
-        }
-        for (;;) {
-            product *= nb_draw(d, t, NB_PHOTONS);
-            if (!(product > d->norm)) return k;
-            k += 1.0f;
-        }
-    }
-    if (mean != d->old_mean) nb_poidev_constants(d, mean);
-    for (;;) {
-        const nb_cell *cell;
-        float x, gap, doubt;
-        int whole, known;
-        u = nb_draw(d, t, NB_PHOTONS);
-        cell = &d->cell[t->last >> NB_CELL_BITS];
-        x = nb_in_cell(t->last);
-        y = nb_cell_value(cell->y, x);
-        k = d->width * y + mean;
-        doubt = d->width * ((1.0f + y * y) * NB_TAN_DOUBT) + (k + 2.0f * mean) * 3e-7f;
-        whole = (int)(k < 1e9f ? k : 0.0f); /* a mean that is no number goes the other way */
-        known = k - (float)whole > doubt && k - (float)whole < 1.0f - doubt && fabsf(cell->y[0]) < NB_STEEP;
-        if (__builtin_expect(!known, 0)) {
-            double r = nb_tan_pi(u);
-            y = (float)(r + r * NB_RELATIVE_DOUBT);
-            if (__builtin_expect(y != (float)(r - r * NB_RELATIVE_DOUBT), 0)) y = (float)tan(NB_PI * u);
-            k = d->width * y + mean;
-            if (k < 0.0f) continue;
-            if (k < 16777216.0f) k = (float)(int)k; /* beyond, it is whole */
-            gap = nb_log(0.9f * (1.0f + y * y));
-        } else {
-            k = (float)whole;
-            gap = nb_cell_value(cell->envelope, x);
-        }
-        weight = k * d->log_mean - nb_log_factorial(d, k) - d->norm;
-        v = nb_draw(d, t, NB_PHOTONS);
-        gap = weight + gap - nb_log_rough(v);
-        if (gap > NB_GAP_DOUBT) return k;
-        if (__builtin_expect(!(gap < -NB_GAP_DOUBT), 0)) {
-            if (known) y = (float)tan(NB_PI * u);
-            if (!(v > (float)(0.9 * (1.0 + y * y) * exp(weight)))) return k;
-        }
-    }
-}
-
-NB_ALWAYS double nb_count_some(nb_draws *d, long n, float *photons, double flicker, double calibration, double sum,
-                              int flickers, int calibrates)
-{
-    nb_turn t;
-    double mean;
-    long i;
-    t.last = d->shared.last;
-    t.place[0] = d->stream[0].place;
-    t.place[1] = d->stream[1].place;
-    t.spare_ready = d->spare_ready;
-    t.spare = d->spare;
-    for (i = 0; i < n; i++) {
-        mean = photons[i];
-        if (flickers) mean *= 1.0 + flicker * nb_normal(d, &t, NB_PHOTONS);
-        if (calibrates) mean *= 1.0 + calibration * nb_normal(d, &t, NB_CALIBRATION);
-        photons[i] = nb_poidev(d, &t, (float)mean);
-        sum += photons[i];
-    }
-    d->shared.last = t.last;
-    d->stream[0].place = t.place[0];
-    d->stream[1].place = t.place[1];
-    d->spare_ready = t.spare_ready;
-    d->spare = t.spare;
-    return sum;
-}
-
-/* `sum` plus n values, at most NB_WHOLE_MANY, added one by one. Counts, as long as their sum is known to the last one,
- * are whole numbers, whose sum no order changes: in vectors. */
-static double nb_add_up(long n, const float *count, double sum)
-{
-    int total = 0, other = 0, k;
-    long i;
-    float x;
-    if (sum >= 0.0 && sum < NB_WHOLE_SUM && floor(sum) == sum && n <= NB_WHOLE_MANY) {
-        for (i = 0; i < n; i++) {
-            x = count[i] > 0.0f ? count[i] : 0.0f;
-            k = (int)(x < NB_WHOLE ? x : NB_WHOLE);
-            total += k;
-            other += (float)k != count[i];
-        }
-        if (!other) return sum + total;
-    }
-    for (i = 0; i < n; i++) sum += count[i];
-    return sum;
-}
-
-/* Mean counts to counts, in place; returns `sum` and theirs. flicker, calibration: relative errors, if above 0. */
-static double nb_count(nb_draws *d, long n, float *photons, double flicker, double calibration, double sum)
-{
-    if (flicker > 0.0 && calibration > 0.0) return nb_count_some(d, n, photons, flicker, calibration, sum, 1, 1);
-    if (flicker > 0.0) return nb_count_some(d, n, photons, flicker, calibration, sum, 1, 0);
-    return nb_count_some(d, n, photons, flicker, calibration, sum, 0, 1);
+    return n->square == 0.0f ? n->v : n->v * (float)sqrt(-2.0 * log(n->square) / n->square);
 }
 
 #endif

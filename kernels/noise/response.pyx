@@ -39,6 +39,8 @@ cdef extern from "nb_draws.h" nogil:
         float spare
     void nb_begin_draws(nb_draws *d, int64_t seed, int64_t calib_seed)
     int64_t nb_current_seed(const nb_numbers *s)
+
+cdef extern from "nb_counts.h" nogil:
     double nb_add_up(long n, const float *count, double sum)
     double nb_count(nb_draws *d, long n, float *photons, double flicker, double calibration, double sum)
 
