@@ -78,6 +78,23 @@ def test_an_image_is_the_weighted_sum_of_its_wavelengths(kind):
     np.testing.assert_allclose(found, by_hand(experiment), rtol=1e-12, atol=found.max() * 1e-15)
 
 
+@pytest.mark.parametrize("factors", [TABLE, StructureFactors(default_F=50.0)], ids=["table", "constant"])
+@pytest.mark.parametrize(("shape", "cells"), [
+    ("square", (5, 5, 5)), ("square", (3, 6, 4)), ("square", (7, 9, 5)), ("round", (5, 6, 7)), ("gauss", (4, 5, 4)),
+    ("tophat", (5, 6, 7)),
+])  # fmt: skip
+def test_many_wavelengths_of_one_direction_share_its_geometry(shape, cells, factors):
+    """More of them, and more domains, than are worked on at a time."""
+    crystal = {"shape": shape, "cells": cells, "mosaic_spread": 0.01, "mosaic_domains": 3}
+    spectrum = np.linspace(0.97e-10, 1.01e-10, 70), 1.0 + np.arange(70) % 3
+    experiment = still(factors, crystal, spectrum=spectrum)
+    found, wanted = experiment.render(dtype="float64", threads=1), by_hand(experiment)
+    np.testing.assert_allclose(found, wanted, rtol=1e-11, atol=wanted.max() * 1e-14)
+    assert np.abs(experiment.render(precision="single", threads=1) - wanted).max() < 2e-5 * wanted.max()
+    many = still(factors, {**crystal, "mosaic_domains": 70})
+    np.testing.assert_allclose(many.render(dtype="float64"), by_hand(many), rtol=1e-11, atol=wanted.max() * 1e-14)
+
+
 @pytest.mark.parametrize("kind", ["plain", "domains"])
 def test_in_single_precision(kind):
     experiment = still(**KINDS[kind])

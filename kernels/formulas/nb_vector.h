@@ -54,29 +54,60 @@ NB_FN void nb_look_up(int n, nb_in table, nb_ini element, nb_out out)
 #endif
 }
 
+/* The 16 floats, or 8, that nb_single_fraction makes of two vectors of doubles. To gather the low halves of doubles
+ * takes gcc five shuffles, not one or two. */
+#if defined(__AVX512F__)
+NB_FN __m512 nb_single_16(__m512d a, __m512d b)
+{
+    const __m512i low = _mm512_set_epi32(30, 28, 26, 24, 22, 20, 18, 16, 14, 12, 10, 8, 6, 4, 2, 0);
+    __m512i whole = _mm512_permutex2var_epi32(_mm512_castpd_si512(a), low, _mm512_castpd_si512(b));
+    return _mm512_cvtepi32_ps(whole) * (1.0f / 4294967296.0f);
+}
+#elif defined(__AVX2__)
+NB_FN __m256 nb_single_8(__m256d a, __m256d b)
+{
+    __m256d halves = _mm256_castps_pd(_mm256_shuffle_ps(_mm256_castpd_ps(a), _mm256_castpd_ps(b), 0x88));
+    __m256i whole = _mm256_castpd_si256(_mm256_permute4x64_pd(halves, 0xd8));
+    return _mm256_cvtepi32_ps(whole) * (1.0f / 4294967296.0f);
+}
+#endif
+
 /* nb_single_fraction of inv (p + q place) - r, for i < n and up to the next multiple of 16, for which arrays have room;
- * they lie at multiples of 64 bytes. To gather the low halves of doubles takes gcc five shuffles, not one or two. */
+ * they lie at multiples of 64 bytes. */
 NB_FN void nb_single_fractions(int n, double p, double q, double r, nb_in place, nb_in inv, nb_outf out)
 {
     int i;
 #if defined(__AVX512F__)
-    const __m512i low = _mm512_set_epi32(30, 28, 26, 24, 22, 20, 18, 16, 14, 12, 10, 8, 6, 4, 2, 0);
     for (i = 0; i < n; i += 16) {
         __m512d a = *(const __m512d *)(inv + i) * (p + q * *(const __m512d *)(place + i)) - r;
         __m512d b = *(const __m512d *)(inv + i + 8) * (p + q * *(const __m512d *)(place + i + 8)) - r;
-        __m512i whole = _mm512_permutex2var_epi32(_mm512_castpd_si512(a), low, _mm512_castpd_si512(b));
-        *(__m512 *)(out + i) = _mm512_cvtepi32_ps(whole) * (1.0f / 4294967296.0f);
+        *(__m512 *)(out + i) = nb_single_16(a, b);
     }
 #elif defined(__AVX2__)
     for (i = 0; i < n; i += 8) {
         __m256d a = *(const __m256d *)(inv + i) * (p + q * *(const __m256d *)(place + i)) - r;
         __m256d b = *(const __m256d *)(inv + i + 4) * (p + q * *(const __m256d *)(place + i + 4)) - r;
-        __m256d halves = _mm256_castps_pd(_mm256_shuffle_ps(_mm256_castpd_ps(a), _mm256_castpd_ps(b), 0x88));
-        __m256i whole = _mm256_castpd_si256(_mm256_permute4x64_pd(halves, 0xd8));
-        *(__m256 *)(out + i) = _mm256_cvtepi32_ps(whole) * (1.0f / 4294967296.0f);
+        *(__m256 *)(out + i) = nb_single_8(a, b);
     }
 #else
     for (i = 0; i < n; ++i) out[i] = nb_single_fraction(inv[i] * (p + q * place[i]) - r);
+#endif
+}
+
+/* The same of w h + shift. */
+NB_FN void nb_single_multiples(int n, double w, double shift, nb_in h, nb_outf out)
+{
+    int i;
+#if defined(__AVX512F__)
+    for (i = 0; i < n; i += 16)
+        *(__m512 *)(out + i) =
+            nb_single_16(w * *(const __m512d *)(h + i) + shift, w * *(const __m512d *)(h + i + 8) + shift);
+#elif defined(__AVX2__)
+    for (i = 0; i < n; i += 8)
+        *(__m256 *)(out + i) =
+            nb_single_8(w * *(const __m256d *)(h + i) + shift, w * *(const __m256d *)(h + i + 4) + shift);
+#else
+    for (i = 0; i < n; ++i) out[i] = nb_single_fraction(w * h[i] + shift);
 #endif
 }
 

@@ -12,6 +12,7 @@ cdef extern from "sums.h" nogil:
 cdef enum:
     TILE = 256       # pixels a tile: eight arrays of doubles stay in a 32 kB first-level cache
     VECTOR = 8       # orientations whose P, Q, R are worked out are a multiple of this (the arrays are padded)
+    SHARED_FROM = 4  # wavelengths of one direction, from which on what they share is worked out apart
     STRETCH = 64     # pixels for which it is asked whether a spot is near
     LANES = 16       # tiles are filled up to a multiple of this
     STATISTICS = 5   # sum, sum of squares, solid angle, maximum, steps outside the interpolation range
@@ -45,6 +46,7 @@ cdef struct Scratch:
     double *weight
     double *cubic      # 12 * TILE
     double *pqr        # PQR_ROWS * BLOCK
+    double *waves      # as pqr, of wavelengths that share a direction
     double fast[3]     # unit vector along the fast axis
     double length      # of p.fast: not 1 when a two-theta axis that is no unit vector has turned the detector
     double unit        # 1/(a length that no airpath exceeds)
@@ -71,7 +73,7 @@ cdef struct Scratch:
 
 cdef enum:
     ARRAYS = 23
-    SCRATCH_DOUBLES = (ARRAYS + 12) * TILE + PQR_ROWS * BLOCK + TILE
+    SCRATCH_DOUBLES = (ARRAYS + 12) * TILE + 2 * PQR_ROWS * BLOCK + TILE
 
 
 cdef void lay_out(Scratch *w, double *memory, nb_watch *watch) noexcept nogil:
@@ -101,7 +103,8 @@ cdef void lay_out(Scratch *w, double *memory, nb_watch *watch) noexcept nogil:
     w.ones = memory + 22 * TILE
     w.cubic = memory + ARRAYS * TILE
     w.pqr = w.cubic + 12 * TILE
-    w.element = <int *>(w.pqr + PQR_ROWS * BLOCK)
+    w.waves = w.pqr + PQR_ROWS * BLOCK
+    w.element = <int *>(w.waves + PQR_ROWS * BLOCK)
     w.outside = 0
     w.watch = watch
     w.work = 0

@@ -8,6 +8,10 @@
  * pqr: NB_PQR_ROWS rows of NB_BLOCK: P, Q, R of h, then of k, then of l, of `count` orientations, each for a source,
  * and a tile: on a flat detector an index is inv_airpath * (P + Q*i) - R, two multiply-adds an axis; then the source's
  * weight, and where in `table` its structure factors begin. place: 0, 1, 2, ... as doubles. inv: 1/airpath.
+ *
+ * Sources of one direction share their geometry: an index is what it would be at a wavelength of 1 m, times
+ * 1/wavelength. shared: pqr has that in place of h's P, a column a source, and h, k, l of one orientation at 1 m are
+ * given (hs, ks, ls).
  */
 #ifndef NB_SUMS_H
 #define NB_SUMS_H
@@ -24,7 +28,8 @@
     const double kq = pqr[4 * NB_BLOCK + (j)], kr = pqr[5 * NB_BLOCK + (j)], lp = pqr[6 * NB_BLOCK + (j)]; \
     const double lq = pqr[7 * NB_BLOCK + (j)], lr = pqr[8 * NB_BLOCK + (j)], weight = pqr[9 * NB_BLOCK + (j)]
 #define NB_TABLE(j) const double *of_source = table + (long long)pqr[10 * NB_BLOCK + (j)]
-#define NB_INDEX(x, i) (inv[i] * (x##p + x##q * place[i]) - x##r)
+#define NB_INDEX(x, i) (shared ? x##s[i] * hp : inv[i] * (x##p + x##q * place[i]) - x##r)
+#define NB_AT nb_in place, nb_in inv, nb_in hs, nb_in ks, nb_in ls
 
 /* A step is a chain of dependent operations, a hundred cycles long, and a processor works on as many vectors of steps
  * at a time as its queues hold. Where that is too few to keep the multipliers busy, a transform is done part by part
@@ -52,7 +57,7 @@ NB_FN void nb_second_part(int kind, const nb_lattice *c, int n, nb_between *m)
     }
 }
 
-NB_FN void nb_flat(int kind, int weighted, const nb_lattice *c, int n, nb_in place, nb_in inv, int count, nb_in pqr,
+NB_FN void nb_flat(int kind, int weighted, int shared, const nb_lattice *c, int n, NB_AT, int count, nb_in pqr,
                    nb_out acc)
 {
     for (int j = 0; j < count; ++j) {
@@ -81,7 +86,7 @@ NB_FN void nb_flat(int kind, int weighted, const nb_lattice *c, int n, nb_in pla
     }
 }
 
-NB_FN void nb_flat_nearest(int kind, const nb_lattice *c, const nb_box *box, nb_in table, int n, nb_in place, nb_in inv,
+NB_FN void nb_flat_nearest(int kind, int shared, const nb_lattice *c, const nb_box *box, nb_in table, int n, NB_AT,
                            int count, nb_in pqr, nb_out acc)
 {
     for (int j = 0; j < count; ++j) {
@@ -124,15 +129,21 @@ NB_FN void nb_weighted(int kind, const nb_lattice *c, int n, nb_in h, nb_in k, n
                                                      l[i] - nb_rint(l[i]));
 }
 
-NB_FN void nb_flat_single(int kind, int weighted, const nb_lattice *c, int n, nb_in place, nb_in inv, int count,
-                          nb_in pqr, nb_outf acc)
+NB_FN void nb_flat_single(int kind, int weighted, int shared, const nb_lattice *c, int n, NB_AT, int count, nb_in pqr,
+                          nb_outf acc)
 {
     __attribute__((aligned(64))) float h[NB_TILE], k[NB_TILE], l[NB_TILE];
     for (int j = 0; j < count; ++j) {
         NB_PQR(j);
-        nb_single_fractions(n, hp, hq, hr - NB_SINGLE_SHIFT, place, inv, h);
-        nb_single_fractions(n, kp, kq, kr - NB_SINGLE_SHIFT, place, inv, k);
-        nb_single_fractions(n, lp, lq, lr - NB_SINGLE_SHIFT, place, inv, l);
+        if (shared) {
+            nb_single_multiples(n, hp, NB_SINGLE_SHIFT, hs, h);
+            nb_single_multiples(n, hp, NB_SINGLE_SHIFT, ks, k);
+            nb_single_multiples(n, hp, NB_SINGLE_SHIFT, ls, l);
+        } else {
+            nb_single_fractions(n, hp, hq, hr - NB_SINGLE_SHIFT, place, inv, h);
+            nb_single_fractions(n, kp, kq, kr - NB_SINGLE_SHIFT, place, inv, k);
+            nb_single_fractions(n, lp, lq, lr - NB_SINGLE_SHIFT, place, inv, l);
+        }
         const float share = (float)weight;
         for (int i = 0; i < n; ++i) {
             float f = nb_single_sqr(kind, c, h[i], k[i], l[i]);
@@ -141,8 +152,8 @@ NB_FN void nb_flat_single(int kind, int weighted, const nb_lattice *c, int n, nb
     }
 }
 
-NB_FN void nb_flat_nearest_single(int kind, const nb_lattice *c, const nb_box *box, nb_in table, int n, nb_in place,
-                                  nb_in inv, int count, nb_in pqr, nb_outf acc)
+NB_FN void nb_flat_nearest_single(int kind, int shared, const nb_lattice *c, const nb_box *box, nb_in table, int n,
+                                  NB_AT, int count, nb_in pqr, nb_outf acc)
 {
     for (int j = 0; j < count; ++j) {
         NB_PQR(j);
@@ -185,12 +196,12 @@ NB_FN void nb_flat_nearest_single(int kind, const nb_lattice *c, const nb_box *b
 #define NB_ENTRY(name, shape, single) \
     NB_LOOP nb_flat_##name(const nb_lattice *c, int n, nb_in place, nb_in inv, int count, nb_in pqr, nb_out acc) \
     { \
-        nb_flat(NB_KIND_##name, 0, c, n, place, inv, count, pqr, acc); \
+        nb_flat(NB_KIND_##name, 0, 0, c, n, place, inv, 0, 0, 0, count, pqr, acc); \
     } \
     NB_LOOP nb_flat_weighted_##name(const nb_lattice *c, int n, nb_in place, nb_in inv, int count, nb_in pqr, \
                                     nb_out acc) \
     { \
-        nb_flat(NB_KIND_##name, 1, c, n, place, inv, count, pqr, acc); \
+        nb_flat(NB_KIND_##name, 1, 0, c, n, place, inv, 0, 0, 0, count, pqr, acc); \
     }
 NB_TRANSFORMS(NB_ENTRY)
 #undef NB_ENTRY
@@ -211,7 +222,7 @@ static void nb_sum_flat(int kind, int weighted, const nb_lattice *c, int n, nb_i
     NB_LOOP nb_flat_nearest_##name(const nb_lattice *c, const nb_box *box, nb_in table, int n, nb_in place, \
                                    nb_in inv, int count, nb_in pqr, nb_out acc) \
     { \
-        nb_flat_nearest(NB_KIND_##name, c, box, table, n, place, inv, count, pqr, acc); \
+        nb_flat_nearest(NB_KIND_##name, 0, c, box, table, n, place, inv, 0, 0, 0, count, pqr, acc); \
     }
 NB_TRANSFORMS(NB_ENTRY)
 #undef NB_ENTRY
@@ -245,12 +256,12 @@ static void nb_sum_indices(int kind, const nb_lattice *c, int n, nb_in h, nb_in 
     NB_LOOP nb_flat_single_##name(const nb_lattice *c, int n, nb_in place, nb_in inv, int count, nb_in pqr, \
                                   nb_outf acc) \
     { \
-        nb_flat_single(NB_KIND_##name, 0, c, n, place, inv, count, pqr, acc); \
+        nb_flat_single(NB_KIND_##name, 0, 0, c, n, place, inv, 0, 0, 0, count, pqr, acc); \
     } \
     NB_LOOP nb_flat_single_weighted_##name(const nb_lattice *c, int n, nb_in place, nb_in inv, int count, nb_in pqr, \
                                            nb_outf acc) \
     { \
-        nb_flat_single(NB_KIND_##name, 1, c, n, place, inv, count, pqr, acc); \
+        nb_flat_single(NB_KIND_##name, 1, 0, c, n, place, inv, 0, 0, 0, count, pqr, acc); \
     }
 NB_TRANSFORMS(NB_ENTRY)
 #undef NB_ENTRY
@@ -271,7 +282,7 @@ static void nb_sum_single(int kind, int weighted, const nb_lattice *c, int n, nb
     NB_LOOP nb_flat_nearest_single_##name(const nb_lattice *c, const nb_box *box, nb_in table, int n, nb_in place, \
                                           nb_in inv, int count, nb_in pqr, nb_outf acc) \
     { \
-        nb_flat_nearest_single(NB_KIND_##name, c, box, table, n, place, inv, count, pqr, acc); \
+        nb_flat_nearest_single(NB_KIND_##name, 0, c, box, table, n, place, inv, 0, 0, 0, count, pqr, acc); \
     }
 NB_TRANSFORMS(NB_ENTRY)
 #undef NB_ENTRY
@@ -279,6 +290,57 @@ NB_TRANSFORMS(NB_ENTRY)
     case NB_KIND_##name: nb_flat_nearest_single_##name(c, box, table, n, place, inv, count, pqr, acc); return;
 static void nb_sum_single_nearest(int kind, const nb_lattice *c, const nb_box *box, nb_in table, int n, nb_in place,
                                   nb_in inv, int count, nb_in pqr, nb_outf acc)
+{
+    switch (kind) { NB_TRANSFORMS(NB_ENTRY) }
+}
+#undef NB_ENTRY
+
+/* `nb_sum_flat` and `nb_sum_flat_nearest` of sources of one direction, whose weights count. */
+#define NB_ENTRY(name, shape, single) \
+    NB_LOOP nb_shared_##name(const nb_lattice *c, int n, nb_in h, nb_in k, nb_in l, int count, nb_in pqr, nb_out acc) \
+    { \
+        nb_flat(NB_KIND_##name, 1, 1, c, n, 0, 0, h, k, l, count, pqr, acc); \
+    } \
+    NB_LOOP nb_shared_nearest_##name(const nb_lattice *c, const nb_box *box, nb_in table, int n, nb_in h, nb_in k, \
+                                     nb_in l, int count, nb_in pqr, nb_out acc) \
+    { \
+        nb_flat_nearest(NB_KIND_##name, 1, c, box, table, n, 0, 0, h, k, l, count, pqr, acc); \
+    }
+NB_TRANSFORMS(NB_ENTRY)
+#undef NB_ENTRY
+#define NB_ENTRY(name, shape, single) \
+    case NB_KIND_##name: \
+        if (table) nb_shared_nearest_##name(c, box, table, n, h, k, l, count, pqr, acc); \
+        else nb_shared_##name(c, n, h, k, l, count, pqr, acc); \
+        return;
+static void nb_sum_shared(int kind, const nb_lattice *c, const nb_box *box, nb_in table, int n, nb_in h, nb_in k,
+                          nb_in l, int count, nb_in pqr, nb_out acc)
+{
+    switch (kind) { NB_TRANSFORMS(NB_ENTRY) }
+}
+#undef NB_ENTRY
+
+/* `nb_sum_single` and `nb_sum_single_nearest` in the same way. */
+#define NB_ENTRY(name, shape, single) \
+    NB_LOOP nb_shared_single_##name(const nb_lattice *c, int n, nb_in h, nb_in k, nb_in l, int count, nb_in pqr, \
+                                    nb_outf acc) \
+    { \
+        nb_flat_single(NB_KIND_##name, 1, 1, c, n, 0, 0, h, k, l, count, pqr, acc); \
+    } \
+    NB_LOOP nb_shared_nearest_single_##name(const nb_lattice *c, const nb_box *box, nb_in table, int n, nb_in h, \
+                                            nb_in k, nb_in l, int count, nb_in pqr, nb_outf acc) \
+    { \
+        nb_flat_nearest_single(NB_KIND_##name, 1, c, box, table, n, 0, 0, h, k, l, count, pqr, acc); \
+    }
+NB_TRANSFORMS(NB_ENTRY)
+#undef NB_ENTRY
+#define NB_ENTRY(name, shape, single) \
+    case NB_KIND_##name: \
+        if (table) nb_shared_nearest_single_##name(c, box, table, n, h, k, l, count, pqr, acc); \
+        else nb_shared_single_##name(c, n, h, k, l, count, pqr, acc); \
+        return;
+static void nb_sum_single_shared(int kind, const nb_lattice *c, const nb_box *box, nb_in table, int n, nb_in h,
+                                 nb_in k, nb_in l, int count, nb_in pqr, nb_outf acc)
 {
     switch (kind) { NB_TRANSFORMS(NB_ENTRY) }
 }

@@ -11,6 +11,10 @@ cdef extern from "sums.h" nogil:
                        nb_in pqr, nb_outf acc)
     void nb_sum_single_nearest(int kind, const nb_lattice *c, const nb_box *box, nb_in table, int n, nb_in place,
                                nb_in inv, int count, nb_in pqr, nb_outf acc)
+    void nb_sum_shared(int kind, const nb_lattice *c, const nb_box *box, nb_in table, int n, nb_in h, nb_in k, nb_in l,
+                       int count, nb_in pqr, nb_out acc)
+    void nb_sum_single_shared(int kind, const nb_lattice *c, const nb_box *box, nb_in table, int n, nb_in h, nb_in k,
+                              nb_in l, int count, nb_in pqr, nb_outf acc)
 
 
 cdef void sum_near(const nb_job *p, const double *table, int count, int n, Scratch *w,
@@ -111,6 +115,60 @@ cdef void sum_ready(const nb_job *p, const double *cells, Py_ssize_t stride, con
         sum_block(p, cells, stride, table, count, n, w, acc)
 
 
+cdef bint one_direction(const double *sources, int members) noexcept nogil:
+    cdef int source
+    for source in range(1, members):
+        if not same_direction(sources, sources + source * NB_SOURCE_SIZE):
+            return False
+    return True
+
+
+cdef void sum_wavelengths(const nb_job *p, const double *cells, Py_ssize_t stride, const double *table,
+                          const double *sources, const long long *tables, int members, const double *start,
+                          double step, int n, Scratch *w, double *acc) noexcept nogil:
+    """As `sum_orientations` for sources of one direction, one orientation after the other: but for a factor they share
+    its h, k and l."""
+    cdef int source = 0, count, first, ready, j, i
+    cdef const double *src
+    cdef const double *values = table if p.structure_kind == NB_NEAREST else <const double *>NULL
+    cdef double m[9]
+    cdef double metre[4]
+    cdef nb_outf part = <float *>w.weight
+    cdef nb_out total = acc
+    for i in range(3):
+        metre[i] = sources[i]
+    metre[3] = 1.0
+    while source < members:
+        count = 0
+        while source < members and count < BLOCK:
+            src = sources + source * NB_SOURCE_SIZE
+            if src[NB_SOURCE_WEIGHT] != 0.0:
+                w.waves[count] = src[3]
+                w.waves[9 * BLOCK + count] = src[NB_SOURCE_WEIGHT]
+                w.waves[10 * BLOCK + count] = <double>tables[source]
+                count += 1
+            source += 1
+        first = 0
+        while first < p.orientations and count > 0:
+            ready = min(p.orientations - first, BLOCK)
+            make_pqr(p, ready, cells + first, stride, metre, start, step, w.pqr)
+            for j in range(ready):
+                for i in range(9):
+                    m[i] = w.pqr[i * BLOCK + j]
+                indices_flat(n, w.place, w.inv, m, w.h, w.k, w.l)
+                if p.single:
+                    fill(TILE // 2, 0.0, w.weight)
+                    nb_sum_single_shared(p.lattice_kind, &p.lattice, &p.box, values, n, w.h, w.k, w.l, count, w.waves,
+                                         part)
+                    for i in range(n):
+                        total[i] = total[i] + part[i]
+                else:
+                    nb_sum_shared(p.lattice_kind, &p.lattice, &p.box, values, n, w.h, w.k, w.l, count, w.waves, acc)
+                if drop(w, <Py_ssize_t>count * n):
+                    return
+            first += ready
+
+
 cdef void sum_orientations(const nb_job *p, const double *cells, Py_ssize_t stride, const double *table,
                            const double *sources, const long long *tables, int members, const double *start,
                            double step, int n, Scratch *w, double *acc) noexcept nogil:
@@ -121,6 +179,11 @@ cdef void sum_orientations(const nb_job *p, const double *cells, Py_ssize_t stri
     """
     cdef int source, first, count, at = 0, i
     cdef const double *src
+    # with one orientation the order is the reference's
+    if (members >= SHARED_FROM and (p.sources_join or p.orientations == 1) and not p.curved
+            and p.lattice.limit == 0.0 and p.structure_kind != NB_TRICUBIC and one_direction(sources, members)):
+        sum_wavelengths(p, cells, stride, table, sources, tables, members, start, step, n, w, acc)
+        return
     for source in range(members):
         src = sources + source * NB_SOURCE_SIZE
         if p.weight_source and src[NB_SOURCE_WEIGHT] == 0.0:
