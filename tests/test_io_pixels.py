@@ -64,18 +64,20 @@ def everything(image):
 
 @pytest.mark.parametrize("scale", [1.0, 0.1, 3.7, 1e-3, 1e6, -2.0, 0.0])
 @pytest.mark.parametrize("adc", [0.0, 40.0, -3.5, 20.75, 0.49999999999])
-def test_smv_pixels_equal_the_model(scale, adc):
+@pytest.mark.parametrize("wide", [False, True])
+def test_smv_pixels_equal_the_model(scale, adc, wide):
     image = image_of(VALUES)
     block = Buffer(image.shape, "H", zero=False)
-    smv_pixels(image, 0, block, everything(image), scale, adc)
+    smv_pixels(image, 0, block, everything(image), scale, adc, wide=wide)
     assert np.asarray(block).ravel().tolist() == [model_smv(value, scale, adc) for value in image.ravel().tolist()]
 
 
 @pytest.mark.parametrize("scale", [1.0, 0.1, 3.7, 1e-3, 1e6, -2.0, 0.0])
-def test_pgm_pixels_equal_the_model(scale):
+@pytest.mark.parametrize("wide", [False, True])
+def test_pgm_pixels_equal_the_model(scale, wide):
     image = image_of(VALUES)
     block = Buffer(image.shape, "B", zero=False)
-    pgm_pixels(image, 0, block, everything(image), scale)
+    pgm_pixels(image, 0, block, everything(image), scale, wide=wide)
     assert np.asarray(block).ravel().tolist() == [model_pgm(value, scale) for value in image.ravel().tolist()]
 
 

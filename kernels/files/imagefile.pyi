@@ -10,9 +10,16 @@ def smv_pixels(
     scale: float,
     adc: float,
     threads: int = 1,
+    wide: bool = True,
 ) -> None: ...
 def pgm_pixels(
-    image: AnyBuffer, first: int, block: Buffer, roi: tuple[int, int, int, int], scale: float, threads: int = 1
+    image: AnyBuffer,
+    first: int,
+    block: Buffer,
+    roi: tuple[int, int, int, int],
+    scale: float,
+    threads: int = 1,
+    wide: bool = True,
 ) -> None: ...
 def exchange(one: bytes, other: bytes) -> bool: ...
 def lock(descriptor: int) -> bool | None: ...

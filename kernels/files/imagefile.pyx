@@ -6,7 +6,7 @@ To be compiled without fused multiply-adds: the pixels must be the reference's, 
 
 from cython.parallel cimport prange
 from cpython.buffer cimport PyBUF_C_CONTIGUOUS, PyBUF_FORMAT, PyBuffer_Release, PyObject_GetBuffer
-from libc.stdint cimport int32_t, uint8_t, uint16_t
+from libc.stdint cimport uint8_t, uint16_t
 from libc.string cimport memset
 
 from nanobragg_py.kernels.memory.buffers cimport Buffer
@@ -38,29 +38,13 @@ cdef extern from *:
     bint nb_exchange(const char *one, const char *other) nogil
     int nb_lock(int descriptor) nogil
 
-cdef extern from "nb_pixel.h" nogil:
-    uint16_t nb_smv_pixel(double photons, double scale, double adc)
+cdef extern from "nb_rows.h" nogil:
+    void nb_smv_row(const float* image, uint16_t* pixel, long n, double scale, double adc, bint wide)
+    void nb_pgm_row(const float* image, uint8_t* pixel, long n, double scale, bint wide)
 
 
 cdef enum:
     THREADS_FROM = 1 << 17  # pixels of a block, below which threads take longer to begin than to convert
-
-
-cdef inline void smv_row(const float* I, uint16_t* pixel, Py_ssize_t n, double scale, double adc) noexcept nogil:
-    cdef Py_ssize_t i
-    for i in range(n):
-        pixel[i] = nb_smv_pixel(I[i], scale, adc)
-
-
-cdef inline void pgm_row(const float* I, uint8_t* pixel, Py_ssize_t n, double scale) noexcept nogil:
-    cdef Py_ssize_t i
-    cdef double value
-    for i in range(n):
-        value = I[i] * scale
-        value = 255.0 if value > 255.0 else value
-        # what is negative keeps the low byte of its integer part, and 0 if that is no 32-bit integer
-        value = value if value > -2147483648.0 else -2147483648.0
-        pixel[i] = <uint8_t><int32_t>value
 
 
 cdef struct Conversion:
@@ -71,6 +55,7 @@ cdef struct Conversion:
     Py_ssize_t width, fast_min, fast_end, slow_min, slow_end
     double scale, adc
     char kind
+    bint wide
 
 
 cdef void convert_row(const Conversion* c, Py_ssize_t row) noexcept nogil:
@@ -82,14 +67,15 @@ cdef void convert_row(const Conversion* c, Py_ssize_t row) noexcept nogil:
         return
     memset(pixel, 0, c.fast_min * size)
     if c.kind == c"H":
-        smv_row(I + c.fast_min, <uint16_t*>pixel + c.fast_min, c.fast_end - c.fast_min, c.scale, c.adc)
+        nb_smv_row(I + c.fast_min, <uint16_t*>pixel + c.fast_min, c.fast_end - c.fast_min, c.scale, c.adc, c.wide)
     else:
-        pgm_row(I + c.fast_min, <uint8_t*>pixel + c.fast_min, c.fast_end - c.fast_min, c.scale)
+        nb_pgm_row(I + c.fast_min, <uint8_t*>pixel + c.fast_min, c.fast_end - c.fast_min, c.scale, c.wide)
     memset(pixel + c.fast_end * size, 0, (c.width - c.fast_end) * size)
 
 
 cdef int convert(
-    object image, Py_ssize_t first, Buffer block, tuple roi, double scale, double adc, char kind, int threads
+    object image, Py_ssize_t first, Buffer block, tuple roi, double scale, double adc, char kind, int threads,
+    bint wide
 ) except -1:
     """Fill `block` with the pixels of its rows of the image, the first being row `first`; 0 outside the ROI."""
     cdef Py_buffer view
@@ -102,6 +88,7 @@ cdef int convert(
     c.scale = scale
     c.adc = adc
     c.kind = kind
+    c.wide = wide
     if block.ndim != 2 or block.code[0] != kind:
         raise ValueError(f"the block needs two dimensions and format {chr(kind)}")
     PyObject_GetBuffer(image, &view, PyBUF_C_CONTIGUOUS | PyBUF_FORMAT)
@@ -124,22 +111,23 @@ cdef int convert(
 
 
 def smv_pixels(image, Py_ssize_t first, Buffer block not None, tuple roi not None, double scale, double adc,
-               int threads=1):
+               int threads=1, bint wide=True):
     """Pixels of an SMV file: I*scale + adc, clipped to 0..65535, plus 0.5, rounded to float32, cut to an integer.
 
     image: float32 of shape (slow, fast). first: the image's row where the block begins. block: uint16 Buffer of shape
     (rows, fast), filled. roi: (fast min, fast max, slow min, slow max), inclusive; 0 outside. NaN becomes 0. threads:
-    at most this many take rows, if there are enough.
+    at most this many take rows, if there are enough. wide: with AVX2, where the processor has it.
     """
-    convert(image, first, block, roi, scale, adc, c"H", threads)
+    convert(image, first, block, roi, scale, adc, c"H", threads, wide)
 
 
-def pgm_pixels(image, Py_ssize_t first, Buffer block not None, tuple roi not None, double scale, int threads=1):
+def pgm_pixels(image, Py_ssize_t first, Buffer block not None, tuple roi not None, double scale, int threads=1,
+               bint wide=True):
     """Pixels of a PGM file: I*scale, at most 255, cut to an integer, of which the low byte counts.
 
-    image, first, roi, threads: as for `smv_pixels`. block: uint8 Buffer of shape (rows, fast), filled.
+    image, first, roi, threads, wide: as for `smv_pixels`. block: uint8 Buffer of shape (rows, fast), filled.
     """
-    convert(image, first, block, roi, scale, 0.0, c"B", threads)
+    convert(image, first, block, roi, scale, 0.0, c"B", threads, wide)
 
 
 def exchange(bytes one, bytes other):
