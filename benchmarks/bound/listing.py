@@ -26,11 +26,11 @@ UNIT = """#include "sums.h"
 void *entries[] = {nb_sum_flat, nb_sum_flat_nearest, nb_sum_indices, nb_sum_single, nb_sum_single_nearest};
 """
 FUNCTION = re.compile(r"^[0-9a-f]+ <(nb_[a-z0-9_]+)[^>]*>:$")
-AVX2 = "%ymm"
+IN_PARTS = ("%zmm", "%ymm")  # what is done part by part (kernels/loops/sums.h)
 TARGETS = {  # a compiler's machine: [(name, flags, doubles a vector, full vectors)]
     "x86_64": [
-        ("AVX-512", "-march=x86-64-v4 -mprefer-vector-width=512", 8, "%zmm"),
-        ("AVX2", "-march=x86-64-v3", 4, AVX2),
+        ("AVX-512", "-march=x86-64-v4 -mprefer-vector-width=512", 8, IN_PARTS[0]),
+        ("AVX2", "-march=x86-64-v3", 4, IN_PARTS[1]),
     ],
     "aarch64": [("NEON", "", 2, r"\bv[0-9]+\.(2d|4s|16b)|\bq[0-9]")],
 }
@@ -88,8 +88,8 @@ def listing(compiler, flags, full, lanes):
 def over_vectors(code, full, lanes):
     """The loops over vectors, as `full` finds them in operands: [(instructions, pixels of a turn)].
 
-    That is one, the shortest whose arithmetic is on full vectors; with AVX2 a transform is done part by part, and all
-    loops that have full vectors count (kernels/loops/sums.h).
+    That is one, the shortest whose arithmetic is on full vectors; where a transform is done part by part, all loops
+    that have full vectors count.
     """
     # aarch64 jumps with b.ne, cbnz and tbz, whose target comes last
     pairs = loops.innermost(
@@ -100,7 +100,7 @@ def over_vectors(code, full, lanes):
     )
     bodies = [[words[1:] for words in code if first <= words[0] <= last] for first, last in pairs]
     full_words = [sum(re.search(full, words) is not None for _, words in body) for body in bodies]
-    if full == AVX2:
+    if full in IN_PARTS:
         return [(body, counted_up(body) // 8) for body, found in zip(bodies, full_words, strict=True) if found]
     bodies = [body for body, found in zip(bodies, full_words, strict=True) if found > len(body) / 2]
     body = min(bodies, key=len, default=None)
@@ -109,10 +109,15 @@ def over_vectors(code, full, lanes):
 
 def counted_up(body):
     """Bytes of doubles that a turn of a loop goes on."""
-    steps = [re.match(r"\$0x([0-9a-f]+),%r[a-z0-9]+$", words) for name, words in body if name == "add"]
-    # doubles beside numbers of half the size, which the step is of
-    twice = any(re.search(r"ymm.*,2\)|,2\),%ymm", words) for _, words in body)
-    return max(int(step[1], 16) for step in steps if step) * (1 + twice)
+    most = 0
+    for name, words in body:
+        match = re.match(r"\$0x([0-9a-f]+),(%r[a-z0-9]+)$", words)
+        if match and name in ("add", "sub"):
+            step = int(match[1], 16) if name == "add" else 2**64 - int(match[1], 16)  # gcc subtracts -128
+            # doubles beside numbers of half the size, which the step is of
+            twice = any(f"{match[2]},2)" in words and re.search("%[yz]mm", words) for _, words in body)
+            most = max(most, step * (1 + twice) if step < 2**32 else 0)
+    return most
 
 
 def pixels(body, full, lanes):

@@ -18,8 +18,15 @@
         r = (c) + (w) * r; \
     } while (0)
 
-/* Numbers that go from one part of a transform to the next (shapes.h). */
+/* Numbers that go from one part of a transform to the next (shapes.h), at most. */
 #define NB_PART_VALUES 4
+
+/* Inverse roots of doubles are had without the divider (nb_vector.h). */
+#if defined(__AVX512F__) && !defined(__CUDACC__)
+#define NB_VECTOR_ROOTS 1
+#else
+#define NB_VECTOR_ROOTS 0
+#endif
 
 /* nb_T_sqr of a transform that is cut, put together from its parts. */
 #define NB_SQR_OF_PARTS(transform, shape) \

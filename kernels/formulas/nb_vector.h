@@ -9,7 +9,8 @@
 #include <immintrin.h>
 #endif
 
-#define NB_TILE 256 /* pixels at a time, at most; TILE in scratch.pxi */
+#define NB_TILE 256  /* pixels at a time, at most; TILE in scratch.pxi */
+#define NB_PAGE 4096 /* what workspaces are multiples of, and begin at (sums.h) */
 
 /* Pointers that alias nothing: without the promise gcc checks for overlap before every vector loop, or gives up. */
 typedef double *__restrict nb_out;
@@ -19,18 +20,40 @@ typedef const float *__restrict nb_inf;
 typedef int *__restrict nb_outi;
 typedef const int *__restrict nb_ini;
 
+#ifdef __AVX512F__
+/* unit/sqrt(v) to the last bit or two: AVX-512 estimates a double's inverse root to 14 bits without the divider, and
+ * one step of fourth order makes up for the rest. */
+NB_FN __m512d nb_inverse_root(double unit, __m512d v)
+{
+    __m512d y = _mm512_rsqrt14_pd(v), e = 1.0 - v * y * y;
+    return (unit * y) * (1.0 + e * (0.5 + e * (0.375 + e * 0.3125)));
+}
+
+/* inverse[i] = 1/sqrt(v[i]) for i < n, a multiple of 8; arrays at multiples of 64 bytes. */
+NB_FN void nb_inverse_roots(int n, nb_in v, nb_out inverse)
+{
+    for (int i = 0; i < n; i += 8) {
+        __m512d root = nb_inverse_root(1.0, *(const __m512d *)(v + i));
+        *(__m512d *)(inverse + i) = root;
+    }
+}
+#else
+NB_FN void nb_inverse_roots(int n, nb_in v, nb_out inverse)
+{
+    for (int i = 0; i < n; ++i) inverse[i] = 1.0 / sqrt(v[i]);
+}
+#endif
+
 /* inverse[i] = unit/sqrt((along + step place[i])^2 + off) to the last bit or two, for i < n, a multiple of 8; the roots
- * lie between 1e-15 and 1e15, and arrays at multiples of 64 bytes. AVX-512 estimates a double's inverse root to 14 bits
- * without the divider; one step of fourth order makes up for the rest. */
+ * lie between 1e-15 and 1e15, and arrays at multiples of 64 bytes. */
 NB_FN void nb_inverse_lengths(int n, double along, double step, double off, double unit, nb_in place,
                               nb_out inverse)
 {
     int i;
 #ifdef __AVX512F__
     for (i = 0; i < n; i += 8) {
-        __m512d t = along + step * *(const __m512d *)(place + i), v = t * t + off;
-        __m512d y = _mm512_rsqrt14_pd(v), e = 1.0 - v * y * y;
-        *(__m512d *)(inverse + i) = (unit * y) * (1.0 + e * (0.5 + e * (0.375 + e * 0.3125)));
+        __m512d t = along + step * *(const __m512d *)(place + i);
+        *(__m512d *)(inverse + i) = nb_inverse_root(unit, t * t + off);
     }
 #else
     for (i = 0; i < n; i++) {

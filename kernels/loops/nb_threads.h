@@ -24,11 +24,11 @@ static inline double nb_now(void)
     return t.tv_sec + 1e-9 * t.tv_nsec;
 }
 
-/* Memory on a cache line of its own, to be freed with free(), or NULL. */
+/* Memory on cache lines of its own, on pages of its own where it is more than one, to be freed with free(), or NULL. */
 static inline void *nb_aligned(size_t nbytes)
 {
     void *data = NULL;
-    return posix_memalign(&data, 64, nbytes) ? NULL : data;
+    return posix_memalign(&data, nbytes < 4096 ? 64 : 4096, nbytes) ? NULL : data;
 }
 
 #endif

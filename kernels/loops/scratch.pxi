@@ -73,19 +73,20 @@ cdef struct Scratch:
 
 cdef enum:
     ARRAYS = 23
-    SCRATCH_DOUBLES = (ARRAYS + 12) * TILE + 2 * PQR_ROWS * BLOCK + TILE
+    SCRATCH_DOUBLES = (ARRAYS + 12) * TILE + 2 * PQR_ROWS * BLOCK + TILE + 128  # with these, whole pages
 
 
 cdef void lay_out(Scratch *w, double *memory, nb_watch *watch) noexcept nogil:
     cdef int i
+    # place and inv begin a page, acc and part lie half a page further: see sums.h
     w.place = memory
     w.x = memory + TILE
     w.y = memory + 2 * TILE
     w.z = memory + 3 * TILE
     w.inv = memory + 4 * TILE
     w.acc = memory + 5 * TILE
-    w.part = memory + 6 * TILE
-    w.omega = memory + 7 * TILE
+    w.omega = memory + 6 * TILE
+    w.part = memory + 7 * TILE
     w.capture = memory + 8 * TILE
     w.polar = memory + 9 * TILE
     w.passed = memory + 10 * TILE

@@ -32,29 +32,78 @@
 #define NB_AT nb_in place, nb_in inv, nb_in hs, nb_in ks, nb_in ls
 
 /* A step is a chain of dependent operations, a hundred cycles long, and a processor works on as many vectors of steps
- * at a time as its queues hold. Where that is too few to keep the multipliers busy, a transform is done part by part
- * for all pixels of a tile (Zen 3: gauss -25 %, round -32 %, square -8 to -20 %), with the same bits. With AVX-512,
- * which has twice the pixels in as many instructions, and on Arm it was not measured. */
-#if defined(__SSE2__) && !defined(__AVX512F__)
+ * at a time as its queues hold. Those are too few to keep the multipliers busy, so a transform is done part by part for
+ * all pixels of a tile (AVX2 on Zen 3: gauss -25 %, round -32 %, square -8 to -20 %), with the same bits. On Arm it was
+ * not measured. */
+#ifdef __SSE2__
 #define NB_IN_PARTS 1
 #else
 #define NB_IN_PARTS 0
 #endif
 
-/* The numbers between the parts, of the pixels of a tile; of those that a transform does not use nothing is left. */
+/* What lies between the parts, of the pixels of a tile. A load waits for stores before it whose addresses have the same
+ * last twelve bits, until it is known that they are others; some runs took twice the time where these arrays lay where
+ * the stack happened to be. Loops go through all arrays in step, so what counts is where these begin in a page of 64
+ * lines of 64 bytes: place and inv do at its first, sums at line 32 (scratch.pxi), these at 16 and 48. element and what
+ * is in float32 go half as fast: they stay away from the others all the way. */
+#define NB_LINES(n) (64 * (n) / sizeof(double))
+#if NB_TILE * 16 != NB_PAGE
+#error "arrays of a tile are half a page"
+#endif
 typedef struct {
-    __attribute__((aligned(64))) double a[NB_TILE], b[NB_TILE], c[NB_TILE], d[NB_TILE];
-} nb_between;
-#define NB_KEEP(m, i, x) (m.a[i] = x[0], m.b[i] = x[1], m.c[i] = x[2], m.d[i] = x[3])
-#define NB_KEPT(m, i) {m.a[i], m.b[i], m.c[i], m.d[i]}
+    double before[NB_LINES(16)], a[NB_TILE], b[NB_TILE], c[NB_TILE], d[NB_TILE];
+} __attribute__((aligned(NB_PAGE))) nb_between;
+typedef struct {
+    double before[NB_LINES(32)];
+    float h[NB_TILE], l[NB_TILE], k[NB_TILE];
+} __attribute__((aligned(NB_PAGE))) nb_between_single;
+typedef struct {
+    double before[NB_LINES(56)];
+    int element[NB_TILE];
+    double cell[NB_TILE];
+} __attribute__((aligned(NB_PAGE))) nb_looked_up;
+
+NB_FN void nb_leave_between(int left, nb_between *m, int i, const double *x)
+{
+    m->a[i] = x[0];
+    if (left > 1) m->b[i] = x[1];
+    if (left > 2) m->c[i] = x[2];
+    if (left > 3) m->d[i] = x[3];
+}
+
+NB_FN void nb_find_between(int left, const nb_between *m, int i, double *x)
+{
+    x[0] = m->a[i];
+    if (left > 1) x[1] = m->b[i];
+    if (left > 2) x[2] = m->c[i];
+    if (left > 3) x[3] = m->d[i];
+}
+
+NB_FN void nb_first_part(int kind, const nb_lattice *c, int i, double h, double k, double l, nb_between *m)
+{
+    double x[NB_PART_VALUES] = {h, k, l};
+    nb_lattice_part(kind, 0, c, x);
+    nb_leave_between(nb_left_by(kind, 0), m, i, x);
+}
 
 NB_FN void nb_second_part(int kind, const nb_lattice *c, int n, nb_between *m)
 {
+    const int first = nb_left_by(kind, 0) + nb_wants_roots(kind);
+    if (nb_wants_roots(kind)) nb_inverse_roots(n, m->a, m->b);
     for (int i = 0; i < n; ++i) {
-        double x[NB_PART_VALUES] = NB_KEPT((*m), i);
+        double x[NB_PART_VALUES];
+        nb_find_between(first, m, i, x);
         nb_lattice_part(kind, 1, c, x);
-        NB_KEEP((*m), i, x);
+        nb_leave_between(nb_left_by(kind, 1), m, i, x);
     }
+}
+
+NB_FN double nb_last_part(int kind, const nb_lattice *c, int i, const nb_between *m)
+{
+    double x[NB_PART_VALUES];
+    nb_find_between(nb_left_by(kind, 1), m, i, x);
+    nb_lattice_part(kind, 2, c, x);
+    return x[0];
 }
 
 NB_FN void nb_flat(int kind, int weighted, int shared, const nb_lattice *c, int n, NB_AT, int count, nb_in pqr,
@@ -66,15 +115,12 @@ NB_FN void nb_flat(int kind, int weighted, int shared, const nb_lattice *c, int 
             nb_between m;
             for (int i = 0; i < n; ++i) {
                 double h = NB_INDEX(h, i), k = NB_INDEX(k, i), l = NB_INDEX(l, i);
-                double x[NB_PART_VALUES] = {h - nb_rint(h), k - nb_rint(k), l - nb_rint(l)};
-                nb_lattice_part(kind, 0, c, x);
-                NB_KEEP(m, i, x);
+                nb_first_part(kind, c, i, h - nb_rint(h), k - nb_rint(k), l - nb_rint(l), &m);
             }
             nb_second_part(kind, c, n, &m);
             for (int i = 0; i < n; ++i) {
-                double x[NB_PART_VALUES] = NB_KEPT(m, i);
-                nb_lattice_part(kind, 2, c, x);
-                acc[i] = acc[i] + (weighted ? weight * x[0] : x[0]);
+                double f = nb_last_part(kind, c, i, &m);
+                acc[i] = acc[i] + (weighted ? weight * f : f);
             }
             continue;
         }
@@ -86,6 +132,13 @@ NB_FN void nb_flat(int kind, int weighted, int shared, const nb_lattice *c, int 
     }
 }
 
+/* With AVX-512, the loads and shuffles that gcc makes of a look-up are done beside the arithmetic of the last part. */
+#ifdef __AVX512F__
+#define NB_LOOK_LATE 1
+#else
+#define NB_LOOK_LATE 0
+#endif
+
 NB_FN void nb_flat_nearest(int kind, int shared, const nb_lattice *c, const nb_box *box, nb_in table, int n, NB_AT,
                            int count, nb_in pqr, nb_out acc)
 {
@@ -94,22 +147,18 @@ NB_FN void nb_flat_nearest(int kind, int shared, const nb_lattice *c, const nb_b
         NB_TABLE(j);
         if (NB_IN_PARTS) {
             nb_between m;
-            __attribute__((aligned(64))) double cell[NB_TILE];
-            __attribute__((aligned(64))) int element[NB_TILE];
+            nb_looked_up u;
             for (int i = 0; i < n; ++i) {
                 double h = NB_INDEX(h, i), k = NB_INDEX(k, i), l = NB_INDEX(l, i);
                 double h0 = nb_nearest(h), k0 = nb_nearest(k), l0 = nb_nearest(l);
-                double x[NB_PART_VALUES] = {h - h0, k - k0, l - l0};
-                element[i] = nb_box_element(box, h0, k0, l0);
-                nb_lattice_part(kind, 0, c, x);
-                NB_KEEP(m, i, x);
+                u.element[i] = nb_box_element(box, h0, k0, l0);
+                nb_first_part(kind, c, i, h - h0, k - k0, l - l0, &m);
             }
-            nb_look_up(n, of_source, element, cell);
+            if (!NB_LOOK_LATE) nb_look_up(n, of_source, u.element, u.cell);
             nb_second_part(kind, c, n, &m);
             for (int i = 0; i < n; ++i) {
-                double x[NB_PART_VALUES] = NB_KEPT(m, i);
-                nb_lattice_part(kind, 2, c, x);
-                acc[i] = acc[i] + (weight * (cell[i] * cell[i])) * x[0];
+                double f = NB_LOOK_LATE ? of_source[u.element[i]] : u.cell[i];
+                acc[i] = acc[i] + (weight * (f * f)) * nb_last_part(kind, c, i, &m);
             }
             continue;
         }
@@ -132,21 +181,21 @@ NB_FN void nb_weighted(int kind, const nb_lattice *c, int n, nb_in h, nb_in k, n
 NB_FN void nb_flat_single(int kind, int weighted, int shared, const nb_lattice *c, int n, NB_AT, int count, nb_in pqr,
                           nb_outf acc)
 {
-    __attribute__((aligned(64))) float h[NB_TILE], k[NB_TILE], l[NB_TILE];
+    nb_between_single m;
     for (int j = 0; j < count; ++j) {
         NB_PQR(j);
         if (shared) {
-            nb_single_multiples(n, hp, NB_SINGLE_SHIFT, hs, h);
-            nb_single_multiples(n, hp, NB_SINGLE_SHIFT, ks, k);
-            nb_single_multiples(n, hp, NB_SINGLE_SHIFT, ls, l);
+            nb_single_multiples(n, hp, NB_SINGLE_SHIFT, hs, m.h);
+            nb_single_multiples(n, hp, NB_SINGLE_SHIFT, ks, m.k);
+            nb_single_multiples(n, hp, NB_SINGLE_SHIFT, ls, m.l);
         } else {
-            nb_single_fractions(n, hp, hq, hr - NB_SINGLE_SHIFT, place, inv, h);
-            nb_single_fractions(n, kp, kq, kr - NB_SINGLE_SHIFT, place, inv, k);
-            nb_single_fractions(n, lp, lq, lr - NB_SINGLE_SHIFT, place, inv, l);
+            nb_single_fractions(n, hp, hq, hr - NB_SINGLE_SHIFT, place, inv, m.h);
+            nb_single_fractions(n, kp, kq, kr - NB_SINGLE_SHIFT, place, inv, m.k);
+            nb_single_fractions(n, lp, lq, lr - NB_SINGLE_SHIFT, place, inv, m.l);
         }
         const float share = (float)weight;
         for (int i = 0; i < n; ++i) {
-            float f = nb_single_sqr(kind, c, h[i], k[i], l[i]);
+            float f = nb_single_sqr(kind, c, m.h[i], m.k[i], m.l[i]);
             acc[i] = acc[i] + (weighted ? share * f : f);
         }
     }
@@ -160,22 +209,21 @@ NB_FN void nb_flat_nearest_single(int kind, int shared, const nb_lattice *c, con
         NB_TABLE(j);
         const float share = (float)weight;
         if (NB_IN_PARTS) {
-            __attribute__((aligned(64))) float x[NB_TILE], y[NB_TILE], z[NB_TILE];
-            __attribute__((aligned(64))) double cell[NB_TILE];
-            __attribute__((aligned(64))) int element[NB_TILE];
+            nb_between_single m;
+            nb_looked_up u;
             for (int i = 0; i < n; ++i) {
                 double h = NB_INDEX(h, i), k = NB_INDEX(k, i), l = NB_INDEX(l, i);
                 double h0 = nb_nearest(h), k0 = nb_nearest(k), l0 = nb_nearest(l);
-                element[i] = nb_box_element(box, h0, k0, l0);
-                x[i] = (float)(h - h0);
-                y[i] = (float)(k - k0);
-                z[i] = (float)(l - l0);
+                u.element[i] = nb_box_element(box, h0, k0, l0);
+                m.h[i] = (float)(h - h0);
+                m.k[i] = (float)(k - k0);
+                m.l[i] = (float)(l - l0);
             }
-            nb_look_up(n, of_source, element, cell);
+            if (!NB_LOOK_LATE) nb_look_up(n, of_source, u.element, u.cell);
             for (int i = 0; i < n; ++i) {
-                float f = (float)cell[i];
+                float f = (float)(NB_LOOK_LATE ? of_source[u.element[i]] : u.cell[i]);
                 f = share * (f * f);
-                acc[i] = acc[i] + f * nb_single_sqr(kind, c, x[i], y[i], z[i]);
+                acc[i] = acc[i] + f * nb_single_sqr(kind, c, m.h[i], m.k[i], m.l[i]);
             }
             continue;
         }

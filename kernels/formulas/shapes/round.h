@@ -58,43 +58,65 @@ NB_FN double nb_sphere_series(double v)
            v * 0.007131071578290818)));
 }
 
-/* One reduction serves sine and cosine; below r^2 = 0.01 the difference cancels and a series takes over. Error 2e-12.
- * Between the parts: r^2, r, and the polynomials of sin(pi t)/t and cos(pi t). */
-NB_FN void nb_round_part(int part, const nb_round *c, double *a)
+/* The same times pi^2/3. */
+NB_FN double nb_sphere_series_scaled(double v)
 {
-    double v = a[0], r = a[1], t, u, w, s0, s1, c0, c1, direct, series;
+    return 3.289868133696453 + v * (-3.246969701133065 + v * (1.1445109446304544 + v * (-0.2091827716531311 +
+           v * 0.023460285144527433)));
+}
+
+/* (sin x/x - cos x)/r^2, one reduction for sine and cosine, and its square times 9/pi^4; below r^2 = 0.01 the
+ * difference cancels and a series takes over. Error 2e-12. Between the parts: r^2, r, and sin(pi t)/pi and cos(pi t),
+ * whose sign the reduction costs, which squares away. inverse: a[1] is 1/r, which parts 1 and 2 find there. */
+NB_FN void nb_round_steps(int inverse, int part, const nb_round *c, double *a)
+{
+    double v = a[0], r, y, t, u, w, s0, s1, c0, c1, direct, series;
     if (part == 0) {
         a[0] = nb_round_radius(c, a[0], a[1], a[2]);
-        a[1] = sqrt(a[0]);
+        if (!inverse) a[1] = sqrt(a[0]);
         return;
     }
-    t = r - nb_rint(r);
     if (part == 2) {
-        direct = (t * a[2] - (NB_PI * r) * a[3]) / (v * r * 10.3354255600999399); /* pi^3/3 */
-        series = nb_sphere_series(v);
+        y = inverse ? a[1] : 1.0 / a[1];
+        direct = (y * a[2] - a[3]) * (y * y);
+        series = nb_sphere_series_scaled(v);
         w = v < 0.01 ? series : direct;
-        a[0] = c->height * (w * w);
+        a[0] = (c->height * 0.09239384029215901) * (w * w); /* 9/pi^4 */
         return;
     }
+    r = inverse ? v * a[1] : a[1];
+    t = r - nb_rint(r);
     u = t * t;
     w = u * u;
-    /* sin(pi t)/t and cos(pi t), even and odd powers of u apart; the sign of the reduction squares away */
-    s0 = 0.08214479467064854 + w * 0.0004474920849077101;
-    s1 = -0.5992644339357286 + w * -0.007364005472115722;
+    /* sin(pi t)/(pi t) and cos(pi t), even and odd powers of u apart */
+    s0 = 0.026147500242204993 + w * 0.0001424411546151204;
+    s1 = -0.1907517937600755 + w * -0.0023440357436859674;
     c0 = 0.23533058831317874 + w * 0.0019278700526981333;
     c1 = -0.025806531975921563 + w * -0.0001004164642205389;
-    s0 = 2.550164035906745 + w * s0;
-    s1 = -5.167712779987959 + w * s1;
+    s0 = 0.8117424240194722 + w * s0;
+    s1 = -1.6449340668284878 + w * s1;
     c0 = 4.058712126333295 + w * c0;
     c1 = -1.3352627661817635 + w * c1;
-    s0 = 3.141592653589635 + w * s0;
+    s0 = 0.9999999999999496 + w * s0;
     c0 = 0.9999999999999981 + w * c0;
     c1 = -4.934802200543686 + w * c1;
-    a[2] = s0 + u * s1;
+    a[2] = t * (s0 + u * s1);
     a[3] = c0 + u * c1;
 }
 
-NB_SQR_OF_PARTS(round, round)
+NB_FN void nb_round_part(int part, const nb_round *c, double *a)
+{
+    nb_round_steps(NB_VECTOR_ROOTS, part, c, a);
+}
+
+NB_FN double nb_round_sqr(const nb_round *c, double h, double k, double l)
+{
+    double a[NB_PART_VALUES] = {h, k, l};
+    nb_round_steps(0, 0, c, a);
+    nb_round_steps(0, 1, c, a);
+    nb_round_steps(0, 2, c, a);
+    return a[0];
+}
 
 /* With w the transform of the sphere and x = pi r: dw/dv = 3/2 (sin x/x - w)/v, v = r^2. */
 NB_FN void nb_sphere_slope(double v, double *w, double *slope)

@@ -22,8 +22,8 @@
  * A long transform may be cut into parts, which some processors do one after the other for a tile of pixels
  * (kernels/loops/sums.h); it is then in the list NB_CUT, and NB_SQR_OF_PARTS makes its nb_T_sqr:
  *
- *     nb_T_part(part, c, a)         part 0 takes h, k, l in a[0] to a[2], part 1 what part 0 leaves in the
- *                                   NB_PART_VALUES of a, part 2 what part 1 leaves, and leaves F_latt^2 in a[0]
+ *     nb_T_part(part, c, a)         part 0 takes h, k, l in a[0] to a[2], part 1 what part 0 leaves in a, part 2
+ *                                   what part 1 leaves, and leaves F_latt^2 in a[0]
  *
  * Where nb_T_sqr gives nan, `-compat c` has the pixel worked out from the amplitude, one step after the other.
  *
@@ -55,12 +55,14 @@
     X(tophat, tophat, 1)
 
 /* transforms that are cut into parts */
-#define NB_CUT(X)             \
-    X(square_555, square)     \
-    X(square_small, square)   \
-    X(square_general, square) \
-    X(round, round)           \
-    X(gauss, gauss)
+#define NB_CUT(X)                      \
+    X(square_555, square, 3, 3, 0)     \
+    X(square_small, square, 3, 3, 0)   \
+    X(square_general, square, 3, 4, 0) \
+    X(round, round, 2, 4, 1)           \
+    X(gauss, gauss, 1, 1, 0)
+/* with how many numbers part 0 leaves, and part 1; 1 if a[1] after part 0 is the root of a[0]: with AVX-512, part 0
+ * leaves it out, and the loops put its inverse there */
 
 /* transforms that are products of the axes' */
 #define NB_PRODUCTS(X)      \
@@ -106,10 +108,29 @@ NB_FN double nb_lattice_sqr(int kind, const nb_lattice *c, double h, double k, d
     return nan("");
 }
 
+/* 1 if the loops have to put inverse roots between parts 0 and 1. */
+NB_FN int nb_wants_roots(int kind)
+{
+#define NB_ENTRY(name, shape, first, second, root) case NB_KIND_##name: return root && NB_VECTOR_ROOTS;
+    switch (kind) { NB_CUT(NB_ENTRY) }
+#undef NB_ENTRY
+    return 0;
+}
+
+/* How many numbers part 0 or 1 leaves; a transform that is not cut leaves h, k, l to part 2. */
+NB_FN int nb_left_by(int kind, int part)
+{
+#define NB_ENTRY(name, shape, first, second, root) \
+    case NB_KIND_##name: return part ? second : first - nb_wants_roots(kind);
+    switch (kind) { NB_CUT(NB_ENTRY) }
+#undef NB_ENTRY
+    return 3;
+}
+
 /* 1 if the transform is cut into parts. */
 NB_FN int nb_is_cut(int kind)
 {
-#define NB_ENTRY(name, shape) case NB_KIND_##name: return 1;
+#define NB_ENTRY(name, shape, first, second, root) case NB_KIND_##name: return 1;
     switch (kind) { NB_CUT(NB_ENTRY) }
 #undef NB_ENTRY
     return 0;
@@ -118,7 +139,8 @@ NB_FN int nb_is_cut(int kind)
 /* F_latt^2 in three parts, 0 to 2; of a transform that is not cut the last one is all of it. */
 NB_FN void nb_lattice_part(int kind, int part, const nb_lattice *c, double *a)
 {
-#define NB_ENTRY(name, shape) case NB_KIND_##name: nb_##name##_part(part, &c->of.shape, a); return;
+#define NB_ENTRY(name, shape, first, second, root) \
+    case NB_KIND_##name: nb_##name##_part(part, &c->of.shape, a); return;
     switch (kind) { NB_CUT(NB_ENTRY) }
 #undef NB_ENTRY
     if (part == 2) a[0] = nb_lattice_sqr(kind, c, a[0], a[1], a[2]);
