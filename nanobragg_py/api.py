@@ -387,14 +387,14 @@ class Experiment(Differentiable):
         many steps to be read.
         """
         from .inspect.trace import trace_pixel
-        from .render.images import kernel_table
+        from .render.tables import kernel_table
 
         resolved = self.resolved
         if crystal is not None:
             if not 0 <= crystal < len(resolved.single_crystals):
                 raise FieldError(f"crystal is {crystal}; the image has {len(resolved.single_crystals)}, counted from 0")
             resolved = resolved.single_crystals[crystal]
-        return trace_pixel(resolved, kernel_table(self.structure_factors, resolved.beam), slow, fast, compat)
+        return trace_pixel(resolved, kernel_table(resolved.structure_factors, resolved.beam), slow, fast, compat)
 
     def explain(self, physics: bool = False) -> Explanation:
         """What the experiment means, an `Explanation`: ``print(experiment.explain())``, or its ``as_dict()``.

@@ -51,7 +51,7 @@ def test_every_page_is_on_the_map():
     assert missing == ["docs/index.md"]
 
 
-@pytest.mark.parametrize("document", ["README.md", "docs/differences.md", "docs/files.md"])
+@pytest.mark.parametrize("document", ["README.md", "docs/crystals.md", "docs/differences.md", "docs/files.md"])
 def test_transcripts(document, tmp_path):
     replay(document, tmp_path)
 

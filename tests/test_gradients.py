@@ -8,8 +8,8 @@ from nanobragg_py.gradients.model import scaled_rotations
 from nanobragg_py.gradients.parameters import PARAMETERS
 from nanobragg_py.gradients.values import with_values
 from nanobragg_py.orientation import axis_rotation
-from nanobragg_py.render.images import kernel_table
 from nanobragg_py.render.simulate import simulate
+from nanobragg_py.render.tables import kernel_table
 
 SHAPES = {
     "square 5": {"cells": (5, 5, 5)},

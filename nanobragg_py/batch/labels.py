@@ -86,13 +86,14 @@ def spots_of(experiment: ResolvedExperiment, image: np.ndarray | None = None) ->
     """The spots that the crystal puts on the detector, as `nanobragg-py view --spots` marks them.
 
     hkl: (n, 3) int. position: (n, 2), fast and slow in pixels, 0 at the first pixel's corner. amplitude: (n,),
-    electrons, structure factors of the table. With an image without noise also intensity: (n,), the photons in it
-    within `REACH` pixels of the spot's own; spots that are nearer share them. n differs from image to image.
+    electrons, structure factors of the table; nan where a crystal has its own. With an image without noise also
+    intensity: (n,), the photons in it within `REACH` pixels of the spot's own; spots that are nearer share them. n
+    differs from image to image.
 
     Of a detector of panels also panel: (n,) int, from 0; position is in the panel's pixels, and the image is a stack or
     a list.
     """
-    from ..inspect.predictions import amplitudes, predict, predict_panels
+    from ..inspect.predictions import predict, predict_panels
 
     panel = None
     if experiment.panels:
@@ -103,7 +104,7 @@ def spots_of(experiment: ResolvedExperiment, image: np.ndarray | None = None) ->
     found |= {
         "hkl": hkl.astype(np.int32),
         "position": np.stack((fast, slow), axis=-1),
-        "amplitude": amplitudes(experiment.structure_factors.at(experiment.beam.wavelength), hkl),
+        "amplitude": _amplitudes(experiment, hkl),
     }
     if image is not None and panel is not None:
         found["intensity"] = np.zeros(len(hkl))
@@ -113,6 +114,15 @@ def spots_of(experiment: ResolvedExperiment, image: np.ndarray | None = None) ->
     elif image is not None:
         found["intensity"] = photons_near(image, fast, slow)
     return found
+
+
+def _amplitudes(experiment, hkl):
+    """Of spots; nan where crystals of several materials make them."""
+    from ..inspect.predictions import amplitudes
+
+    if any(crystal.structure_factors is not None for crystal in experiment.crystals):
+        return np.full(len(hkl), np.nan)
+    return amplitudes(experiment.structure_factors.at(experiment.beam.wavelength), hkl)
 
 
 def spot_fields(found: Any) -> dict[str, Any]:

@@ -33,6 +33,17 @@ from .units import DEGREES, MICRONS, SMALL_DEGREES
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
+    from .resolved import StructureFactors
+
+
+def amplitudes(name: str, value: Any) -> Any:
+    """A StructureFactors."""
+    from .resolved import StructureFactors
+
+    if not isinstance(value, StructureFactors):
+        raise FieldError(f"{name} is {value!r:.40}; it must be a nanobragg_py.StructureFactors")
+    return value
+
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class Crystal(Part):
@@ -145,6 +156,13 @@ class Crystal(Part):
     scale: float = field(
         "", positive, "", "how often the crystal's photons count, beside others in one image", way=None, default=1.0
     )
+    structure_factors: StructureFactors | None = field(
+        "",
+        amplitudes,
+        "",
+        "a `nanobragg_py.StructureFactors` of its own, of another material; None: the experiment's",
+        way=None,
+    )
 
     def _complete(self):
         if self.lengths is None and self.matrix is None:
@@ -181,7 +199,8 @@ class Crystal(Part):
     @property
     def beyond_flags(self) -> tuple[str, ...]:
         """Names of fields that no flag states, where they are not at their defaults."""
-        names = ("domain_weights", "block_sizes", "block_weights", "block_sigma", "block_drawn", "scale")
+        blocks = ("block_sizes", "block_weights", "block_sigma", "block_drawn")
+        names = ("domain_weights", *blocks, "scale", "structure_factors")
         rows = {row.name: row.default for row in rows_of(type(self))}
         return tuple(name for name in names if getattr(self, name) != rows[name])
 

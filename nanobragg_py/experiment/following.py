@@ -61,7 +61,8 @@ def follow(
     """
     found = _follow(beam, detector, crystal, sampling, factors, physics, recorder)
     if not more_crystals:
-        return found
+        parts = _owned(crystal, found.resolved)
+        return found if parts is None else _joined(found, (), parts, factors)
     if physics != "exact":
         raise FieldError('several crystals need physics = "exact"; the reference program has one')
     others = []
@@ -75,9 +76,27 @@ def follow(
         # as many sub-pixels as the largest of them asks for
         finer = sampling.replace(oversample=finest)
         return follow(beam, detector, crystal, finer, factors, physics, more_crystals, recorder)
-    resolved = found.resolved
-    parts = [part for each in (found, *others) for part in each.resolved.crystals or (each.resolved.crystal,)]
-    return dataclasses.replace(found, resolved=resolved.replace(crystals=tuple(parts)), others=tuple(others))
+    parts = []
+    for one, each in zip((crystal, *more_crystals), (found, *others), strict=True):
+        parts += _owned(one, each.resolved) or each.resolved.crystals or (each.resolved.crystal,)
+    return _joined(found, tuple(others), parts, factors)
+
+
+def _owned(crystal, resolved):
+    """The parts of a crystal that has structure factors of its own, with those; else None."""
+    own = crystal.structure_factors
+    if own is None:
+        return None
+    return [part.replace(structure_factors=own) for part in resolved.crystals or (resolved.crystal,)]
+
+
+def _joined(found, others, parts, factors):
+    """What follows for an image that is the sum of parts."""
+    sampling = found.resolved.sampling
+    if any(each.resolved.sampling.interpolate for each in others):
+        sampling = sampling.replace(interpolate=True)
+    resolved = found.resolved.replace(crystals=tuple(parts), structure_factors=factors, sampling=sampling)
+    return dataclasses.replace(found, resolved=resolved, others=others)
 
 
 def _follow(beam, detector, crystal, sampling, factors, physics, recorder=None):
@@ -86,6 +105,7 @@ def _follow(beam, detector, crystal, sampling, factors, physics, recorder=None):
     from .resolve import resolve_experiment, resolve_setup
     from .resolved import UNASKED
 
+    factors = factors if crystal.structure_factors is None else crystal.structure_factors
     options = to_options(beam, detector, crystal, sampling, factors.default_F, physics)
     matrix, mask, sources = crystal.matrix, detector.mask, None
     if matrix is not None:

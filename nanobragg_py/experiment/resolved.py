@@ -143,7 +143,7 @@ class ResolvedCrystal(Record):
     spot_axes, spot_scale: the squared distance h, k, l from a lattice point is spot_scale |h axes[0] + k axes[1] +
     l axes[2]|^2 for shapes whose spots have one profile in all directions; gauss_width, tophat_cutoff: of those.
     share: how often its photons count. domains_turn: the domains' rotations are of the crystal, which phi then turns;
-    else they follow phi.
+    else they follow phi. structure_factors: of its own, or None.
     molecular_weight: g/mol, the estimate that is printed. size: edges in m.
     """
 
@@ -173,6 +173,7 @@ class ResolvedCrystal(Record):
         "domains_turn": False,
         "missets": None,
         "random_misset": False,
+        "structure_factors": None,
         "molecular_weight": 0.0,
         "size": (0.0, 0.0, 0.0),
     }
@@ -403,8 +404,9 @@ class ResolvedExperiment(Record):
         each = sampling.steps // self.crystal.mosaic_domains
         for crystal in self.crystals:
             steps = each * crystal.mosaic_domains
-            steps_of_it = sampling.replace(steps=steps)
-            found.append(self.replace(crystal=crystal, crystals=(), amorphous=None, sampling=steps_of_it))
+            of_it = {"sampling": sampling.replace(steps=steps), "amorphous": None}
+            of_it["structure_factors"] = crystal.structure_factors or self.structure_factors
+            found.append(self.replace(crystal=crystal, crystals=(), **of_it))
             sampling = sampling.replace(water=0.0)
         return tuple(found) or (self if self.amorphous is None else self.replace(amorphous=None, sampling=self.dry),)
 

@@ -52,29 +52,39 @@ def to_dict(experiment: Any, tables: str = "embed", beside: Any = None) -> dict[
         if values:
             made[name] = values
     if experiment.more_crystals:
-        others = [_part_to_plain(crystal, tables, beside) for crystal in experiment.more_crystals]
+        numbered = enumerate(experiment.more_crystals, 2)
+        others = [_part_to_plain(crystal, tables, beside, str(number)) for number, crystal in numbered]
         made["crystal"] = [made["crystal"], *others]
-    factors = experiment.structure_factors
+    values = _factors_to_plain(experiment.structure_factors, "structure_factors", tables, beside)
+    if values:
+        made["structure_factors"] = values
+    return made
+
+
+def _factors_to_plain(factors, name, tables, beside):
+    """StructureFactors as a dict; name: of a file for the table."""
     values = {"default_F": factors.default_F} if factors.default_F else {}
     if factors.bounds is not None and tables != "omit":
         array = np.asarray(factors.values)
         values["bounds"], values["count"] = list(factors.bounds), factors.count
         if factors.wavelengths:
             values["wavelengths"] = list(factors.wavelengths)
-        values["values"] = _array_to_plain("structure_factors", array, tables, beside)
-    if values:
-        made["structure_factors"] = values
-    return made
+        values["values"] = _array_to_plain(name, array, tables, beside)
+    return values
 
 
-def _part_to_plain(part, tables, beside):
-    """A part as a dict of what is not at its default."""
+def _part_to_plain(part, tables, beside, number=""):
+    """A part as a dict of what is not at its default. number: of a crystal beside the first, in a file's name."""
     values = {}
     for field in dataclasses.fields(part):
         value = getattr(part, field.name)
         if field.name == "mask":
             if value is not None and tables != "omit":
                 values["mask"] = _array_to_plain("mask", value, tables, beside)
+        elif field.name == "structure_factors":
+            if value is not None:
+                name = f"structure_factors.crystal{number}"
+                values["structure_factors"] = _factors_to_plain(value, name, tables, beside)
         elif field.name == "panels":
             if value is not None:
                 values["panels"] = [_panel_to_plain(panel, tables, beside) for panel in value]
@@ -176,7 +186,7 @@ def _part_from_plain(name, values, folder):
         if field not in names:
             hint = meant(field, names, f"those of {name} are", {row.name: row.full_name for row in FIELDS})
             raise FieldError(f"{name}.{field} is no field; {hint}")
-    mask, panels = given.pop("mask", None), given.pop("panels", None)
+    mask, panels, factors = (given.pop(field, None) for field in ("mask", "panels", "structure_factors"))
     given = {field: field_value(name, field, value) for field, value in given.items()}
     if isinstance(given.get("spectrum"), str):
         given["spectrum"] = _located(given["spectrum"], folder)
@@ -184,6 +194,10 @@ def _part_from_plain(name, values, folder):
         given["mask"] = _mask_from_plain(mask, folder)
     if panels is not None:
         given["panels"] = _panels_from_plain(panels, folder)
+    if factors is not None:
+        if not isinstance(factors, dict):
+            raise FieldError(f"{name}.structure_factors is {factors!r}; it must be a table of fields")
+        given["structure_factors"] = factors_from_dict(factors, folder)
     return part(**given)
 
 

@@ -52,6 +52,7 @@ def _alone(experiment, number, resolved):
     made = object.__new__(type(experiment))
     made.__dict__.update(experiment.__dict__)
     made.__dict__.update(crystal=crystals_of(experiment)[number], more_crystals=(), resolved=resolved)
+    made.__dict__["structure_factors"] = resolved.structure_factors
     made.__dict__["_followed"] = dataclasses.replace(followed, resolved=resolved, others=(), quick=[])
     made.__dict__.pop("warnings", None)
     return made

@@ -16,7 +16,8 @@ from ..errors import FieldError, NanoBraggError
 from ..kernels.loops.job import Job
 from ..memory import shortage, within_memory
 from ..render.backends import Compute, team_size, warn_of_time
-from ..render.images import kernel_table, new_image, render_precise
+from ..render.images import new_image, render_precise
+from ..render.tables import kernel_table
 from .changes import Change, Differentiated, loops, number_count
 from .parameters import Parameter, parameters_of
 from .sums import derivative_images_of_sum, jvp_of_sum, vjp_of_sum

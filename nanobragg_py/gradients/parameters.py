@@ -12,7 +12,7 @@ from ..errors import FieldError
 from ..experiment.physics import whole_cells
 from ..kernels.loops.job import SHAPES, derivatives_by
 from .changes import stated
-from .crystals import alone, check_number, owner_of
+from .crystals import alone, check_number, crystals_of, owner_of
 
 
 @dataclass(frozen=True)
@@ -209,7 +209,8 @@ def parameters_of(experiment: Any, names: Iterable[str]) -> list[Parameter]:
     """The rows of names; FieldError for one that does not exist, stands twice or does not apply."""
     if isinstance(names, str):
         raise FieldError(f"parameters are {names!r}; give a list of names")
-    if experiment.structure_factors.wavelengths:
+    own = [crystal.structure_factors for crystal in crystals_of(experiment) if crystal.structure_factors is not None]
+    if any(factors.wavelengths for factors in (experiment.structure_factors, *own)):
         raise FieldError("structure_factors of several wavelengths have no derivatives; take one table, that of at()")
     found: list[Parameter] = []
     for name in names:
@@ -217,6 +218,8 @@ def parameters_of(experiment: Any, names: Iterable[str]) -> list[Parameter]:
         if any(name == other.name for other in found):
             raise FieldError(f"{name} is given twice", fields=(name,))
         why = row.applies(experiment) if row.applies else None
+        if own and name.startswith("structure_factors."):
+            why = "a crystal has structure factors of its own"
         if why:
             raise stated(name, why)
         found.append(row)

@@ -11,13 +11,12 @@ import numpy as np
 
 from ..errors import FieldError, NanoBraggError, OptionError
 from ..experiment.fields import in_fields
-from ..experiment.structure_factors import source_tables
-from ..files import hkl
 from ..kernels.noise.random import Ran1
 from ..memory import shortage, within_memory
 from .backends import team_size, warn_of_time
 from .noise import noise_maker
 from .simulate import simulate, simulate_many
+from .tables import kernel_table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -145,30 +144,6 @@ def caller_image(out: Any, shape: Any, dtype: Any = np.float32) -> Any:
         )
     view[...] = 0.0
     return view
-
-
-def kernel_table(factors: Any, beam: Any = None) -> Any:
-    """The table of structure factors in the kernels' layout, made once for every StructureFactors.
-
-    beam: a ResolvedBeam; where there are tables of several wavelengths, those of its sources.
-    """
-    if factors.wavelengths:
-        return _source_tables(factors, beam)
-    table = factors.__dict__.get("_kernel_table")
-    if table is None:
-        table = hkl.kernel_table(factors)
-        object.__setattr__(factors, "_kernel_table", table)
-    return table
-
-
-def _source_tables(factors, beam):
-    """The tables of a beam's wavelengths, of which the last are kept."""
-    wavelengths = tuple(dict.fromkeys(source[4] for source in beam.sources))
-    kept = factors.__dict__.get("_source_tables")
-    if kept is None or kept[0] != wavelengths:
-        kept = wavelengths, source_tables(factors, wavelengths)
-        object.__setattr__(factors, "_source_tables", kept)
-    return kept[1]
 
 
 @within_memory

@@ -12,9 +12,10 @@ from ..experiment.checks import region
 from ..experiment.fields import in_fields
 from ..memory import within_memory
 from .backends import pixels_of, team_size, warn_of_time
-from .images import caller_image, kernel_table, new_image
+from .images import caller_image, new_image
 from .panels import panel_number
 from .sums import amorphous_image, jobs_of
+from .tables import kernel_table
 
 
 @within_memory

@@ -8,11 +8,15 @@ import numpy as np
 
 from ..kernels.loops.job import Job
 from .backends import level_module, thread_count
+from .tables import kernel_table
 
 
 def jobs_of(experiment: Any, table: Any, single: bool) -> list[Any]:
-    """A `Job` for each crystal, on the experiment's detector."""
-    return [Job(each, table, single=single) for each in experiment.single_crystals]
+    """A `Job` for each crystal, on the experiment's detector. table: of those that have no structure factors of their
+    own, as of `simulate`."""
+    parts = [(each.crystal.structure_factors, each) for each in experiment.single_crystals]
+    tables = [table if own is None else kernel_table(own, each.beam) for own, each in parts]
+    return [Job(each, one, single=single) for (_, each), one in zip(parts, tables, strict=True)]
 
 
 def render_sum(
