@@ -171,8 +171,17 @@ NB_FN void nb_flat_nearest(int kind, int shared, const nb_lattice *c, const nb_b
     }
 }
 
+/* A product's chains without those of its indices are short enough. */
 NB_FN void nb_weighted(int kind, const nb_lattice *c, int n, nb_in h, nb_in k, nb_in l, nb_in weight, nb_out acc)
 {
+    if (NB_IN_PARTS && nb_is_cut(kind) && !nb_is_product(kind)) {
+        nb_between m;
+        for (int i = 0; i < n; ++i)
+            nb_first_part(kind, c, i, h[i] - nb_rint(h[i]), k[i] - nb_rint(k[i]), l[i] - nb_rint(l[i]), &m);
+        nb_second_part(kind, c, n, &m);
+        for (int i = 0; i < n; ++i) acc[i] = acc[i] + weight[i] * nb_last_part(kind, c, i, &m);
+        return;
+    }
     for (int i = 0; i < n; ++i)
         acc[i] = acc[i] + weight[i] * nb_lattice_sqr(kind, c, h[i] - nb_rint(h[i]), k[i] - nb_rint(k[i]),
                                                      l[i] - nb_rint(l[i]));
