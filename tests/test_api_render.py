@@ -155,3 +155,12 @@ def test_smv_of_another_shape(tmp_path):
     with pytest.raises(FieldError, match="image has the shape"):
         small().to_smv(tmp_path / "a.img", np.zeros((3, 3), np.float32))
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("flags", ["", "-nopolar", "-polar 0.9", "-oversample 2", "-detector_thick 400 -thicksteps 3"])
+def test_full_tiles_are_what_others_are(flags):
+    """What is worked out once a pixel is one pass over full tiles, and several over those that a region cuts."""
+    line = f"-default_F 100 -cell 90 100 110 80 95 100 -misset 10 20 30 -N 5 -lambda 1 -distance 50 -pixel 0.2 {flags}"
+    full = Experiment.from_args(f"{line} -detpixels_x 256 -detpixels_y 8").render()
+    cut = Experiment.from_args(f"{line} -detpixels_x 256 -detpixels_y 8 -roi 0 250 0 7").render()
+    assert (full[:, :251] == cut[:, :251]).all() and full[:, 251:].all() and not cut[:, 251:].any()

@@ -54,14 +54,23 @@ NB_FN double nb_floor(double x)
 
 /* 1/sqrt(v) to the last bit or two, for 1e-30 < v < 1e30: a float32 estimate costs the divider half as much, and one
  * third-order step makes up for it. */
+NB_FN float nb_rsqrt_estimate(double v)
+{
+    return 1.0f / sqrtf((float)v);
+}
+
+NB_FN double nb_rsqrt_from(double v, double y)
+{
+    double e = 1.0 - v * y * y;
+    return y * (1.0 + e * (0.5 + 0.375 * e));
+}
+
 NB_FN double nb_rsqrt(double v)
 {
 #ifdef __CUDACC__
     return rsqrt(v);
 #else
-    double y = 1.0f / sqrtf((float)v);
-    double e = 1.0 - v * y * y;
-    return y * (1.0 + e * (0.5 + 0.375 * e));
+    return nb_rsqrt_from(v, nb_rsqrt_estimate(v));
 #endif
 }
 

@@ -2,22 +2,69 @@
 # Part of render.pyx, which includes it: in a .pxd these functions would be inlined, and lose their vectors.
 
 
-cdef void inverse_airpaths(const nb_job *p, int n, double step, const double *start, nb_in place,
-                           nb_out inv, Scratch *w) noexcept nogil:
-    """1/airpath of the pixels of a flat detector's tile: start + step*i along the fast axis.
+cdef extern from "once.h" nogil:
+    enum:
+        NB_NO_POLARIZATION
+        NB_NO_PLANE
+        NB_PLANE
+
+    ctypedef struct nb_once:
+        int polarization
+        double along, step, off, unit
+        double area, close_distance
+        double[3] first
+        double[3] more
+        double kahn
+
+    void nb_work_once(int n, const nb_once *o, nb_in place, nb_out inv, nb_out factor, nb_out angle, nb_out acc)
+
+
+cdef void foot(double step, const double *start, Scratch *w) noexcept nogil:
+    """Where a flat detector's tile lies: its pixels are start + step*i along the fast axis.
 
     The squared airpath is t^2 + off: t along the fast axis from the foot of the perpendicular, which is sqrt(off) long.
     """
     cdef int i
-    cdef double along = nb_dot(start, w.fast), off = 0.0, unit = w.unit, d
-    step = step * w.length
+    cdef double along = nb_dot(start, w.fast), off = 0.0, d
     for i in range(3):
         d = start[i] - along * w.fast[i]
         off += d * d
     w.along = along
     w.off = off
-    w.step = step
-    nb_inverse_lengths(n, along * unit, step * unit, off * (unit * unit), unit, place, inv)
+    w.step = step * w.length
+
+
+cdef void inverse_airpaths(int n, double step, const double *start, nb_in place, nb_out inv,
+                           Scratch *w) noexcept nogil:
+    """1/airpath of the pixels of a flat detector's tile."""
+    cdef double unit = w.unit
+    foot(step, start, w)
+    nb_inverse_lengths(n, w.along * unit, w.step * unit, w.off * (unit * unit), unit, place, inv)
+
+
+cdef void work_once(const nb_job *p, int n, const double *source, double step, const double *start, double depth,
+                    Scratch *w) noexcept nogil:
+    """1/airpaths, solid angles and polarization on a flat detector at once, and a cleared sum.
+
+    source: the first one, whose polarization counts. w.factor: solid angle times polarization.
+    """
+    cdef nb_once o
+    cdef int i
+    cdef const double *axis
+    foot(step, start, w)
+    o.polarization = NB_NO_POLARIZATION if not p.polarized else NB_NO_PLANE if p.kahn == 0.0 else NB_PLANE
+    o.unit = w.unit
+    o.along = w.along * w.unit
+    o.step = w.step * w.unit
+    o.off = w.off * (w.unit * w.unit)
+    o.area = p.pixel * p.pixel
+    o.close_distance = p.close_distance + p.deepening * depth
+    o.kahn = p.kahn
+    for i in range(3):
+        axis = source + (0 if i == 0 else 1 + 3 * i)  # the beam, E, B
+        o.first[i] = nb_dot(axis, start)
+        o.more[i] = step * nb_dot(axis, p.fast)
+    nb_work_once(n, &o, w.place, w.inv, w.factor, w.angle, w.acc)
 
 
 cdef void directions(const nb_job *p, int n, double step, const double *start, nb_in place,
@@ -38,7 +85,7 @@ cdef void directions(const nb_job *p, int n, double step, const double *start, n
             z[i] = pz * r
             inv[i] = r
         return
-    inverse_airpaths(p, n, step, start, place, inv, w)
+    inverse_airpaths(n, step, start, place, inv, w)
     for i in range(n):
         x[i] = (sx + fx * place[i]) * inv[i]
         y[i] = (sy + fy * place[i]) * inv[i]
@@ -61,21 +108,21 @@ cdef void project_flat(const nb_job *p, int n, const double *axis, double step, 
         out[i] = (first + more * place[i]) * inv[i]
 
 
-cdef void solid_angles(const nb_job *p, int n, const unsigned short *mask, double depth, nb_in inv, double times,
-                       nb_out omega, nb_out angle) noexcept nogil:
-    """The pixels' solid angles, `depth` in the sensor; `times` of each goes into the sum of those not masked."""
+cdef void solid_angles(const nb_job *p, int n, const unsigned short *mask, double depth, nb_in inv, nb_out omega,
+                       nb_out angle) noexcept nogil:
+    """The pixels' solid angles, `depth` in the sensor, and their sum, of those not masked."""
     cdef int i, point = p.point_pixel
     cdef double area = p.pixel * p.pixel, close = p.close_distance + p.deepening * depth, o
     if mask == NULL:
         for i in range(n):
             o = nb_solid_angle(inv[i], area, close, point)
             omega[i] = o
-            angle[i] = angle[i] + times * o
+            angle[i] = angle[i] + o
     else:
         for i in range(n):
             o = nb_solid_angle(inv[i], area, close, point)
             omega[i] = o
-            angle[i] = angle[i] + (times * o if mask[i] else 0.0)
+            angle[i] = angle[i] + (o if mask[i] else 0.0)
 
 
 cdef void captures(const nb_job *p, int n, int layer, nb_out capture) noexcept nogil:

@@ -226,7 +226,8 @@ cdef void one_item(const Panel *panel, Scratch *w, double *statistics) noexcept 
             fast += n
     statistics[0] = total(w.sum)
     statistics[1] = total(w.squares)
-    statistics[2] = total(w.angle)
+    # of the sub-pixels and layers, which where they are not looked at one by one have that of the first
+    statistics[2] = total(w.angle) * (1.0 if p.weight_omega else <double>p.layers * p.oversample * p.oversample)
     while width > 0:
         larger(width, w.top + width, w.top)
         width //= 2

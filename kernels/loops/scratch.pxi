@@ -34,6 +34,7 @@ cdef struct Scratch:
     double *acc        # the pixel's sum
     double *part       # the sum of one source and sub-step, where it has to be weighted
     double *omega
+    double *factor     # solid angle times polarization
     double *capture
     double *polar
     double *passed     # 1 where dmin lets a source pass
@@ -72,8 +73,8 @@ cdef struct Scratch:
     float value
 
 cdef enum:
-    ARRAYS = 23
-    SCRATCH_DOUBLES = (ARRAYS + 12) * TILE + 2 * PQR_ROWS * BLOCK + TILE + 128  # with these, whole pages
+    ARRAYS = 24
+    SCRATCH_DOUBLES = (ARRAYS + 12) * TILE + 2 * PQR_ROWS * BLOCK + TILE + 384  # with these, whole pages
 
 
 cdef void lay_out(Scratch *w, double *memory, nb_watch *watch) noexcept nogil:
@@ -102,6 +103,7 @@ cdef void lay_out(Scratch *w, double *memory, nb_watch *watch) noexcept nogil:
     w.angle = memory + 20 * TILE
     w.top = <float *>(memory + 21 * TILE)
     w.ones = memory + 22 * TILE
+    w.factor = memory + 23 * TILE
     w.cubic = memory + ARRAYS * TILE
     w.pqr = w.cubic + 12 * TILE
     w.waves = w.pqr + PQR_ROWS * BLOCK

@@ -29,11 +29,17 @@ cdef void first_polarization(int n, nb_in passed, nb_in fresh, nb_out polar) noe
         polar[i] = fresh[i] if (polar[i] == 0.0 and passed[i] != 0.0) else polar[i]
 
 
-cdef void finish(const nb_job *p, int n, const unsigned short *mask, const Scratch *w, int replaced,
+cdef void multiply(int n, nb_in a, nb_in b, nb_out out) noexcept nogil:
+    cdef int i
+    for i in range(n):
+        out[i] = a[i] * b[i]
+
+
+cdef void finish(const nb_job *p, int n, const unsigned short *mask, const Scratch *w, int replaced, bint ready,
                  nb_outf image) noexcept nogil:
     """Sum -> float32 pixels, and their share in the statistics.
 
-    replaced: the pixel of the tile whose value was worked out elsewhere, or -1.
+    replaced: the pixel of the tile whose value was worked out elsewhere, or -1. ready: whether w.factor is known.
     """
     cdef int i
     cdef double f2 = p.default_F * p.default_F if p.structure_kind == NB_CONSTANT else 1.0
@@ -41,8 +47,12 @@ cdef void finish(const nb_job *p, int n, const unsigned short *mask, const Scrat
     cdef nb_out acc = w.acc
     cdef nb_out seen = w.part
     cdef nb_in capture = w.capture
-    cdef const double *omega = w.ones if p.weight_omega else w.omega
-    cdef const double *polar = w.polar if p.polarized and not p.weight_polar else w.ones
+    cdef const double *factor = w.ones if p.weight_omega else w.omega
+    if ready:
+        factor = w.factor
+    elif p.polarized and not p.weight_polar:
+        multiply(n, w.polar, factor, w.factor)
+        factor = w.factor
     if p.sensor and not p.weight_thick:
         for i in range(n):
             acc[i] = (background + f2 * acc[i]) * capture[i]
@@ -51,21 +61,20 @@ cdef void finish(const nb_job *p, int n, const unsigned short *mask, const Scrat
     if mask != NULL:
         for i in range(n):
             acc[i] = acc[i] if mask[i] else 0.0
-            seen[i] = polar[i] * omega[i] if mask[i] else 0.0
-        polar = seen
-        omega = w.ones
+            seen[i] = factor[i] if mask[i] else 0.0
+        factor = seen
     f2 = f2 * p.scale
     background = background * p.scale
     if replaced < 0:
-        shade(w, 0, n, background, f2, acc, polar, omega, image)
+        shade(w, 0, n, background, f2, acc, factor, image)
     else:
-        shade(w, 0, replaced, background, f2, acc, polar, omega, image)
-        shade(w, replaced, replaced + 1, w.value, 0.0, acc, w.ones, w.ones, image)
-        shade(w, replaced + 1, n, background, f2, acc, polar, omega, image)
+        shade(w, 0, replaced, background, f2, acc, factor, image)
+        shade(w, replaced, replaced + 1, w.value, 0.0, acc, w.ones, image)
+        shade(w, replaced + 1, n, background, f2, acc, factor, image)
 
 
-cdef void shade(const Scratch *w, int first, int last, double background, double f2, nb_in acc, nb_in polar,
-                nb_in omega, nb_outf image) noexcept nogil:
+cdef void shade(const Scratch *w, int first, int last, double background, double f2, nb_in acc, nb_in factor,
+                nb_outf image) noexcept nogil:
     """Pixels `first` to `last` - 1 of a tile."""
     cdef int i
     cdef nb_out sum = w.sum
@@ -75,9 +84,9 @@ cdef void shade(const Scratch *w, int first, int last, double background, double
     cdef float value
     if w.precise != NULL:
         for i in range(first, last):
-            precise[i] = (background + f2 * acc[i]) * (polar[i] * omega[i])
+            precise[i] = (background + f2 * acc[i]) * factor[i]
     for i in range(first, last):
-        value = <float>((background + f2 * acc[i]) * (polar[i] * omega[i]))
+        value = <float>((background + f2 * acc[i]) * factor[i])
         image[i] = value
         sum[i] = sum[i] + value
         squares[i] = squares[i] + value * value
@@ -99,9 +108,8 @@ cdef void render_tile(const nb_job *p, const double *sources, const long long *t
     """n pixels of row `slow` from column `fast` on."""
     cdef int m = (n + LANES - 1) // LANES * LANES  # the spare lanes are computed and thrown away
     cdef int layer, sub_slow, sub_fast, source, members, passing = m
-    cdef double substeps = <double>p.oversample * p.oversample
     cdef bint weighted = p.weight_thick or p.weight_polar or p.weight_omega or p.diffuse != 0.0
-    cdef bint need_polar = p.polarized, cut = p.dmin > 0.0, have_omega = False, have_capture
+    cdef bint need_polar = p.polarized, cut = p.dmin > 0.0, have_omega = False, have_capture, ready
     # F_cell^2 of a crystal that has one for all indices is left to the end
     cdef double diffuse = p.diffuse / (p.default_F * p.default_F) if p.structure_kind == NB_CONSTANT else p.diffuse
     cdef double f, s, o, step = p.subpixel * p.oversample
@@ -120,7 +128,10 @@ cdef void render_tile(const nb_job *p, const double *sources, const long long *t
     w.real = n
     w.cut = cut
     w.mask = mask
-    fill(m, 0.0, w.acc)
+    # whether what is worked out once a pixel can be so in one pass; solid angles of spare lanes must not be counted
+    ready = not vectors and not p.weight_omega and not p.weight_polar and not p.point_pixel and mask == NULL and m == n
+    if not ready:
+        fill(m, 0.0, w.acc)
     if cut:
         fill(m, 0.0, w.polar)
     for layer in range(p.layers):
@@ -134,13 +145,16 @@ cdef void render_tile(const nb_job *p, const double *sources, const long long *t
                 s = p.subpixel * (slow * p.oversample + sub_slow) + p.subpixel / 2.0
                 for i in range(3):
                     start[i] = f * p.fast[i] + s * p.slow[i] + o * p.normal[i] + p.origin[i]
-                if vectors:
+                if ready and not have_omega:
+                    work_once(p, m, sources, step, start, o, w)
+                    have_omega = True
+                    need_polar = False
+                elif vectors:
                     directions(p, m, step, start, w.place, w.x, w.y, w.z, w.inv, w)
                 else:
-                    inverse_airpaths(p, m, step, start, w.place, w.inv, w)
+                    inverse_airpaths(m, step, start, w.place, w.inv, w)
                 if not have_omega or p.weight_omega:
-                    solid_angles(p, n, mask, o, w.inv, 1.0 if p.weight_omega else p.layers * substeps, w.omega,
-                                 w.angle)
+                    solid_angles(p, n, mask, o, w.inv, w.omega, w.angle)
                     have_omega = True
                 if (p.sensor and not have_capture) or p.weight_thick:
                     along(p, m, p.normal, step, start, w, w.capture)
@@ -184,4 +198,4 @@ cdef void render_tile(const nb_job *p, const double *sources, const long long *t
                     else:
                         sum_orientations(p, cells, stride, table, src, tables + source, members, start, step, m, w,
                                          w.acc)
-    finish(p, n, mask, w, w.column - fast if w.row == slow and fast <= w.column < fast + n else -1, image)
+    finish(p, n, mask, w, w.column - fast if w.row == slow and fast <= w.column < fast + n else -1, ready, image)
