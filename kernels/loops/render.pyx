@@ -15,7 +15,7 @@ from libc.string cimport memset
 from nanobragg_py.kernels.formulas.formulas cimport *
 from nanobragg_py.kernels.loops.job cimport Job
 from nanobragg_py.kernels.loops.threads cimport NB_PARALLEL, NB_THREAD, nb_aligned, nb_now
-from nanobragg_py.kernels.loops.watch cimport begin_portions, begin_watch, end_watch, nb_leave, nb_take, nb_watch
+from nanobragg_py.kernels.loops.watch cimport begin_portions, begin_watch, end_watch, nb_leave, nb_take_apart, nb_watch
 
 include "scratch.pxi"
 include "geometry.pxi"
@@ -185,17 +185,20 @@ def start_threads(int threads):
 
 cdef void take_portions(const Stretch *stretch, Py_ssize_t items, Scratch *w, double *statistics) noexcept nogil:
     """One thread's part in a band, which begins with `stretch` and has so many portions."""
-    cdef Py_ssize_t item = nb_take(w.watch)
+    cdef Py_ssize_t item = nb_take_apart(w.watch, items)
     cdef const nb_job *aimed = NULL
+    cdef const Stretch *at = stretch
     while item < items and not w.dropped:
-        while item >= stretch.first + items_of(stretch):
-            stretch += 1
-        if stretch.panel.p != aimed:
-            aimed = stretch.panel.p
+        if item < at.first:
+            at = stretch
+        while item >= at.first + items_of(at):
+            at += 1
+        if at.panel.p != aimed:
+            aimed = at.panel.p
             aim(w, aimed)
-        choose_portion(&w.portion, stretch, item - stretch.first)
-        one_item(stretch.panel, w, statistics + item * STATISTICS)
-        item = nb_take(w.watch)
+        choose_portion(&w.portion, at, item - at.first)
+        one_item(at.panel, w, statistics + item * STATISTICS)
+        item = nb_take_apart(w.watch, items)
     nb_leave(w.watch)
 
 
