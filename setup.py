@@ -14,15 +14,18 @@ import subprocess
 import sys
 import sysconfig
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 
 from Cython.Build import cythonize
 from Cython.Compiler import Options
 from setuptools import Distribution, Extension, setup
 from setuptools.command.build_ext import build_ext
+from setuptools.modified import newer_group
 
 # Debugging information and symbols of modules that export one function are most of an installation's size.
 # So are the tables that unwind stacks, which C that raises nothing does without, and the blanks between segments.
-PLAIN = ["-g0", "-fno-asynchronous-unwind-tables"]
+# Names that are for no other file need no table to look them up.
+PLAIN = ["-g0", "-fno-asynchronous-unwind-tables", "-fvisibility=hidden"]
 STRIPPED = ["-Wl,-s", "-Wl,-z,noseparate-code"]
 # Modules that call others and convert arguments are as fast with little optimisation, and compile in half the time.
 GLUE = ["-O1", *PLAIN]
@@ -43,6 +46,8 @@ EXACT = ["-ffp-contract=off"]
 # whatever the compiler takes for the least of its machines, and the only one where there is no x86-64.
 LEVELS = {"base": []}
 if platform.machine().lower() in ("x86_64", "amd64"):
+    # Processors from before 2013, whose vectors are short, are not worth the compiler's longest work.
+    LEVELS["base"] = ["-O2"]
     LEVELS["v3"] = ["-march=x86-64-v3"]
     LEVELS["v4"] = ["-march=x86-64-v4", "-mprefer-vector-width=512"]
 # Fewer of them, "base v3" say, for those who change a loop and build it often (CONTRIBUTING.md).
@@ -101,27 +106,17 @@ EXTENSIONS = [
     module("kernels.noise.random", *FAST, *EXACT),
     module("kernels.noise.detector", *FAST, *EXACT, "-fno-math-errno"),
 ]
-# The level modules of a name share one source; only the name of the module's initialiser differs.
-BY_LEVEL = [
-    module(
-        f"kernels.{room}.{name}_{level}",
-        *FAST,
-        *exact,
-        *LOOPS,
-        *flags,
-        source=f"kernels/{room}/{name}.pyx",
-    )
-    for room, name, exact in (
-        ("loops", "render", ORDER),
-        ("loops", "gradient", ["-fopenmp-simd"]),
-        ("loops", "background", []),
-        ("loops", "spread", EXACT),
-        ("noise", "poisson", EXACT),
-        ("noise", "response", EXACT + CLIPPING),
-        ("noise", "philox", EXACT + CLIPPING),
-    )
-    for level, flags in LEVELS.items()
-]
+# Modules whose loops are compiled once for each level (kernels/loops/nb_levels.h), and what these are compiled with.
+BY_LEVEL = {
+    "kernels.loops.render": ORDER,
+    "kernels.loops.gradient": ["-fopenmp-simd"],
+    "kernels.loops.background": [],
+    "kernels.loops.spread": EXACT,
+    "kernels.noise.poisson": EXACT,
+    "kernels.noise.response": EXACT + CLIPPING,
+    "kernels.noise.philox": EXACT + CLIPPING,
+}
+EXTENSIONS += [module(name, *GLUE, *flags) for name, flags in BY_LEVEL.items()]
 
 
 class BuildExtensions(build_ext):
@@ -131,29 +126,59 @@ class BuildExtensions(build_ext):
         openmp = self.accepts(["-fopenmp"], link=["-fopenmp"])
         stripped = STRIPPED if sys.platform != "darwin" and self.accepts([], link=STRIPPED) else []
         accepted = {}
-        kept = []
-        for extension in self.extensions:
-            flags = extension.extra_compile_args
+
+        def known(flags):
             for flag in flags:  # clang does without some of gcc's
                 if flag not in accepted:
                     accepted[flag] = self.accepts([flag])
-            if not all(accepted[flag] for flag in flags if flag.startswith("-march")):
-                continue  # a compiler that does not know the level: the others serve
-            extension.extra_compile_args = [flag for flag in flags if accepted[flag]] + ["-fopenmp"] * openmp
-            extension.extra_compile_args += os.environ.get("NANOBRAGG_BUILD_FLAGS", "").split()
-            extension.extra_link_args = [*stripped] + ["-fopenmp"] * openmp
-            if SANITIZE:
-                extension.extra_compile_args += SANITIZED
-                extension.extra_link_args = [*SANITIZED, "-fopenmp"]
-            kept.append(extension)
-        self.extensions[:] = kept
+            flags = [flag for flag in flags if accepted[flag]] + ["-fopenmp"] * openmp
+            return flags + os.environ.get("NANOBRAGG_BUILD_FLAGS", "").split() + SANITIZED * SANITIZE
+
+        # a compiler may not know a level: the others serve
+        levels = {level: flags for level, flags in LEVELS.items() if not flags or flags[0] in known(flags[:1])}
+        for extension in self.extensions:
+            extension.extra_compile_args = known(extension.extra_compile_args)
+            extension.extra_link_args = [*SANITIZED, "-fopenmp"] if SANITIZE else [*stripped] + ["-fopenmp"] * openmp
         self.parallel = self.parallel or os.cpu_count()
         self.translate()
+        loops = {}
+        for extension in self.extensions:
+            flags = BY_LEVEL.get(extension.name.removeprefix("nanobragg_py."))
+            if flags is None:
+                continue
+            (c_file,) = extension.sources
+            for level in levels:
+                # the one name that Cython gives to other units
+                main = f"__pyx_module_is_main_{extension.name.replace('.', '__')}"
+                loops[unit_of(c_file, level, f"#define NB_LEVEL {level}\n#define {main} {main}_{level}")] = (
+                    known([*FAST, *flags, *LOOPS, *levels[level]]),
+                    extension,
+                )
+            module = "".join(f" level({level})" for level in levels)
+            extension.sources = [unit_of(c_file, "module", f"#define NB_LEVELS(level){module}")]
+        with ThreadPoolExecutor(self.parallel) as pool:  # what takes longest is begun first
+            made = [pool.submit(self.compile_loops, unit, *how) for unit, how in loops.items()]
+            for (_, extension), one in zip(loops.values(), made, strict=True):
+                extension.extra_objects.append(one.result())
+                extension.depends.append(one.result())
         super().build_extensions()
+
+    def compile_loops(self, unit, flags, extension):
+        """The object of a level's loops, compiled anew if anything that it is made of is newer."""
+        (path,) = self.compiler.object_filenames([unit], output_dir=self.build_temp)
+        if self.force or newer_group([unit, *extension.depends], path, "newer"):
+            folders = extension.include_dirs
+            self.compiler.compile([unit], self.build_temp, include_dirs=folders, extra_postargs=flags)
+        return path
 
     def run(self):
         super().run()
         if not self.inplace:  # in a checkout, modules are found as ever
+            made = {os.path.normpath(self.get_ext_fullpath(extension.name)) for extension in self.extensions}
+            # modules that there once were, where builds are kept
+            for path in pathlib.Path(self.build_lib).rglob("*.so"):
+                if os.path.normpath(path) not in made:
+                    path.unlink()
             self.write_startup()
             if os.environ.get("NANOBRAGG_BUILD_GPU", "0") != "0":
                 self.write_gpu_kernels()
@@ -220,7 +245,7 @@ class BuildExtensions(build_ext):
         for extension in self.extensions:
             c_file = os.path.splitext(os.path.join(C_FILES, paths[extension.name]))[0] + ".c"
             extension.depends = [c_file, *headers_of(c_file, extension.include_dirs)]
-            extension.sources = [unit_of(extension.name, c_file)]
+            extension.sources = [c_file]
 
 
 class InstallPages(Distribution().get_command_class("install_data")):
@@ -274,16 +299,10 @@ def headers_of(path, folders, found=None):
     return [*found]
 
 
-def unit_of(name, c_file):
-    """The C file to compile for a module: c_file itself, or for a level of it one that gives it the level's name.
-
-    Objects of one source for several levels would overwrite each other.
-    """
-    own, shared = name.rpartition(".")[2], os.path.splitext(os.path.basename(c_file))[0]
-    if own == shared:
-        return c_file
-    path = os.path.join(os.path.dirname(c_file), f"{own}.c")
-    write_if_changed(path, f'#define PyInit_{shared} PyInit_{own}\n#include "{shared}.c"\n')
+def unit_of(c_file, name, lines):
+    """A C file beside another, which it includes after lines of its own: the objects of both can be there at once."""
+    path = f"{os.path.splitext(c_file)[0]}_{name}.c"
+    write_if_changed(path, f'{lines}\n#include "{os.path.basename(c_file)}"\n')
     return path
 
 
@@ -295,7 +314,7 @@ def write_if_changed(path, text):
 
 if __name__ == "__main__":  # and not in a process that translates
     setup(
-        ext_modules=BY_LEVEL + EXTENSIONS,  # what takes longest is begun first
+        ext_modules=EXTENSIONS,
         data_files=[("share", [])],  # InstallPages knows which
         cmdclass={"build_ext": BuildExtensions, "install_data": InstallPages},
     )

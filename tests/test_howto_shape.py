@@ -45,8 +45,6 @@ class Compiled(Tree):
             shutil.copytree(OBJECTS, self.root / "build", symlinks=True)
             (built,) = (self.root / "build").glob("lib.*")
             built.rename(site)
-            for path in (*site.rglob("*_v3.*"), *site.rglob("*_v4.*")):
-                path.unlink()
         done = subprocess.run(command, cwd=self.root, env=environment, capture_output=True, text=True)
         assert done.returncode == 0, done.stderr[-3000:]
 

@@ -91,8 +91,6 @@ def imports(module):
             found |= visitor.found
         else:  # Cython, which ast cannot read; imports there are absolute
             found |= set(re.findall(r"^\s*from ([\w.]+) c?import", text, re.M))
-    levels = re.compile(r"_(base|v3|v4)$")
-    found = {levels.sub("", name) for name in found}
     return {name for name in found if name.partition(".")[0] == "nanobragg_py"} - {module, "nanobragg_py"}
 
 

@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 import nanobragg_py
-from nanobragg_py.render.backends import level_module
 
 ROOT = Path(__file__).parent.parent
 SOURCES = sorted([*(ROOT / "kernels").glob("*/*.pyx"), *(ROOT / "nanobragg_py").rglob("*.pyx")])
@@ -16,11 +15,8 @@ PATHS = {path.with_suffix("").relative_to(ROOT).as_posix().removeprefix("nanobra
 
 
 def compiled(name):
-    """The module of a source; where there is one for each level, they are one to those who ask for them."""
-    try:
-        return importlib.import_module("nanobragg_py." + name.replace("/", "."))
-    except ModuleNotFoundError:
-        return level_module(name.removeprefix("kernels/").replace("/", "."))[0]
+    """The module of a source."""
+    return importlib.import_module("nanobragg_py." + name.replace("/", "."))
 
 
 def stub_of(name):
@@ -42,11 +38,11 @@ def own(name, module):
     """The functions and classes that a module defines, and its constants."""
     imported = re.findall(r"^from [\w.]+ import (.*)$", PATHS[name].read_text(), re.MULTILINE)
     imported = set(re.findall(r"\w+", " ".join(imported)))
-    homes = {module.__name__, module.__name__.rpartition("_")[0]}
     return [
         each
         for each, value in vars(module).items()
-        if each[0] != "_" and each not in imported and (each.isupper() or getattr(value, "__module__", None) in homes)
+        if each[0] != "_" and each not in imported
+        if each.isupper() or getattr(value, "__module__", None) == module.__name__
     ]
 
 

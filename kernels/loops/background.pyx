@@ -1,8 +1,9 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True, initializedcheck=False
 """The image of amorphous material on the CPU: portions of rows, parallel over portions.
 
-Compiled for several levels of the instruction set, as render.pyx is. A portion is one thread's from start to end, and
-what its size is depends on the image alone: results are the same bit for bit for any number of threads.
+What `Loops` names is compiled for several levels of the instruction set, as in render.pyx. A portion is one thread's
+from start to end, and what its size is depends on the image alone: results are the same bit for bit for any number of
+threads.
 """
 
 from cython.parallel cimport parallel, prange
@@ -10,6 +11,7 @@ from cpython.exc cimport PyErr_CheckSignals
 from libc.stdlib cimport free
 
 from nanobragg_py.kernels.loops.amorphous cimport BackgroundJob, nb_background
+from nanobragg_py.kernels.loops.levels cimport nb_choose
 from nanobragg_py.kernels.loops.threads cimport NB_PARALLEL, NB_THREAD, nb_aligned, nb_now
 from nanobragg_py.kernels.loops.watch cimport begin_portions, begin_watch, end_watch, nb_leave, nb_take_apart, nb_watch
 
@@ -25,6 +27,22 @@ cdef enum:
     STATISTICS = 4         # sum, sum of squares, solid angle, maximum
     PORTION_PIXELS = 4096  # of a portion, at least
     PORTIONS = 4           # of a band, for every thread: at its end few wait for the last one
+
+cdef struct Loops:
+    # of the level that was chosen
+    void (*take_portions)(const nb_background *p, int first, Py_ssize_t items, int lines, int row_end,
+                          nb_tile_work *work, float *image, double *statistics) noexcept nogil
+
+cdef Loops loops
+
+
+cdef void fill_loops "nb_fill_loops"(void *table) noexcept:
+    (<Loops *>table).take_portions = take_portions
+
+
+def choose(str level):
+    """Have the loops of an instruction-set level run; False where this build has none."""
+    return nb_choose(level.encode(), &loops)
 
 
 def render(BackgroundJob job, float[:, ::1] image, int threads=1, progress=None):
@@ -78,10 +96,10 @@ def render(BackgroundJob job, float[:, ::1] image, int threads=1, progress=None)
             begin_portions(&watch)
             if threads == 1:
                 with nogil:
-                    take_portions(p, first, items, lines, row_end, work, data, statistics)
+                    loops.take_portions(p, first, items, lines, row_end, work, data, statistics)
             else:
                 with nogil, parallel(num_threads=threads):
-                    take_portions(p, first, items, lines, row_end, work + NB_THREAD, data, statistics)
+                    loops.take_portions(p, first, items, lines, row_end, work + NB_THREAD, data, statistics)
             end_watch(&watch)
             clock += nb_now() - begin
             for item in range(first, first + items):

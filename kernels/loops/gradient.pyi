@@ -1,4 +1,3 @@
-# of gradient_base, gradient_v3 and gradient_v4, which nanobragg_py.render.backends chooses from
 from typing_extensions import Buffer as AnyBuffer
 
 from nanobragg_py.kernels.loops.job import Job
@@ -8,6 +7,7 @@ LAYOUT: dict[str, tuple[int, int]]
 SOURCES_BEGIN: int
 SOURCE_NUMBERS: int
 
+def choose(level: str) -> bool: ...
 def reverse(
     job: Job, weights: AnyBuffer, image: AnyBuffer, geometry: bool, shape: bool, table: bool, threads: int = 1
 ) -> tuple[Buffer, Buffer, Buffer | None]: ...

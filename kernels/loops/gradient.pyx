@@ -17,6 +17,7 @@ from libc.string cimport memset
 
 from nanobragg_py.kernels.formulas.formulas cimport *
 from nanobragg_py.kernels.loops.job cimport Job
+from nanobragg_py.kernels.loops.levels cimport nb_choose
 from nanobragg_py.kernels.loops.threads cimport NB_PARALLEL, NB_THREAD, nb_aligned
 from nanobragg_py.kernels.loops.watch cimport begin_portions, begin_watch, end_watch, nb_leave, nb_take
 
@@ -93,6 +94,34 @@ cdef void take_parts(const Task *t, Work *k, const Sums *sums, int parts, int ro
     nb_leave(k.w.watch)
 
 
+cdef void add_parts(const double *parts, Py_ssize_t size, int count, double *sums) noexcept nogil:
+    cdef Py_ssize_t i, j
+    for i in range(count):
+        for j in range(size):
+            sums[j] += parts[i * size + j]
+
+
+cdef struct Loops:
+    # of the level that was chosen (nb_levels.h)
+    void (*lay_out_work)(Work *k, const Task *t, double *memory, nb_watch *watch) noexcept nogil
+    void (*take_parts)(const Task *t, Work *k, const Sums *sums, int parts, int round, int rows) noexcept nogil
+    void (*add_parts)(const double *parts, Py_ssize_t size, int count, double *sums) noexcept nogil
+
+cdef Loops loops
+
+
+cdef void fill_loops "nb_fill_loops"(void *table) noexcept:
+    cdef Loops *of_level = <Loops *>table
+    of_level.lay_out_work = lay_out_work
+    of_level.take_parts = take_parts
+    of_level.add_parts = add_parts
+
+
+def choose(str level):
+    """Have the loops of an instruction-set level run; False where this build has none."""
+    return nb_choose(level.encode(), &loops)
+
+
 cdef int run(Job job, Task *t, int threads, int parts, const Sums *sums) except -1:
     """All rows."""
     cdef const nb_job *p = t.p
@@ -120,12 +149,12 @@ cdef int run(Job job, Task *t, int threads, int parts, const Sums *sums) except 
     try:
         memset(memory, 0, threads * each * sizeof(double))
         for i in range(threads):
-            lay_out_work(&work[i], t, memory + i * each, &watch)
+            loops.lay_out_work(&work[i], t, memory + i * each, &watch)
         begin_watch(&watch)
         while round * rows * parts < height + parts * rows:
             begin_portions(&watch)
             with nogil, parallel(num_threads=threads):
-                take_parts(t, work + NB_THREAD, sums, parts, round, rows)
+                loops.take_parts(t, work + NB_THREAD, sums, parts, round, rows)
             end_watch(&watch)
             round += 1
             PyErr_CheckSignals()
@@ -157,12 +186,7 @@ cdef int check_image(Job job, const double[:, ::1] image) except -1:
 cdef Buffer added(Buffer parts, Py_ssize_t size, int count):
     """The sum of `count` parts of `size` numbers, in order."""
     cdef Buffer sums = Buffer(size, "d")
-    cdef double *to = <double *>sums.data
-    cdef const double *by = <const double *>parts.data
-    cdef Py_ssize_t i, j
-    for i in range(count):
-        for j in range(size):
-            to[j] += by[i * size + j]
+    loops.add_parts(<const double *>parts.data, size, count, <double *>sums.data)
     return sums
 
 

@@ -1,4 +1,3 @@
-# of render_base, render_v3 and render_v4, which nanobragg_py.render.backends chooses from
 from collections.abc import Callable, Sequence
 
 from typing_extensions import Buffer as AnyBuffer
@@ -7,6 +6,7 @@ from nanobragg_py.kernels.loops.job import Job
 
 PARALLEL: bool
 
+def choose(level: str) -> bool: ...
 def render(
     job: Job,
     image: AnyBuffer,

@@ -1,8 +1,8 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True, initializedcheck=False
 """The image on the CPU: rows of tiles, parallel over tiles, the sum of every contribution to every pixel.
 
-This one source is compiled several times, for several levels of the x86-64 instruction set (see setup.py); the level
-is picked at import by `nanobragg_py.render.backends`. A pixel is computed by one thread, from start to end, in an order
+What `Loops` names is compiled several times, for several levels of the x86-64 instruction set (see nb_levels.h); the
+level is picked by `nanobragg_py.render.backends`. A pixel is computed by one thread, from start to end, in an order
 that depends on nothing but the experiment: results are the same bit for bit for any number of threads.
 """
 
@@ -14,6 +14,7 @@ from libc.string cimport memset
 
 from nanobragg_py.kernels.formulas.formulas cimport *
 from nanobragg_py.kernels.loops.job cimport Job
+from nanobragg_py.kernels.loops.levels cimport nb_choose
 from nanobragg_py.kernels.loops.threads cimport NB_PARALLEL, NB_THREAD, nb_aligned, nb_now
 from nanobragg_py.kernels.loops.watch cimport begin_portions, begin_watch, end_watch, nb_leave, nb_take_apart, nb_watch
 
@@ -32,6 +33,29 @@ cdef enum:
 
 #: True when this build can use more than one thread
 PARALLEL = bool(NB_PARALLEL)
+
+cdef struct Loops:
+    # of the level that was chosen
+    void (*take_portions)(const Stretch *stretch, Py_ssize_t items, Scratch *w, double *statistics) noexcept nogil
+    long (*unmasked)(const nb_job *p, const unsigned short *mask, int first, int last) noexcept nogil
+    void (*deviations_of)(const nb_job *p, const float *image, double mean, int lane, int lanes,
+                          double *sums) noexcept nogil
+    double (*total)(double *values) noexcept nogil
+
+cdef Loops loops
+
+
+cdef void fill_loops "nb_fill_loops"(void *table) noexcept:
+    cdef Loops *of_level = <Loops *>table
+    of_level.take_portions = take_portions
+    of_level.unmasked = unmasked
+    of_level.deviations_of = deviations_of
+    of_level.total = total
+
+
+def choose(str level):
+    """Have the loops of an instruction-set level run; False where this build has none."""
+    return nb_choose(level.encode(), &loops)
 
 
 # ---- the image -----------------------------------------------------------------------------------------------------
@@ -56,7 +80,7 @@ def render_panels(list jobs, images, int threads=1, progress=None, precise=None,
     seconds each has a part, by what it was expected to cost; where its maximum lies is looked for on those panels only
     that have the largest of all.
     """
-    cdef int count = len(jobs), number, row, height, t, taken, wanted, first
+    cdef int count = len(jobs), number, row, height, t, taken, wanted
     cdef nb_watch watch
     cdef Py_ssize_t item, items, most = 0, room = 0
     cdef double begin, seconds, budget, spent
@@ -132,17 +156,16 @@ def render_panels(list jobs, images, int threads=1, progress=None, precise=None,
             begin_portions(&watch)
             if threads == 1:
                 with nogil:
-                    take_portions(band, items, scratch, statistics)
+                    loops.take_portions(band, items, scratch, statistics)
             else:
                 with nogil, parallel(num_threads=threads):
-                    take_portions(band, items, scratch + NB_THREAD, statistics)
+                    loops.take_portions(band, items, scratch + NB_THREAD, statistics)
             end_watch(&watch)
             seconds = nb_now() - begin
             for t in range(taken):
                 stretch = &band[t]
                 panel = stretch.panel
                 panel.clock += seconds * (stretch.cost / spent)
-                first = <int>(panel - panels)
                 for item in range(items_of(stretch)):
                     st = statistics + (stretch.first + item) * STATISTICS
                     if exact is not None and st[0] != st[0]:
@@ -155,7 +178,7 @@ def render_panels(list jobs, images, int threads=1, progress=None, precise=None,
                     if st[3] > panel.top:
                         panel.top = st[3]
                         choose_portion(&panel.best, stretch, item)
-                wanted = count_pixels(jobs[first], stretch.row, stretch.row_end - 1)
+                wanted = <int>loops.unmasked(panel.p, panel.mask, stretch.row, stretch.row_end - 1)
                 panel.pixels += wanted
                 pixels += wanted
             if progress is not None:
@@ -260,16 +283,15 @@ cdef void larger(int n, nb_inf upper, nb_outf lower) noexcept nogil:
         lower[i] = upper[i] if upper[i] > lower[i] else lower[i]
 
 
-cdef long count_pixels(Job job, int first, int last):
+cdef long unmasked(const nb_job *p, const unsigned short *mask, int first, int last) noexcept nogil:
     """Pixels of the region of interest, in rows `first` to `last`, that the mask leaves."""
-    cdef const nb_job *p = &job.p
     cdef long count = 0
     cdef int slow, fast
     cdef const unsigned short *row
-    if job.mask_data == NULL:
+    if mask == NULL:
         return <long>(p.fast_max - p.fast_min + 1) * (last - first + 1)
     for slow in range(first, last + 1):
-        row = job.mask_data + <Py_ssize_t>slow * p.fpixels
+        row = mask + <Py_ssize_t>slow * p.fpixels
         for fast in range(p.fast_min, p.fast_max + 1):
             count += row[fast] != 0
     return count
@@ -313,8 +335,8 @@ def squared_deviations(Job job, const float[:, ::1] image, double mean, int thre
         sums[i] = 0.0
     if threads < 2 or <long>width * height < DEVIATIONS_FROM:
         with nogil:
-            deviations_of(p, data, mean, 0, TILE, sums)
+            loops.deviations_of(p, data, mean, 0, TILE, sums)
     else:
         for i in prange(TILE // LINE, nogil=True, schedule="static", num_threads=min(threads, TILE // LINE)):
-            deviations_of(p, data, mean, i * LINE, LINE, sums)
-    return total(sums), <long>width * height
+            loops.deviations_of(p, data, mean, i * LINE, LINE, sums)
+    return loops.total(sums), <long>width * height

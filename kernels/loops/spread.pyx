@@ -19,6 +19,7 @@ from libc.stdint cimport int64_t
 from libc.string cimport memcpy, memset
 
 from nanobragg_py.kernels.formulas.formulas cimport nb_inf, nb_outf
+from nanobragg_py.kernels.loops.levels cimport nb_choose
 from nanobragg_py.kernels.loops.watch cimport begin_portions, begin_watch, end_watch, nb_watch
 from nanobragg_py.kernels.loops.watch cimport nb_dropped, nb_leave, nb_stopped, nb_take_apart
 from nanobragg_py.kernels.memory.buffers cimport Borrowed, Buffer
@@ -58,12 +59,6 @@ cdef enum:
     SHIFT = 144
     SOURCE = 8  # what a source counts beside its taps, in the steps of nb_watch.h
 
-# what a portion of the outputs is
-cdef enum:
-    GATHERED = 0   # a row
-    SCATTERED = 1  # a band of rows
-    EXACT = 2      # a row, tap by tap
-
 #: the factor between the width of a fiber's point spread and its g
 cdef double FIBER_G = 0.652383013252053
 #: nanoseconds, roughly, for a tap of each kind and for a row of a source's taps: they only decide which way is taken
@@ -91,150 +86,47 @@ cdef struct Spread:
     nb_watch *watch
 
 include "spread_taps.pxi"
+include "spread_rows.pxi"
+
+cdef struct Loops:
+    # of the level that was chosen (nb_levels.h); its vectors' lanes, and the outputs that are gathered at once
+    int lanes, block
+    void (*fill_kernel)(const Spread *p, double *kernel, double *scratch) noexcept nogil
+    void (*trim_kernel)(const Spread *p, double *kernel, int *extent) noexcept nogil
+    void (*find_radii)(const Spread *p, int n, nb_inf photons, double *steps, nb_outr radius) noexcept nogil
+    void (*look_over)(const Spread *p, Py_ssize_t y, Sources *row) noexcept nogil
+    void (*pad_row)(const Spread *p, const Padded *q, Py_ssize_t y) noexcept nogil
+    void (*take_portions)(const Spread *p, const Padded *q, int kind, Py_ssize_t portions,
+                          Py_ssize_t height) noexcept nogil
+    void (*add_to_all)(Py_ssize_t n, double share, nb_outf out) noexcept nogil
+    double (*lost_photons)(const Spread *p) noexcept nogil
+    float (*maximum)(const float *value, long n) noexcept nogil
+
+cdef Loops loops
 
 
-# ---- one output ----------------------------------------------------------------------------------------------------
-
-cdef inline int own_radius(const Spread *p, Py_ssize_t at) noexcept nogil:
-    cdef int r = p.one_radius if p.radius == NULL else p.radius[at]
-    return r if r < p.reach else p.reach
+cdef float maximum_of(const float *value, long n) noexcept nogil:
+    return nb_maximum(value, n)
 
 
-cdef inline float add_tap(const Spread *p, float sum, float photons, int r, Py_ssize_t dx,
-                          Py_ssize_t dy) noexcept nogil:
-    cdef double k
-    if dx * dx + dy * dy > <Py_ssize_t>r * r:
-        return sum
-    k = p.kernel[(p.reach + dy) * (2 * p.reach + 1) + p.reach + dx]
-    return <float>(sum + photons * k) if k != 0.0 else sum
+cdef void fill_loops "nb_fill_loops"(void *table) noexcept:
+    cdef Loops *of_level = <Loops *>table
+    of_level.lanes = NB_LANES
+    of_level.block = NB_BLOCK
+    of_level.fill_kernel = fill_kernel
+    of_level.trim_kernel = trim_kernel
+    of_level.find_radii = find_radii
+    of_level.look_over = look_over
+    of_level.pad_row = pad_row
+    of_level.take_portions = take_portions
+    of_level.add_to_all = add_to_all
+    of_level.lost_photons = lost_photons
+    of_level.maximum = maximum_of
 
 
-cdef float exact_pixel(const Spread *p, Py_ssize_t y, Py_ssize_t x, long *counted) noexcept nogil:
-    """One output, tap by tap: for the first column, and for images with infinities and nan, of which 0 is no share."""
-    cdef Py_ssize_t reach = p.reach, y0, x0, at, first = x - reach, last = x + reach
-    cdef float sum = 0.0, photons
-    cdef int r
-    for y0 in range(max(0, y - 1 - reach if x == 0 else y - reach), min(p.slow, y + reach + 1)):
-        if nb_dropped(p.watch, counted, p.fast):
-            return 0.0
-        x0 = max(first, 0)
-        while x0 < p.fast:
-            if x0 > last:
-                if x > 0:
-                    break
-                if x0 < p.fast - reach:
-                    x0 = p.fast - reach
-            at = y0 * p.fast + x0
-            photons = p.image[at]
-            if not photons <= <float>0.0:
-                r = own_radius(p, at)
-                sum = add_tap(p, sum, photons, r, x - x0, y - y0)
-                if x == 0 and y > 0:
-                    sum = add_tap(p, sum, photons, r, p.fast - x0, y - 1 - y0)
-            x0 = x0 + 1
-    return sum
-
-
-cdef void exact_row(const Spread *p, Py_ssize_t y, long *counted) noexcept nogil:
-    cdef Py_ssize_t x
-    for x in range(p.fast):
-        p.out[y * p.fast + x] = exact_pixel(p, y, x, counted)
-        if nb_stopped(p.watch):
-            return
-
-
-# ---- gathering -----------------------------------------------------------------------------------------------------
-
-cdef struct Padded:
-    double *photons   # of each source, 0 where there is nothing to spread, with zeros around each row
-    double *square    # of each source's radius; NULL with one radius
-    Py_ssize_t stride
-    int margin        # zeros before each row, and the largest |dx| of a tap
-    int least         # the smallest radius
-
-
-cdef void pad_row(const Spread *p, const Padded *q, Py_ssize_t y) noexcept nogil:
-    cdef double *row = q.photons + y * q.stride
-    cdef const float *image = p.image + y * p.fast
-    cdef Py_ssize_t x, at
-    memset(row, 0, q.stride * sizeof(double))
-    for x in range(p.fast):
-        row[q.margin + x] = image[x] if image[x] > <float>0.0 else <float>0.0
-    if q.square != NULL:
-        row = q.square + y * q.stride
-        for x in range(q.stride):
-            row[x] = -1.0
-        for x in range(p.fast):
-            at = own_radius(p, y * p.fast + x)
-            row[q.margin + x] = <double>at * at
-
-
-cdef void gather_row(const Spread *p, const Padded *q, Py_ssize_t y, long *counted) noexcept nogil:
-    """Outputs of row y. The first has sources beyond the right edge besides, and is done again, tap by tap."""
-    cdef nb_floats sum[NB_CHAINS]
-    cdef Py_ssize_t x, y0, dy, last = min(p.slow - 1, y + p.reach), taps, n, at
-    cdef int half
-    cdef const double *tap
-    x = 0
-    while x < p.fast:
-        memset(sum, 0, sizeof(sum))
-        for y0 in range(max(0, y - p.reach), last + 1):
-            dy = y - y0
-            half = min(p.extent[p.reach + dy], q.margin)
-            if half < 0:
-                continue
-            taps = 2 * half + 1
-            if nb_dropped(p.watch, counted, taps * NB_BLOCK):
-                return
-            # from the source to the left of the output, which is spread by dx = half, to the right
-            tap = p.kernel + (p.reach + dy) * (2 * p.reach + 1) + p.reach + half
-            at = y0 * q.stride + q.margin + x - half
-            if q.square == NULL or <Py_ssize_t>half * half + dy * dy <= <Py_ssize_t>q.least * q.least:
-                nb_gather_row(sum, q.photons + at, tap, taps)
-            else:
-                nb_gather_row_within(sum, q.photons + at, q.square + at, tap, <double>(dy * dy), taps)
-        n = min(<Py_ssize_t>NB_BLOCK, p.fast - x)
-        memcpy(p.out + y * p.fast + x, sum, n * sizeof(float))
-        x += NB_BLOCK
-    p.out[y * p.fast] = exact_pixel(p, y, 0, counted)
-
-
-# ---- scattering ----------------------------------------------------------------------------------------------------
-
-cdef void scatter_band(const Spread *p, Py_ssize_t begin, Py_ssize_t end, long *counted) noexcept nogil:
-    """Outputs of rows begin to end - 1."""
-    cdef Py_ssize_t y0, x0, y, first, last, side = 2 * p.reach + 1
-    cdef float *band = p.band + threadid() * p.band_size
-    cdef const double *tap
-    cdef const float *photons
-    cdef const int *half
-    cdef float *out
-    cdef int r
-    memset(band, 0, (end - begin) * p.stride * sizeof(float))
-    for y0 in range(max(0, begin - 1 - p.reach), min(p.slow, end + p.reach)):
-        if nb_dropped(p.watch, counted, p.fast):
-            return
-        photons = p.image + y0 * p.fast
-        for x0 in range(p.fast):
-            if not photons[x0] > <float>0.0:
-                continue
-            r = own_radius(p, y0 * p.fast + x0)
-            if nb_dropped(p.watch, counted, SOURCE + (end - begin) * r):
-                return
-            half = p.half + <Py_ssize_t>r * r + r - y0  # of row 0
-            tap = p.kernel + (p.reach - y0) * side + p.reach
-            first = max(begin, y0 - r)
-            last = min(end - 1, y0 + r)
-            if first <= last:
-                nb_scatter(band + (first - begin) * p.stride + x0, p.stride, tap + first * side, side, half + first,
-                           last - first + 1, <int>x0, <int>(p.fast - 1 - x0), photons[x0])
-            if x0 + r >= p.fast:  # one step beyond the right edge, after its other taps
-                for y in range(max(1, begin, y0 - r + 1), min(end, y0 + r + 2)):
-                    if p.fast - x0 <= half[y - 1]:
-                        out = band + (y - begin) * p.stride
-                        out[0] = <float>(out[0] + photons[x0] * tap[(y - 1) * side + p.fast - x0])
-    for y in range(begin, end):
-        memcpy(p.out + y * p.fast, band + (y - begin) * p.stride, p.fast * sizeof(float))
+def choose(str level):
+    """Have the loops of an instruction-set level run; False where this build has none."""
+    return nb_choose(level.encode(), &loops)
 
 
 # ---- the whole image -----------------------------------------------------------------------------------------------
@@ -247,7 +139,7 @@ cdef double circle(double radius) noexcept nogil:
 def maximum(image):
     """The largest of the float32 values of a buffer, and at least 0; nan does not count."""
     cdef Borrowed source = Borrowed(image, "f")
-    return <double>nb_maximum(<const float *>source.data, source.count)
+    return <double>loops.maximum(<const float *>source.data, source.count)
 
 
 def automatic_radius(double photons, bint fiber, double width, int limit):
@@ -277,10 +169,7 @@ cdef Buffer make_kernel(Spread *p):
     cdef Buffer scratch = Buffer(max(4 * side, <Py_ssize_t>(p.reach + 1) * (p.reach + 1)), "d", False)
     cdef double *kernel = <double *>taps.data
     with nogil:
-        if p.kind == FIBER:
-            fiber_kernel(p, kernel, <double *>scratch.data)
-        else:
-            gaussian_kernel(p, kernel, <double *>scratch.data)
+        loops.fill_kernel(p, kernel, <double *>scratch.data)
     end_watch(p.watch)
     p.kernel = kernel
     return taps
@@ -299,7 +188,7 @@ def kernel(bint fiber, double width, int reach):
     set_kind(&p, fiber, width, reach)
     taps = make_kernel(&p)
     extent = Buffer(2 * <Py_ssize_t>reach + 1, "i", False)
-    trim_kernel(&p, <double *>taps.data, <int *>extent.data)
+    loops.trim_kernel(&p, <double *>taps.data, <int *>extent.data)
     return taps, escaping(&p, 1.0, share_of(&p, reach))
 
 
@@ -336,7 +225,7 @@ def spread(image, out, bint fiber, double width, int given, int reach, int threa
     p.half = NULL
     taps_around = make_kernel(&p)
     extent = Buffer(2 * <Py_ssize_t>reach + 1, "i", False)
-    trim_kernel(&p, <double *>taps_around.data, <int *>extent.data)
+    loops.trim_kernel(&p, <double *>taps_around.data, <int *>extent.data)
     p.extent = <const int *>extent.data
     shares = Buffer(<Py_ssize_t>p.limit + 1, "d")
     p.share = <double *>shares.data
@@ -351,12 +240,12 @@ def spread(image, out, bint fiber, double width, int given, int reach, int threa
         scratch = <double *>steps.data
     for y in prange(p.slow, nogil=True, num_threads=threads):
         if found != NULL:
-            find_radii(&p, <int>p.fast, photons + y * p.fast, scratch + y * p.fast, found + y * p.fast)
-        look_over(&p, y, &row[y])
+            loops.find_radii(&p, <int>p.fast, photons + y * p.fast, scratch + y * p.fast, found + y * p.fast)
+        loops.look_over(&p, y, &row[y])
     all = add_up(row, p.slow, p.limit)
     sources, taps, lines = <double>all.count, M_PI * all.squares + all.count, 2.0 * all.radii + all.count
     if given < 0 or sources == 0:
-        lost = lost_photons(&p)
+        lost = loops.lost_photons(&p)
     elif not all.finite:
         share_portions(&p, NULL, EXACT, p.slow, 1, threads)
     elif (<double>source.count * circle(all.most) * (GATHER_TAP if all.least == all.most else WITHIN_TAP)
@@ -366,7 +255,7 @@ def spread(image, out, bint fiber, double width, int given, int reach, int threa
         scatter(&p, all.most, threads)
     share = lost / source.count
     for y in prange(p.slow, nogil=True, num_threads=threads):
-        add_to_all(p.fast, share, p.out + y * p.fast)
+        loops.add_to_all(p.fast, share, p.out + y * p.fast)
     return lost
 
 
@@ -375,40 +264,17 @@ cdef int share_portions(const Spread *p, const Padded *q, int kind, Py_ssize_t p
     """Have threads take the outputs in portions of `height` rows, and one of them find out what falls outside."""
     begin_portions(p.watch)
     with nogil, parallel(num_threads=threads):
-        take_portions(p, q, kind, portions, height)
+        loops.take_portions(p, q, kind, portions, height)
     return end_watch(p.watch)
-
-
-cdef void take_portions(const Spread *p, const Padded *q, int kind, Py_ssize_t portions,
-                        Py_ssize_t height) noexcept nogil:
-    cdef Py_ssize_t y = nb_take_apart(p.watch, portions + 1) - 1
-    cdef long counted = 0
-    while y < portions and not nb_stopped(p.watch):
-        if y < 0:
-            p.lost[0] = lost_photons(p)
-        elif kind == GATHERED:
-            gather_row(p, q, y, &counted)
-        elif kind == SCATTERED:
-            scatter_band(p, y * height, min(p.slow, (y + 1) * height), &counted)
-        else:
-            exact_row(p, y, &counted)
-        y = nb_take_apart(p.watch, portions + 1) - 1
-    nb_leave(p.watch)
-
-
-cdef void add_to_all(Py_ssize_t n, double share, nb_outf out) noexcept nogil:
-    cdef Py_ssize_t i
-    for i in range(n):
-        out[i] = <float>(out[i] + share)
 
 
 cdef int gather(Spread *p, int least, int most, int threads) except -1:
     cdef Padded q
     cdef Buffer photons, square
-    cdef Py_ssize_t y, blocks = (p.fast + NB_BLOCK - 1) // NB_BLOCK
+    cdef Py_ssize_t y, blocks = (p.fast + loops.block - 1) // loops.block
     q.margin = <int>min(<Py_ssize_t>most, p.fast - 1)
     q.least = least
-    q.stride = 2 * q.margin + blocks * NB_BLOCK
+    q.stride = 2 * q.margin + blocks * loops.block
     q.square = NULL
     photons = Buffer(p.slow * q.stride, "d", False)
     q.photons = <double *>photons.data
@@ -416,7 +282,7 @@ cdef int gather(Spread *p, int least, int most, int threads) except -1:
         square = Buffer(p.slow * q.stride, "d", False)
         q.square = <double *>square.data
     for y in prange(p.slow, nogil=True, num_threads=threads):
-        pad_row(p, &q, y)
+        loops.pad_row(p, &q, y)
     share_portions(p, &q, GATHERED, p.slow, 1, threads)
     return 0
 
@@ -438,12 +304,12 @@ cdef int scatter(Spread *p, int most, int threads) except -1:
     # high enough for few sources to be passed over often, and enough of them to share
     height = max(BAND, <Py_ssize_t>most // 2)
     height = min(height, max(1, (p.slow + 4 * threads - 1) // (4 * threads))) if threads > 1 else height
-    p.stride = p.fast + NB_LANES
+    p.stride = p.fast + loops.lanes
     p.stride += (SHIFT - p.stride) & (PERIOD - 1)
     p.band_size = height * p.stride
     outputs = Buffer(threads * p.band_size, "f", False)
     p.band = <float *>outputs.data
-    taps = Buffer(side * side + NB_LANES, "d", False)  # what is read behind the last one
+    taps = Buffer(side * side + loops.lanes, "d", False)  # what is read behind the last one
     memcpy(taps.data, p.kernel, side * side * sizeof(double))
     p.kernel = <double *>taps.data
     share_portions(p, NULL, SCATTERED, (p.slow + height - 1) // height, height, threads)

@@ -62,6 +62,13 @@ cdef void fiber_kernel(const Spread *p, double *kernel, double *quarter) noexcep
                                     - corner(quarter, n, dx - 1, dy) + corner(quarter, n, dx - 1, dy - 1))
 
 
+cdef void fill_kernel(const Spread *p, double *kernel, double *scratch) noexcept nogil:
+    if p.kind == FIBER:
+        fiber_kernel(p, kernel, scratch)
+    else:
+        gaussian_kernel(p, kernel, scratch)
+
+
 cdef void trim_kernel(const Spread *p, double *kernel, int *extent) noexcept nogil:
     """Take away the taps beyond the radius, and find each row's `extent`."""
     cdef Py_ssize_t side = 2 * p.reach + 1, i, j

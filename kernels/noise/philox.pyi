@@ -1,8 +1,8 @@
-# of philox_base, philox_v3 and philox_v4, which nanobragg_py.render.backends chooses from
 from collections.abc import Sequence
 
 from typing_extensions import Buffer as AnyBuffer
 
+def choose(level: str) -> bool: ...
 def draw_rows(
     image: AnyBuffer, out: AnyBuffer, first: int, adc: float, fast_min: int, fast_max: int, seed: int, threads: int
 ) -> tuple[float, int]: ...

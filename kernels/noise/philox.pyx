@@ -5,7 +5,7 @@ A pixel's count depends on its mean, its place and the seed. It is that of `nb_p
 pixel at a time. Here chunks of pixels are worked out in vector loops: the random words; for faint pixels the comparison
 with sums of probabilities; for bright ones the trials. What these leave open goes to the scalar functions.
 
-This one source is compiled for several instruction-set levels (see setup.py), without contraction: same counts at all.
+The loops are compiled for several instruction-set levels (nb_levels.h), without contraction: same counts at all.
 """
 
 from cython.parallel cimport prange
@@ -14,6 +14,7 @@ from libc.stdlib cimport free, malloc
 from libc.string cimport memset
 
 from nanobragg_py.kernels.formulas.formulas cimport nb_in, nb_inf, nb_ini, nb_out, nb_outf, nb_outi
+from nanobragg_py.kernels.loops.levels cimport nb_choose
 
 cdef extern from "nb_poisson.h" nogil:
     enum:
@@ -317,6 +318,23 @@ cdef double draw_row(int n, const float *image, double adc, uint64_t pixel, uint
     return photons
 
 
+cdef struct Loops:
+    # of the level that was chosen
+    double (*draw_row)(int n, const float *image, double adc, uint64_t pixel, uint32_t low, uint32_t high,
+                       unsigned short *out, long *overloads) noexcept nogil
+
+cdef Loops loops
+
+
+cdef void fill_loops "nb_fill_loops"(void *table) noexcept:
+    (<Loops *>table).draw_row = draw_row
+
+
+def choose(str level):
+    """Have the loops of an instruction-set level run; False where this build has none."""
+    return nb_choose(level.encode(), &loops)
+
+
 def draw_rows(const float[:, ::1] image, unsigned short[:, ::1] out, Py_ssize_t first, double adc, Py_ssize_t fast_min,
               Py_ssize_t fast_max, uint64_t seed, int threads):
     """Noise for some rows of an image; returns (photons, overloads): the sum of counts, the pixels clipped.
@@ -346,8 +364,8 @@ def draw_rows(const float[:, ::1] image, unsigned short[:, ::1] out, Py_ssize_t 
     for row in prange(rows, nogil=True, schedule="dynamic", chunksize=2, num_threads=max(threads, 1)):
         if low > 0 or high < fast:
             memset(&out[row, 0], 0, fast * sizeof(unsigned short))
-        photons[row] = draw_row(<int>(high - low), &image[row, low], adc, <uint64_t>(first + row) * fast + low, key_low,
-                                key_high, &out[row, low], &overloads[row])
+        photons[row] = loops.draw_row(<int>(high - low), &image[row, low], adc, <uint64_t>(first + row) * fast + low,
+                                      key_low, key_high, &out[row, low], &overloads[row])
     for row in range(rows):  # in the order of the rows: the sum does not depend on threads
         sum += photons[row]
         clipped += overloads[row]

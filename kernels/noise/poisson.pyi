@@ -1,8 +1,8 @@
-# of poisson_base, poisson_v3 and poisson_v4, which nanobragg_py.render.backends chooses from
 from typing_extensions import Buffer as AnyBuffer
 
 from nanobragg_py.kernels.noise.random import Ran1
 
+def choose(level: str) -> bool: ...
 class PoissonNoise:
     def __init__(self, ran1: Ran1, seed: int) -> None: ...
     photons: float

@@ -5,6 +5,7 @@ from libc.math cimport floor
 from libc.stdlib cimport free, malloc
 from libc.string cimport memset
 
+from nanobragg_py.kernels.loops.levels cimport nb_choose
 from nanobragg_py.kernels.noise.random cimport Ran1, seed_variable
 
 include "poidev.pxi"
@@ -48,6 +49,39 @@ cdef double convert(int n, nb_inf count, double adc, double sum, nb_outh out, lo
     return sum
 
 
+cdef double draw_row(Poidev *s, Py_ssize_t n, const float *image, double adc, double photons, unsigned short *out,
+                     long *overloads) noexcept nogil:
+    """The next pixels of a row; returns `photons` plus their counts."""
+    cdef Py_ssize_t begin = 0
+    cdef int length
+    while begin < n:
+        length = <int>min(<Py_ssize_t>BLOCK, n - begin)
+        draw(s, length, image + begin)
+        photons = convert(length, s.count, adc, photons, out + begin, overloads)
+        begin += length
+    return photons
+
+
+cdef struct Loops:
+    # of the level that was chosen (nb_levels.h)
+    void (*begin_poidev)(Poidev *s, nb_ran1 shared, int64_t seed) noexcept nogil
+    double (*draw_row)(Poidev *s, Py_ssize_t n, const float *image, double adc, double photons, unsigned short *out,
+                       long *overloads) noexcept nogil
+
+cdef Loops loops
+
+
+cdef void fill_loops "nb_fill_loops"(void *table) noexcept:
+    cdef Loops *of_level = <Loops *>table
+    of_level.begin_poidev = begin_poidev
+    of_level.draw_row = draw_row
+
+
+def choose(str level):
+    """Have the loops of an instruction-set level run; False where this build has none."""
+    return nb_choose(level.encode(), &loops)
+
+
 cdef class PoissonNoise:
     """Noise of one image, drawn row block by row block from one serial stream.
 
@@ -63,7 +97,7 @@ cdef class PoissonNoise:
         self.state = <Poidev *>malloc(sizeof(Poidev))
         if self.state == NULL:
             raise MemoryError("no memory for the noise generator")
-        begin_poidev(self.state, ran1.shared, seed_variable(seed))
+        loops.begin_poidev(self.state, ran1.shared, seed_variable(seed))
 
     def __dealloc__(self):
         free(self.state)
@@ -75,7 +109,7 @@ cdef class PoissonNoise:
         Pixels from fast_min to fast_max (inclusive) get count + adc, clipped at 65535 and truncated; the others get 0
         and draw nothing.
         """
-        cdef Py_ssize_t row, begin, n, fast = image.shape[1], low = max(fast_min, 0), high = min(fast_max + 1, fast)
+        cdef Py_ssize_t row, fast = image.shape[1], low = max(fast_min, 0), high = min(fast_max + 1, fast)
         cdef long overloads = 0
         cdef double photons = self.photons
         if out.shape[0] != image.shape[0] or out.shape[1] != fast:
@@ -84,11 +118,8 @@ cdef class PoissonNoise:
             for row in range(image.shape[0]):
                 if low > 0 or high < fast:
                     memset(&out[row, 0], 0, fast * sizeof(unsigned short))
-                begin = low
-                while begin < high:
-                    n = min(BLOCK, high - begin)
-                    draw(self.state, n, &image[row, begin])
-                    photons = convert(n, self.state.count, adc, photons, &out[row, begin], &overloads)
-                    begin += n
+                if low < high:
+                    photons = loops.draw_row(self.state, high - low, &image[row, low], adc, photons, &out[row, low],
+                                             &overloads)
         self.photons = photons
         self.overloads += overloads

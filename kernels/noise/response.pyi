@@ -1,8 +1,8 @@
-# of response_base, response_v3 and response_v4, which nanobragg_py.render.backends chooses from
 from typing_extensions import Buffer as AnyBuffer
 
 from nanobragg_py.kernels.memory.buffers import Buffer
 
+def choose(level: str) -> bool: ...
 def to_photons(image: AnyBuffer, factor: float) -> tuple[float, list[float]]: ...
 def pgm_pixels(image: AnyBuffer, first: int, block: Buffer, gain: float, adc: float, wrap: bool) -> None: ...
 

@@ -14,6 +14,7 @@ from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy
 
 from nanobragg_py.kernels.formulas.formulas cimport nb_in, nb_inf, nb_out
+from nanobragg_py.kernels.loops.levels cimport nb_choose
 from nanobragg_py.kernels.memory.buffers cimport Borrowed, Buffer
 from nanobragg_py.kernels.noise.random cimport seed_variable
 
@@ -23,7 +24,12 @@ cdef extern from *:
     """
     typedef unsigned short *__restrict nb_outh;
     typedef unsigned int *__restrict nb_outw;
+    /* adu above which a 32-bit and a 16-bit pixel is an overload */
+    #define NB_TOP_32 2147483647.0
+    #define NB_TOP_16 65535.0
     """
+    double TOP_32 "NB_TOP_32"
+    double TOP_16 "NB_TOP_16"
     ctypedef uint16_t *nb_outh
     ctypedef uint32_t *nb_outw
 
@@ -46,9 +52,6 @@ cdef extern from "nb_counts.h" nogil:
 
 cdef enum:
     STRETCH = 1 << 20  # pixels between two looks for signals
-
-#: adu above which a 32-bit and a 16-bit pixel is an overload
-cdef double TOP_32 = 2147483647.0, TOP_16 = 65535.0
 
 
 # ---- normal deviates -----------------------------------------------------------------------------------------------
@@ -154,6 +157,100 @@ cdef void rescale(Py_ssize_t n, double factor, float *values) noexcept nogil:
         values[i] = <float>(factor * values[i])
 
 
+# ---- stretches of an image -----------------------------------------------------------------------------------------
+
+cdef struct Integers:
+    # how an image becomes integers, and what was found of its pixels
+    double gain, adc, readout, top
+    bint wrap, wide
+    double photons
+    long overloads, negative
+
+
+cdef void count_stretch(Poidev *s, Py_ssize_t n, float *photons, double *sum) noexcept nogil:
+    """Counts in the place of mean counts, which are added up in image order."""
+    cdef int length
+    while n > 0:
+        length = <int>min(<Py_ssize_t>BLOCK, n)
+        draw(s, length, photons)
+        memcpy(photons, s.count, length * sizeof(float))
+        sum[0] = nb_add_up(length, photons, sum[0])
+        photons += length
+        n -= length
+
+
+cdef void pixels_stretch(Poidev *s, Integers *how, Py_ssize_t n, const float *photons, void *out) noexcept nogil:
+    cdef double adu[BLOCK]
+    cdef float normal[BLOCK]
+    cdef Py_ssize_t at = 0
+    cdef int length
+    cdef double sum = how.photons
+    while at < n:
+        length = <int>min(<Py_ssize_t>BLOCK, n - at)
+        to_adu(length, photons + at, how.gain, how.adc, adu)
+        sum = nb_add_up(length, photons + at, sum)
+        if how.readout > 0.0:
+            normal_deviates(s, length, normal)
+            add_readout(length, normal, how.readout, adu)
+        count_limits(length, adu, how.top if how.wide else TOP_16, &how.overloads, &how.negative)
+        if how.wide:
+            to_32_bits(length, adu, how.top, how.wrap, <uint32_t *>out + at)
+        else:
+            to_16_bits(length, adu, how.wrap, <uint16_t *>out + at)
+        at += length
+    how.photons = sum
+
+
+cdef void pgm_stretch(const Integers *how, Py_ssize_t n, const float *photons, uint8_t *out) noexcept nogil:
+    cdef double adu[BLOCK]
+    cdef uint16_t pixel[BLOCK]
+    cdef Py_ssize_t at = 0
+    cdef int length
+    while at < n:
+        length = <int>min(<Py_ssize_t>BLOCK, n - at)
+        to_adu(length, photons + at, how.gain, how.adc, adu)
+        to_16_bits(length, adu, how.wrap, pixel)
+        to_bytes(length, pixel, out + at)
+        at += length
+
+
+cdef double count_one_by_one(nb_draws *draws, long n, float *photons, double flicker, double calibration,
+                             double sum) noexcept nogil:
+    return nb_count(draws, n, photons, flicker, calibration, sum)
+
+
+cdef struct Loops:
+    # of the level that was chosen (nb_levels.h)
+    void (*begin_poidev)(Poidev *s, nb_ran1 shared, int64_t seed) noexcept nogil
+    double (*count_one_by_one)(nb_draws *draws, long n, float *photons, double flicker, double calibration,
+                               double sum) noexcept nogil
+    void (*count_stretch)(Poidev *s, Py_ssize_t n, float *photons, double *sum) noexcept nogil
+    void (*pixels_stretch)(Poidev *s, Integers *how, Py_ssize_t n, const float *photons, void *out) noexcept nogil
+    void (*pgm_stretch)(const Integers *how, Py_ssize_t n, const float *photons, uint8_t *out) noexcept nogil
+    long (*look_over)(Py_ssize_t n, nb_inf values, float *maximum) noexcept nogil
+    void (*rescale)(Py_ssize_t n, double factor, float *values) noexcept nogil
+
+cdef Loops loops
+
+
+cdef void fill_loops "nb_fill_loops"(void *table) noexcept:
+    cdef Loops *of_level = <Loops *>table
+    of_level.begin_poidev = begin_poidev
+    of_level.count_one_by_one = count_one_by_one
+    of_level.count_stretch = count_stretch
+    of_level.pixels_stretch = pixels_stretch
+    of_level.pgm_stretch = pgm_stretch
+    of_level.look_over = look_over
+    of_level.rescale = rescale
+
+
+def choose(str level):
+    """Have the loops of an instruction-set level run; False where this build has none."""
+    return nb_choose(level.encode(), &loops)
+
+
+# ---- images --------------------------------------------------------------------------------------------------------
+
 def to_photons(image, double factor):
     """Multiply a float32 image by a factor, in place.
 
@@ -166,31 +263,25 @@ def to_photons(image, double factor):
     cdef long below
     cdef list negative = []
     with nogil:
-        below = look_over(source.count, values, &maximum)
+        below = loops.look_over(source.count, values, &maximum)
     if below > 0:
         negative = [values[i] for i in range(source.count) if values[i] < <float>0.0]
     if factor != 1.0:
         with nogil:
-            rescale(source.count, factor, values)
+            loops.rescale(source.count, factor, values)
     return <double>maximum, negative
 
 
 def pgm_pixels(image, Py_ssize_t first, Buffer block not None, double gain, double adc, bint wrap):
     """Fill `block` (uint8) with the pixels of a PGM: the 16-bit pixels of the same image, at most 255."""
     cdef Borrowed source = Borrowed(image, "f")
-    cdef double adu[BLOCK]
-    cdef uint16_t pixel[BLOCK]
-    cdef Py_ssize_t fast = block.extent[1], at = 0, count = block.nbytes
-    cdef const float *photons = <const float *>source.data + first * fast
-    cdef uint8_t *out = <uint8_t *>block.data
-    cdef int n
+    cdef const float *photons = <const float *>source.data + first * block.extent[1]
+    cdef Integers how
+    how.gain = gain
+    how.adc = adc
+    how.wrap = wrap
     with nogil:
-        while at < count:
-            n = <int>min(<Py_ssize_t>BLOCK, count - at)
-            to_adu(n, photons + at, gain, adc, adu)
-            to_16_bits(n, adu, wrap, pixel)
-            to_bytes(n, pixel, out + at)
-            at += n
+        loops.pgm_stretch(&how, block.nbytes, photons, <uint8_t *>block.data)
 
 
 cdef class DetectorNoise:
@@ -228,25 +319,20 @@ cdef class DetectorNoise:
         cdef double sum = 0.0
         cdef Py_ssize_t at = 0, end
         cdef bint one_by_one = flicker > 0.0 or calibration > 0.0
-        cdef int n
         self.counted = True
         if not one_by_one:
-            begin_poidev(self.poidev, self.draws.shared, nb_current_seed(&self.draws.stream[NB_PHOTONS]))
+            loops.begin_poidev(self.poidev, self.draws.shared, nb_current_seed(&self.draws.stream[NB_PHOTONS]))
         while at < source.count:
             end = min(at + STRETCH, source.count)
             with nogil:
                 if one_by_one:
-                    sum = nb_count(self.draws, end - at, photons + at, flicker, calibration, sum)
-                    at = end
-                while at < end:
-                    n = <int>min(<Py_ssize_t>BLOCK, end - at)
-                    draw(self.poidev, n, photons + at)
-                    memcpy(photons + at, self.poidev.count, n * sizeof(float))
-                    sum = nb_add_up(n, photons + at, sum)
-                    at += n
+                    sum = loops.count_one_by_one(self.draws, end - at, photons + at, flicker, calibration, sum)
+                else:
+                    loops.count_stretch(self.poidev, end - at, photons + at, &sum)
+            at = end
             PyErr_CheckSignals()
         if one_by_one:
-            begin_poidev(self.poidev, self.draws.shared, nb_current_seed(&self.draws.stream[NB_PHOTONS]))
+            loops.begin_poidev(self.poidev, self.draws.shared, nb_current_seed(&self.draws.stream[NB_PHOTONS]))
             self.poidev.spare_ready = self.draws.spare_ready
             self.poidev.spare = self.draws.spare
         return sum
@@ -259,35 +345,25 @@ cdef class DetectorNoise:
         reference has them on x86-64, instead of 0. top: what 32-bit pixels are clipped at.
         """
         cdef Borrowed source = Borrowed(image, "f")
-        cdef double adu[BLOCK]
-        cdef float normal[BLOCK]
         cdef Py_ssize_t fast = block.extent[1], at = 0, end, count = block.extent[0] * fast
         cdef const float *photons = <const float *>source.data + first * fast
-        cdef long overloads = 0, negative = 0
-        cdef double sum = self.photons
-        cdef bint wide = block.itemsize == 4
-        cdef int n
+        cdef Integers how
         if block.code[0] not in (c"H", c"i") or (first + block.extent[0]) * fast > source.count:
             raise ValueError("the block needs the format H or i and rows of the image")
         if readout > 0.0 and not self.counted:
             raise ValueError("read-out noise goes on with the random numbers of the counting")
+        how.gain, how.adc, how.readout, how.top = gain, adc, readout, top
+        how.wrap = wrap
+        how.wide = block.itemsize == 4
+        how.photons = self.photons
+        how.overloads = how.negative = 0
         while at < count:
             end = min(at + STRETCH, count)
             with nogil:
-                while at < end:
-                    n = <int>min(<Py_ssize_t>BLOCK, end - at)
-                    to_adu(n, photons + at, gain, adc, adu)
-                    sum = nb_add_up(n, photons + at, sum)
-                    if readout > 0.0:
-                        normal_deviates(self.poidev, n, normal)
-                        add_readout(n, normal, readout, adu)
-                    count_limits(n, adu, top if wide else TOP_16, &overloads, &negative)
-                    if wide:
-                        to_32_bits(n, adu, top, wrap, <uint32_t *>block.data + at)
-                    else:
-                        to_16_bits(n, adu, wrap, <uint16_t *>block.data + at)
-                    at += n
+                loops.pixels_stretch(self.poidev, &how, end - at, photons + at,
+                                     <char *>block.data + at * block.itemsize)
+            at = end
             PyErr_CheckSignals()
-        self.photons = sum
-        self.overloads += overloads
-        self.negative += negative
+        self.photons = how.photons
+        self.overloads += how.overloads
+        self.negative += how.negative

@@ -93,20 +93,21 @@ def short_waits(environment: "Any") -> "dict[str, str]":
 
 
 def cpu_renderer(level: "Any" = None) -> "Any":
-    """The render module for an instruction-set level, and the level's name; see `level_module`."""
+    """The render module with the loops of an instruction-set level, and the level's name; see `level_module`."""
     return level_module("loops.render", level)
 
 
 def level_module(name: str, level: "Any" = None) -> "tuple[Any, Any]":
-    """The compiled module kernels.NAME_LEVEL (loops.render_v4, say) for an instruction-set level, and the level's name.
+    """The compiled module kernels.NAME (loops.render, say) with an instruction-set level's loops, and the level's name.
 
     level: one of LEVELS; None takes NANOBRAGG_ISA from the environment, else the best that this processor has. A level
-    that was not built falls back to the next lower one. Raises NanoBraggError for a level that the processor lacks.
+    that was not built falls back to the next lower one. The module has the loops of one level at a time, that of the
+    last call. Raises NanoBraggError for a level that the processor lacks.
     """
     wanted = level or os.environ.get("NANOBRAGG_ISA")
-    if (name, wanted) not in _level_modules:
-        _level_modules[name, wanted] = _find_level(name, wanted)
-    return _level_modules[name, wanted]
+    if name not in _level_modules or _level_modules[name][0] != wanted:
+        _level_modules[name] = wanted, *_find_level(name, wanted)
+    return _level_modules[name][1:]
 
 
 def _find_level(name, wanted):
@@ -118,12 +119,10 @@ def _find_level(name, wanted):
         raise NanoBraggError(f"NANOBRAGG_ISA is {wanted!r}; it must be one of {', '.join(LEVELS)}")
     if LEVELS.index(wanted) > LEVELS.index(best):
         raise NanoBraggError(f"NANOBRAGG_ISA is {wanted}, but this processor has {best} at most")
+    module = __import__(f"nanobragg_py.kernels.{name}", fromlist=["kernels"])
     for found in reversed(LEVELS[: LEVELS.index(wanted) + 1]):
-        try:
-            module = __import__(f"nanobragg_py.kernels.{name}_{found}", fromlist=["kernels"])
-        except ModuleNotFoundError:
-            continue
-        return module, found
+        if module.choose(found):
+            return module, found
     raise NanoBraggError("the compiled loops are missing; install the package anew")
 
 
