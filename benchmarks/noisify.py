@@ -19,6 +19,9 @@ import tempfile
 import time
 from itertools import pairwise
 
+# numpy's BLAS has a thread that keeps a processor busy for the first tenth of a second, which the programs do without
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
 import numpy as np
 
 SIDE = 1024

@@ -67,7 +67,7 @@ def render(BackgroundJob job, float[:, ::1] image, int threads=1, progress=None)
         return 0.0, 0.0, 0, 0.0, None, 0.0, 0.0
     lines = 1 + (PORTION_PIXELS - 1) // width
     # a band of rows between two looks at the progress meter: about 20 ms of work, and several portions for every thread
-    cost = 20e-9 * width * p.oversample * p.oversample * (p.directions + 1)
+    cost = 3e-9 * width * p.oversample * p.oversample * (p.directions + 1)
     band = <int>min(<double>height, 0.02 * (threads if threads > 1 else 1) / cost + 1.0)
     band = (band + lines - 1) // lines * lines
     threads = max(1, min(threads if NB_PARALLEL else 1, (height + lines - 1) // lines))
