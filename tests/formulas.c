@@ -14,7 +14,7 @@
 MAP1(map_rint, nb_rint)
 MAP1(map_nearest, nb_nearest)
 MAP1(map_floor, nb_floor)
-#define EXP2(x) nb_exp2(nb_exp2_from(x))
+#define EXP2(x) nb_exp2((x) > -1000.0 ? (x) : -1000.0)
 MAP1(map_exp2, EXP2)
 MAP1(map_exp, nb_exp)
 MAP1(map_log, nb_log)

@@ -114,9 +114,10 @@ def counted_up(body):
         match = re.match(r"\$0x([0-9a-f]+),(%r[a-z0-9]+)$", words)
         if match and name in ("add", "sub"):
             step = int(match[1], 16) if name == "add" else 2**64 - int(match[1], 16)  # gcc subtracts -128
-            # doubles beside numbers of half the size, which the step is of
-            twice = any(f"{match[2]},2)" in words and re.search("%[yz]mm", words) for _, words in body)
-            most = max(most, step * (1 + twice) if step < 2**32 else 0)
+            # it counts doubles, or numbers of half the size beside them
+            scales = [re.search(rf"{match[2]},(\d)\)", words) for _, words in body if re.search("%[yz]mm", words)]
+            scale = max([int(found[1]) for found in scales if found], default=1)
+            most = max(most, step * scale if step < 2**32 else 0)
     return most
 
 

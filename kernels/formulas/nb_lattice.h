@@ -124,11 +124,14 @@ NB_FN void nb_metric_of(const nb_crystal *x, double factor, double *metric)
     metric[5] = factor * nb_dot(x->axes[2], x->axes[2]);
 }
 
-/* A quadratic form, plus a constant. */
+/* A quadratic form, plus a constant; of numbers or vectors of them. */
+#define NB_METRIC(metric, h, k, l, constant) \
+    ((h) * ((metric)[0] * (h) + (metric)[1] * (k) + (metric)[2] * (l)) + \
+     ((k) * ((metric)[3] * (k) + (metric)[4] * (l)) + ((l) * ((metric)[5] * (l)) + (constant))))
+
 NB_FN double nb_metric(const double *metric, double h, double k, double l, double constant)
 {
-    return h * (metric[0] * h + metric[1] * k + metric[2] * l) +
-           (k * (metric[3] * k + metric[4] * l) + (l * (metric[5] * l) + constant));
+    return NB_METRIC(metric, h, k, l, constant);
 }
 
 /* Slopes of a quadratic form by h, k, l. */
@@ -137,12 +140,6 @@ NB_FN void nb_metric_slopes(const double *metric, double h, double k, double l, 
     slope[0] = 2.0 * metric[0] * h + (metric[1] * k + metric[2] * l);
     slope[1] = 2.0 * metric[3] * k + (metric[1] * h + metric[4] * l);
     slope[2] = 2.0 * metric[5] * l + (metric[2] * h + metric[4] * k);
-}
-
-/* The least exponent that nb_exp2 takes: what is less serves as well. */
-NB_FN double nb_exp2_from(double x)
-{
-    return -1000.0 > x ? -1000.0 : x;
 }
 
 /* 2^x for -1000 <= x: a polynomial for the fraction, the whole number straight into the exponent bits. Error 9e-13. */

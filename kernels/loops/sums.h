@@ -16,6 +16,7 @@
 #ifndef NB_SUMS_H
 #define NB_SUMS_H
 
+#include "nb_first.h"
 #include "nb_structure.h"
 #include "nb_vector.h"
 #include "shapes/shapes.h"
@@ -86,6 +87,9 @@ NB_FN void nb_first_part(int kind, const nb_lattice *c, int i, double h, double 
     nb_leave_between(nb_left_by(kind, 0), m, i, x);
 }
 
+/* The same in vectors (nb_first.h). */
+#define NB_INDEX_8(x, i) (shared ? NB_8(x##s, i) * hp : NB_8(inv, i) * (x##p + x##q * NB_8(place, i)) - x##r)
+
 NB_FN void nb_second_part(int kind, const nb_lattice *c, int n, nb_between *m)
 {
     const int first = nb_left_by(kind, 0) + nb_wants_roots(kind);
@@ -113,7 +117,14 @@ NB_FN void nb_flat(int kind, int weighted, int shared, const nb_lattice *c, int 
         NB_PQR(j);
         if (NB_IN_PARTS && nb_is_cut(kind)) {
             nb_between m;
-            for (int i = 0; i < n; ++i) {
+#ifdef NB_FIRST_IN_VECTORS
+            const int vectors = nb_has_first_8(kind);
+            for (int i = 0; vectors && i < n; i += 8)
+                nb_first_8(kind, c, NB_INDEX_8(h, i), NB_INDEX_8(k, i), NB_INDEX_8(l, i), m.a + i, m.b + i, m.c + i);
+#else
+            const int vectors = 0;
+#endif
+            for (int i = 0; !vectors && i < n; ++i) {
                 double h = NB_INDEX(h, i), k = NB_INDEX(k, i), l = NB_INDEX(l, i);
                 nb_first_part(kind, c, i, h - nb_rint(h), k - nb_rint(k), l - nb_rint(l), &m);
             }

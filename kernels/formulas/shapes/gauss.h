@@ -13,6 +13,8 @@ typedef struct {
     double volume;     /* F at a lattice point, Na Nb Nc */
     double height;     /* its square */
     double log_height; /* the binary logarithm of that */
+    double least;      /* what is less serves as well, and nb_exp2 takes no less; gcc clips at a variable by a maximum, at a
+                        * constant by a comparison and a choice */
 } nb_gauss;
 
 NB_FN int nb_gauss_constants(const nb_crystal *x, nb_gauss *c)
@@ -20,6 +22,7 @@ NB_FN int nb_gauss_constants(const nb_crystal *x, nb_gauss *c)
     c->volume = x->cells[0] * x->cells[1] * x->cells[2];
     c->height = c->volume * c->volume;
     c->log_height = log2(c->height);
+    c->least = -1000.0;
     nb_metric_of(x, -2.0 * 1.4426950408889634074 / x->gauss_width * x->fudge * x->scale, c->metric);
     return NB_KIND_gauss;
 }
@@ -41,7 +44,10 @@ NB_FN double nb_gauss_ends(const nb_gauss *c, double brightest, double *form)
 
 NB_FN void nb_gauss_part(int part, const nb_gauss *c, double *a)
 {
-    if (part == 0) a[0] = nb_exp2_from(nb_metric(c->metric, a[0], a[1], a[2], c->log_height));
+    if (part == 0) {
+        double x = nb_metric(c->metric, a[0], a[1], a[2], c->log_height);
+        a[0] = c->least > x ? c->least : x;
+    }
     if (part == 2) a[0] = nb_exp2(a[0]);
 }
 

@@ -45,10 +45,13 @@ NB_FN double nb_round_ends(const nb_round *c, double brightest, double *form)
     return 0.0;
 }
 
-/* r^2 */
+/* r^2; of numbers or vectors of them */
+#define NB_ROUND_RADIUS(c, h, k, l) \
+    ((c)->radius[0] * ((h) * (h)) + (c)->radius[1] * ((k) * (k)) + (c)->radius[2] * ((l) * (l)))
+
 NB_FN double nb_round_radius(const nb_round *c, double h, double k, double l)
 {
-    return c->radius[0] * (h * h) + c->radius[1] * (k * k) + c->radius[2] * (l * l);
+    return NB_ROUND_RADIUS(c, h, k, l);
 }
 
 /* 3 (sin x/x - cos x)/x^2 for v = r^2 < 0.04, x = pi r. */

@@ -25,6 +25,8 @@
  *     nb_T_part(part, c, a)         part 0 takes h, k, l in a[0] to a[2], part 1 what part 0 leaves in a, part 2
  *                                   what part 1 leaves, and leaves F_latt^2 in a[0]
  *
+ * kernels/loops/nb_first.h has part 0 of some in vectors.
+ *
  * Where nb_T_sqr gives nan, `-compat c` has the pixel worked out from the amplitude, one step after the other.
  *
  * h, k, l are distances from the nearest lattice point; those of the amplitude are whole indices. Nothing else knows
@@ -64,7 +66,7 @@
 /* with how many numbers part 0 leaves, and part 1; 1 if a[1] after part 0 is the root of a[0]: with AVX-512, part 0
  * leaves it out, and the loops put its inverse there */
 
-/* transforms that are products of the axes' */
+/* transforms that are products of the axes'; part 0 makes NB_FOLDED_T(|d|) of the distance d of each */
 #define NB_PRODUCTS(X)      \
     X(square_555, square)   \
     X(square_small, square) \

@@ -55,6 +55,12 @@ NB_FN double nb_square_ends(const nb_square *c, double brightest, double *form)
     return 0.0;
 }
 
+/* What part 0 makes of the distance of an axis, from its amount: a number, or a vector of them. The 1e-40 makes
+ * d = 0 come out as N: numerator and denominator carry the same tiny factor. */
+#define NB_FOLDED_square_555(d) ((d) - 0.25)
+#define NB_FOLDED_square_small(d) (0.5 - (d))
+#define NB_FOLDED_square_general(d) ((d) + 1e-40)
+
 /* Five cells: sin(5 pi d)/sin(pi d) = 4x^2 + 2x - 1 = y^2 - 5/4 with x = cos(2 pi d), y = 2x + 1/2; the polynomial
  * gives y at once. */
 NB_FN void nb_square_555_part(int part, const nb_square *c, double *a)
@@ -62,9 +68,9 @@ NB_FN void nb_square_555_part(int part, const nb_square *c, double *a)
     double th = a[0], tk = a[1], tl = a[2], uh = th * th, uk = tk * tk, ul = tl * tl;
     double ph = -7.3317103191279225, pk = ph, pl = ph, r;
     if (part == 0) {
-        a[0] = fabs(th) - 0.25;
-        a[1] = fabs(tk) - 0.25;
-        a[2] = fabs(tl) - 0.25;
+        a[0] = NB_FOLDED_square_555(fabs(th));
+        a[1] = NB_FOLDED_square_555(fabs(tk));
+        a[2] = NB_FOLDED_square_555(fabs(tl));
     }
     if (part < 2) return;
     NB_HORNER3(ph, pk, pl, uh, uk, ul, 30.162966413786);
@@ -90,9 +96,9 @@ NB_FN void nb_square_small_part(int part, const nb_square *c, double *a)
 {
     double h = a[0], k = a[1], l = a[2], eh, ek, el, r;
     if (part == 0) {
-        a[0] = 0.5 - fabs(h);
-        a[1] = 0.5 - fabs(k);
-        a[2] = 0.5 - fabs(l);
+        a[0] = NB_FOLDED_square_small(fabs(h));
+        a[1] = NB_FOLDED_square_small(fabs(k));
+        a[2] = NB_FOLDED_square_small(fabs(l));
         return;
     }
     if (part == 1) {
@@ -118,15 +124,14 @@ NB_FN void nb_square_small_part(int part, const nb_square *c, double *a)
 NB_SQR_OF_PARTS(square_small, square)
 
 /* Any number of cells: sin(N pi d)/sin(pi d) with N an integer, so N d may be reduced by whole numbers as well. One
- * division for three axes. The 1e-40 makes d = 0 come out as N: numerator and denominator carry the same tiny factor.
- * Between the parts: h, k, l and the numerator. */
+ * division for three axes. Between the parts: h, k, l and the numerator. */
 NB_FN void nb_square_general_part(int part, const nb_square *c, double *a)
 {
     double h = a[0], k = a[1], l = a[2], qh, qk, ql, sh, sk, sl, quotient;
     if (part == 0) {
-        a[0] = fabs(h) + 1e-40;
-        a[1] = fabs(k) + 1e-40;
-        a[2] = fabs(l) + 1e-40;
+        a[0] = NB_FOLDED_square_general(fabs(h));
+        a[1] = NB_FOLDED_square_general(fabs(k));
+        a[2] = NB_FOLDED_square_general(fabs(l));
         return;
     }
     if (part == 1) {
