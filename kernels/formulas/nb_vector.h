@@ -47,7 +47,9 @@ NB_FN void nb_inverse_roots(int n, nb_in v, nb_out inverse)
 /* inverse[i] = unit/sqrt((along + step place[i])^2 + off) to the last bit or two, for i < n, a multiple of 8; the roots
  * lie between 1e-15 and 1e15, and arrays at multiples of 64 bytes. Without AVX-512 a root and a division make the
  * estimate, a chain so long that it is a loop of its own (see NB_IN_PARTS in sums.h), which leaves the squared lengths
- * in `inverse`; eight pixels at a time are then made of the two. */
+ * in `inverse`; eight pixels at a time are then made of the two. Counters are long: Python has its modules compiled with
+ * -fwrapv, and gcc widens an int at every turn, and compares where a
+ * sum may be none. */
 #ifdef __AVX512F__
 NB_FN void nb_inverse_estimates(int n, double along, double step, double off, nb_in place, nb_out inverse,
                                 nb_outf estimate)
@@ -64,12 +66,12 @@ NB_FN void nb_inverse_eight(double along, double step, double off, double unit, 
 NB_FN void nb_inverse_estimates(int n, double along, double step, double off, nb_in place, nb_out inverse,
                                 nb_outf estimate)
 {
-    for (int i = 0; i < n; i += 8)
+    for (long i = 0; i < n; i += 8)
 #pragma GCC unroll 1
-        for (int j = i; j < i + 8; ++j) {
-            double t = along + step * place[j], v = t * t + off;
-            inverse[j] = v;
-            estimate[j] = nb_rsqrt_estimate(v);
+        for (long j = 0; j < 8; ++j) {
+            double t = along + step * place[i + j], v = t * t + off;
+            inverse[i + j] = v;
+            estimate[i + j] = nb_rsqrt_estimate(v);
         }
 }
 
@@ -77,7 +79,7 @@ NB_FN void nb_inverse_eight(double along, double step, double off, double unit, 
                             nb_out inverse)
 {
 #pragma GCC unroll 1
-    for (int i = 0; i < 8; ++i) inverse[i] = unit * nb_rsqrt_from(inverse[i], estimate[i]);
+    for (long i = 0; i < 8; ++i) inverse[i] = unit * nb_rsqrt_from(inverse[i], estimate[i]);
 }
 #endif
 
@@ -86,7 +88,7 @@ NB_FN void nb_inverse_lengths(int n, double along, double step, double off, doub
 {
     __attribute__((aligned(NB_PAGE))) float estimate[NB_TILE];
     nb_inverse_estimates(n, along, step, off, place, inverse, estimate);
-    for (int i = 0; i < n; i += 8) nb_inverse_eight(along, step, off, unit, place + i, estimate + i, inverse + i);
+    for (long i = 0; i < n; i += 8) nb_inverse_eight(along, step, off, unit, place + i, estimate + i, inverse + i);
 }
 
 /* out[i] = table[element[i]] for i < n, a multiple of 4; arrays lie at multiples of 32 bytes. gcc would gather with

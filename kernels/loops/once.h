@@ -25,17 +25,17 @@ NB_FN void nb_once_of(int polarization, int n, const nb_once *o, nb_in place, nb
     const double b1 = o->more[2], along = o->along, step = o->step, off = o->off, unit = o->unit;
     __attribute__((aligned(NB_PAGE))) float estimate[NB_TILE];
     nb_inverse_estimates(n, along, step, off, place, inv, estimate);
-    for (int i = 0; i < n; i += 8) {
+    for (long i = 0; i < n; i += 8) {
         nb_inverse_eight(along, step, off, unit, place + i, estimate + i, inv + i);
 #pragma GCC unroll 1
-        for (int j = i; j < i + 8; ++j) {
-            double r = inv[j], omega = nb_solid_angle(r, area, close, 0), c = (c0 + c1 * place[j]) * r;
-            angle[j] = angle[j] + omega;
-            acc[j] = 0.0;
+        for (long j = 0; j < 8; ++j) {
+            double r = inv[i + j], omega = nb_solid_angle(r, area, close, 0), c = (c0 + c1 * place[i + j]) * r;
+            angle[i + j] = angle[i + j] + omega;
+            acc[i + j] = 0.0;
             if (polarization == NB_PLANE)
-                omega *= nb_polarization(kahn, c, (e0 + e1 * place[j]) * r, (b0 + b1 * place[j]) * r);
+                omega *= nb_polarization(kahn, c, (e0 + e1 * place[i + j]) * r, (b0 + b1 * place[i + j]) * r);
             else if (polarization == NB_NO_PLANE) omega *= 0.5 * (1.0 + c * c);
-            factor[j] = omega;
+            factor[i + j] = omega;
         }
     }
 }
