@@ -142,17 +142,17 @@ static void nb_tile_half_difference(int n, const double *s, nb_tile_work *w)
     }
 }
 
-/* Kahn's factor times the solid angle. The B and E vectors and the beam are perpendicular unit vectors, so that
- * cos 2 psi sin^2 2theta is e^2 - b^2, without a quotient that has no value in the direct beam. */
-static void nb_tile_polarization(const nb_background *p, int n, const nb_direction *s, nb_tile_work *w)
+/* Kahn's factor times the solid angle, or the latter alone: returns where they are. The B and E vectors and the beam
+ * are perpendicular unit vectors, so that cos 2 psi sin^2 2theta is e^2 - b^2, without a quotient that has no value in
+ * the direct beam. */
+static const double *nb_tile_polarization(const nb_background *p, int n, const nb_direction *s, nb_tile_work *w)
 {
     const double *__restrict x = w->x, *__restrict y = w->y, *__restrict z = w->z, *__restrict omega = w->omega;
     double *__restrict polar = w->polar;
     double kahn = p->kahn;
     int i;
-    if (!p->polarized) {
-        for (i = 0; i < n; i++) polar[i] = omega[i];
-    } else if (kahn == 0.0 || s->along) {
+    if (!p->polarized) return w->omega;
+    if (kahn == 0.0 || s->along) {
         for (i = 0; i < n; i++) {
             double c = s->incident[0] * x[i] + s->incident[1] * y[i] + s->incident[2] * z[i];
             polar[i] = 0.5 * (1.0 + c * c - kahn * (1.0 - c * c)) * omega[i];
@@ -165,6 +165,7 @@ static void nb_tile_polarization(const nb_background *p, int n, const nb_directi
             polar[i] = 0.5 * (1.0 + c * c - kahn * (e * e - b * b)) * omega[i];
         }
     }
+    return w->polar;
 }
 
 /* at = u*factor, less the node of its piece; `piece` is filled up to the next multiple of 4 */
@@ -217,8 +218,8 @@ static inline void nb_columns(const double *row, const int *piece, int width, __
 }
 #endif
 
-/* part += weight * F|F| for F of the curve */
-static void nb_tile_squares(const nb_pieces *f, int n, double weight, nb_tile_work *w)
+/* part += weight * F|F| for F of the curve; first: of the first wavelength, instead of what is in part */
+static void nb_tile_squares(const nb_pieces *f, int n, double weight, int first, nb_tile_work *w)
 {
     const double *__restrict at = w->at, *c = f->coefficient;
     const int *__restrict piece = w->piece;
@@ -233,13 +234,14 @@ static void nb_tile_squares(const nb_pieces *f, int n, double weight, nb_tile_wo
         F = _mm256_fmadd_pd(t, F, column[1]);
         F = _mm256_fmadd_pd(t, F, column[0]);
         F = _mm256_mul_pd(F, _mm256_andnot_pd(sign, F));
-        _mm256_store_pd(part + i, _mm256_fmadd_pd(weights, F, _mm256_load_pd(part + i)));
+        F = first ? _mm256_mul_pd(weights, F) : _mm256_fmadd_pd(weights, F, _mm256_load_pd(part + i));
+        _mm256_store_pd(part + i, F);
     }
 #else
     for (i = 0; i < n; i++) {
         int k = 4 * piece[i];
         double t = at[i], F = c[k] + t * (c[k + 1] + t * (c[k + 2] + t * c[k + 3]));
-        part[i] += weight * (F * fabs(F));
+        part[i] = (first ? 0.0 : part[i]) + weight * (F * fabs(F));
     }
 #endif
 }
@@ -298,22 +300,22 @@ static inline int nb_tile_drop(nb_tile_work *w, long steps)
 /* One sub-pixel of every pixel of the tile. */
 static void nb_tile_substep(const nb_background *p, int n, nb_tile_work *w)
 {
-    double *__restrict acc = w->acc, *__restrict part = w->part, *__restrict polar = w->polar;
+    double *__restrict acc = w->acc;
+    const double *__restrict part = w->part, *polar;
     int d, s, i;
     for (d = 0; d < p->directions; d++) {
         const nb_direction *direction = &p->direction[d];
         const nb_spectrum *spectrum = &p->spectrum[direction->spectrum];
         if (nb_tile_drop(w, 4 * n)) return;
         nb_tile_half_difference(n, direction->incident, w);
-        nb_tile_polarization(p, n, direction, w);
+        polar = nb_tile_polarization(p, n, direction, w);
         if (spectrum->merged) {
             nb_tile_find(&spectrum->pieces, n, 1.0, w);
             nb_tile_sextic(&spectrum->pieces, n, w);
         } else {
-            for (i = 0; i < n; i++) part[i] = 0.0;
             for (s = spectrum->first; s < spectrum->first + spectrum->count; s++) {
                 nb_tile_find(&p->curve, n, p->inverse[s], w);
-                nb_tile_squares(&p->curve, n, p->weight[s], w);
+                nb_tile_squares(&p->curve, n, p->weight[s], s == spectrum->first, w);
                 if (nb_tile_drop(w, 2 * n)) return;
             }
         }
