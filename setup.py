@@ -27,9 +27,13 @@ from setuptools.modified import newer_group
 # Names that are for no other file need no table to look them up.
 PLAIN = ["-g0", "-fno-asynchronous-unwind-tables", "-fvisibility=hidden"]
 STRIPPED = ["-Wl,-s", "-Wl,-z,noseparate-code"]
-# Modules that call others and convert arguments are as fast with little optimisation, and compile in half the time.
-GLUE = ["-O1", *PLAIN]
+# Modules that call others and convert arguments are as fast small, and compile in half the time.
+GLUE = ["-Os", *PLAIN]
+# Those that work out a little besides, or do a lot one after the other, which vectors do not speed up.
+SERIAL = ["-O1", *PLAIN]
 FAST = ["-O3", *PLAIN]
+# Vectors without what -O3 does besides, where that gains nothing and takes the compiler a quarter longer.
+VECTORS = ["-O2", "-ftree-vectorize", "-fvect-cost-model=dynamic"]
 # Without these two gcc will not vectorise loops that convert to integers, compare or take roots: they promise that
 # nobody looks at errno or at floating-point exception flags. Values are not changed (as -ffast-math would).
 # The third keeps loops that clear an array in vectors: as a call of memset they cost more than a tile is worth.
@@ -47,7 +51,7 @@ EXACT = ["-ffp-contract=off"]
 LEVELS = {"base": []}
 if platform.machine().lower() in ("x86_64", "amd64"):
     # Processors from before 2013, whose vectors are short, are not worth the compiler's longest work.
-    LEVELS["base"] = ["-O2"]
+    LEVELS["base"] = ["-O2", "-fvect-cost-model=very-cheap"]
     LEVELS["v3"] = ["-march=x86-64-v3"]
     LEVELS["v4"] = ["-march=x86-64-v4", "-mprefer-vector-width=512"]
 # Fewer of them, "base v3" say, for those who change a loop and build it often (CONTRIBUTING.md).
@@ -96,27 +100,27 @@ EXTENSIONS = [
     Extension(SHARED, [SHARED_SOURCE], extra_compile_args=GLUE),
     module("flags.parser", *GLUE),
     module("kernels.memory.buffers", *GLUE),
-    module("kernels.loops.job", *FAST),
-    module("kernels.loops.sequential", *FAST, *EXACT),
+    module("kernels.loops.job", *SERIAL),
+    module("kernels.loops.sequential", *SERIAL, *EXACT),
     module("kernels.loops.amorphous", *FAST),
     module("kernels.loops.walk", *FAST, *EXACT),
     module("kernels.files.columns", *GLUE),
     module("kernels.files.hkltext", *FAST),
     module("kernels.files.imagefile", *FAST, *EXACT, *CLIPPING, "-fno-trapping-math"),
-    module("kernels.noise.random", *FAST, *EXACT),
+    module("kernels.noise.random", *SERIAL, *EXACT),
     module("kernels.noise.detector", *FAST, *EXACT, "-fno-math-errno"),
 ]
 # Modules whose loops are compiled once for each level (kernels/loops/nb_levels.h), and what these are compiled with.
 BY_LEVEL = {
     "kernels.loops.render": ORDER,
-    "kernels.loops.gradient": ["-fopenmp-simd"],
+    "kernels.loops.gradient": ["-fopenmp-simd", *VECTORS],
     "kernels.loops.background": [],
     "kernels.loops.spread": EXACT,
     "kernels.noise.poisson": EXACT,
     "kernels.noise.response": EXACT + CLIPPING,
-    "kernels.noise.philox": EXACT + CLIPPING,
+    "kernels.noise.philox": EXACT + CLIPPING + VECTORS,
 }
-EXTENSIONS += [module(name, *GLUE, *flags) for name, flags in BY_LEVEL.items()]
+EXTENSIONS += [module(name, *GLUE, *EXACT) for name in BY_LEVEL]
 
 
 class BuildExtensions(build_ext):
