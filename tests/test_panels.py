@@ -80,7 +80,12 @@ def test_tiles_are_the_whole(changes):
 def test_a_panel_is_what_it_is_alone():
     """To the bit: what is set up once for all panels is what one of them would have."""
     many = tiles(whole(), 3, thickness=2e-4, mu=1500.0)
-    stack = many.render(threads=2)
+    panels = list(many.detector.panels)
+    panels[4] = panels[4].replace(fast=panels[4].slow, slow=panels[4].fast)
+    panels[5] = panels[5].replace(pixel_size=0.7 * PIXEL)
+    many = many.replace(detector=nb.Detector(panels=panels))
+    stack = many.render(threads=1)
+    assert np.array_equal(stack, many.render(threads=2))
     for number, panel in enumerate(many.detector.panels):
         alone = many.replace(detector=nb.Detector(panels=[panel])).render(threads=1)
         assert alone.shape == (1, 32, 32) and np.array_equal(alone[0], stack[number])

@@ -3,14 +3,12 @@
 # vectors.
 
 
-cdef void make_pqr(const nb_job *p, int count, nb_in cells, Py_ssize_t stride, const double *source,
-                   const double *start, double step, nb_out pqr) noexcept nogil:
-    """P, Q, R of `count` orientations for a tile whose first pixel lies at `start`, the next ones `step` further."""
+cdef void make_p(const nb_job *p, int count, nb_in cells, Py_ssize_t stride, const double *source,
+                 const double *start, nb_out pqr) noexcept nogil:
+    """P of `count` orientations for a tile whose first pixel lies at `start`."""
     cdef int j, axis
     cdef double w = source[3]
     cdef double px = start[0] * w, py = start[1] * w, pz = start[2] * w
-    cdef double qx = step * p.fast[0] * w, qy = step * p.fast[1] * w, qz = step * p.fast[2] * w
-    cdef double rx = source[0] * w, ry = source[1] * w, rz = source[2] * w
     cdef nb_in ax
     cdef nb_in ay
     cdef nb_in az
@@ -20,6 +18,24 @@ cdef void make_pqr(const nb_job *p, int count, nb_in cells, Py_ssize_t stride, c
         az = cells + (3 * axis + 2) * stride
         for j in range((count + VECTOR - 1) // VECTOR * VECTOR):
             pqr[3 * axis * BLOCK + j] = ax[j] * px + ay[j] * py + az[j] * pz
+
+
+cdef void make_pqr(const nb_job *p, int count, nb_in cells, Py_ssize_t stride, const double *source,
+                   const double *start, double step, nb_out pqr) noexcept nogil:
+    """P, Q, R of `count` orientations for a tile whose first pixel lies at `start`, the next ones `step` further."""
+    cdef int j, axis
+    cdef double w = source[3]
+    cdef double qx = step * p.fast[0] * w, qy = step * p.fast[1] * w, qz = step * p.fast[2] * w
+    cdef double rx = source[0] * w, ry = source[1] * w, rz = source[2] * w
+    cdef nb_in ax
+    cdef nb_in ay
+    cdef nb_in az
+    make_p(p, count, cells, stride, source, start, pqr)
+    for axis in range(3):
+        ax = cells + (3 * axis) * stride
+        ay = cells + (3 * axis + 1) * stride
+        az = cells + (3 * axis + 2) * stride
+        for j in range((count + VECTOR - 1) // VECTOR * VECTOR):
             pqr[(3 * axis + 1) * BLOCK + j] = ax[j] * qx + ay[j] * qy + az[j] * qz
             pqr[(3 * axis + 2) * BLOCK + j] = ax[j] * rx + ay[j] * ry + az[j] * rz
 

@@ -10,6 +10,7 @@ cdef extern from "sums.h" nogil:
         PQR_ROWS "NB_PQR_ROWS"
 
 cdef enum:
+    BLOCKS = 4       # as many as these are kept from tile to tile
     TILE = 256       # pixels a tile: eight arrays of doubles stay in a 32 kB first-level cache
     VECTOR = 8       # orientations whose P, Q, R are worked out are a multiple of this (the arrays are padded)
     SHARED_FROM = 4  # wavelengths of one direction, from which on what they share is worked out apart
@@ -46,7 +47,11 @@ cdef struct Scratch:
     double *l
     double *weight
     double *cubic      # 12 * TILE
-    double *pqr        # PQR_ROWS * BLOCK
+    double *pqr        # PQR_ROWS * BLOCK, of `blocks` that many, where they stay from tile to tile,
+    double *blocks
+    const nb_job *kept  # if they are of this job, or of none where this is NULL,
+    const double *kept_sources  # these sources,
+    int kept_members   # and so many of them
     double *waves      # as pqr, of wavelengths that share a direction
     double fast[3]     # unit vector along the fast axis
     double length      # of p.fast: not 1 when a two-theta axis that is no unit vector has turned the detector
@@ -74,7 +79,7 @@ cdef struct Scratch:
 
 cdef enum:
     ARRAYS = 24
-    SCRATCH_DOUBLES = (ARRAYS + 12) * TILE + 2 * PQR_ROWS * BLOCK + TILE + 384  # with these, whole pages
+    SCRATCH_DOUBLES = (ARRAYS + 12) * TILE + (BLOCKS + 1) * PQR_ROWS * BLOCK + TILE + 320  # with these, whole pages
 
 
 cdef void lay_out(Scratch *w, double *memory, nb_watch *watch) noexcept nogil:
@@ -106,7 +111,9 @@ cdef void lay_out(Scratch *w, double *memory, nb_watch *watch) noexcept nogil:
     w.factor = memory + 23 * TILE
     w.cubic = memory + ARRAYS * TILE
     w.pqr = w.cubic + 12 * TILE
-    w.waves = w.pqr + PQR_ROWS * BLOCK
+    w.blocks = w.pqr
+    w.waves = w.blocks + BLOCKS * PQR_ROWS * BLOCK
+    w.kept = NULL
     w.element = <int *>(w.waves + PQR_ROWS * BLOCK)
     w.outside = 0
     w.watch = watch

@@ -135,6 +135,8 @@ cdef void sum_wavelengths(const nb_job *p, const double *cells, Py_ssize_t strid
     cdef double metre[4]
     cdef nb_outf part = <float *>w.weight
     cdef nb_out total = acc
+    w.pqr = w.blocks
+    w.kept = NULL
     for i in range(3):
         metre[i] = sources[i]
     metre[3] = 1.0
@@ -177,13 +179,19 @@ cdef void sum_orientations(const nb_job *p, const double *cells, Py_ssize_t stri
     tables: where in `table` each source's structure factors begin. Sources that have few orientations share a block,
     which on a curved detector, that has no P, Q and R, they cannot.
     """
-    cdef int source, first, count, at = 0, i
+    cdef int source, first, count, at = 0, i, block = 0
     cdef const double *src
+    # sources and orientations come in the same order for every tile: of their P, Q and R, where all have room, only P
+    # changes
+    cdef bint kept = w.kept == p and w.kept_sources == sources and w.kept_members == members
     # with one orientation the order is the reference's
     if (members >= SHARED_FROM and (p.sources_join or p.orientations == 1) and not p.curved
             and p.lattice.limit == 0.0 and p.structure_kind != NB_TRICUBIC and one_direction(sources, members)):
         sum_wavelengths(p, cells, stride, table, sources, tables, members, start, step, n, w, acc)
         return
+    w.pqr = w.blocks
+    if not kept:
+        w.kept = NULL
     for source in range(members):
         src = sources + source * NB_SOURCE_SIZE
         if p.weight_source and src[NB_SOURCE_WEIGHT] == 0.0:
@@ -198,6 +206,13 @@ cdef void sum_orientations(const nb_job *p, const double *cells, Py_ssize_t stri
                 if drop(w, <Py_ssize_t>at * n):
                     return
                 at = 0
+                block += 1
+                w.pqr = w.blocks + block % BLOCKS * (PQR_ROWS * BLOCK)
+            if kept:
+                make_p(p, count, cells + first, stride, src, start, w.pqr + at)
+                at += count
+                first += count
+                continue
             for i in range(count):
                 w.pqr[9 * BLOCK + at + i] = src[NB_SOURCE_WEIGHT]
                 w.pqr[10 * BLOCK + at + i] = <double>tables[source]
@@ -211,3 +226,7 @@ cdef void sum_orientations(const nb_job *p, const double *cells, Py_ssize_t stri
             first += count
     if at > 0:
         sum_ready(p, cells, stride, table, at, n, w, acc)
+    if block < BLOCKS and not p.curved:
+        w.kept = p
+        w.kept_sources = sources
+        w.kept_members = members
