@@ -19,7 +19,10 @@ cdef extern from "nb_interpolant.h" nogil:
     void nb_cross(const double *u, const double *v, double *w)
     double nb_dot(const double *u, const double *v)
 
+ctypedef nb_background nb_panel
+
 include "vectors.pxi"
+include "detector.pxi"
 
 cdef enum:
     MOST_CELLS = 1 << 18   # of the grid that finds a piece,
@@ -240,32 +243,11 @@ cdef class BackgroundJob:
         cdef nb_background *p = &self.p
         memset(p, 0, sizeof(nb_background))
         beam, detector = background.beam, background.detector
-        set_vector(p.fast, detector.fast)
-        set_vector(p.slow, detector.slow)
-        set_vector(p.origin, detector.origin)
+        set_panel(p, detector, background.oversample)
         set_vector(p.beam, beam.direction)
-        p.pixel = detector.pixel_size
-        p.oversample = background.oversample
-        p.subpixel = p.pixel / p.oversample
-        p.distance = detector.distance
-        p.close_distance = detector.close_distance
-        p.fpixels = detector.fpixels
-        p.spixels = detector.spixels
-        p.fast_min = max(detector.roi[0], 0)
-        p.fast_max = min(detector.roi[1], p.fpixels - 1)
-        p.slow_min = max(detector.roi[2], 0)
-        p.slow_max = min(detector.roi[3], p.spixels - 1)
-        p.curved = detector.curved
-        p.point_pixel = detector.point_pixel
         p.layers = 1
         if background.sensor:
-            set_vector(p.normal, detector.normal)
-            p.layers = detector.thicksteps
-            p.sensor = detector.thickness != 0.0
-            p.first_depth = detector.first_depth
-            p.thickstep = detector.thickstep
-            p.absorption = detector.thickstep * detector.mu
-            p.deepening = detector.deepening
+            set_sensor(p, detector)
         p.polarized = beam.polarized
         p.kahn = beam.polarization
         p.map = background.map

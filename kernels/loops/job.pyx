@@ -19,8 +19,11 @@ cdef enum:
     VECTOR = 8  # orientations are padded to a multiple of this
     STRETCH = 1 << 20  # orientations between two looks for signals
 
+ctypedef nb_job nb_panel
+
 include "vectors.pxi"
 include "crystal.pxi"
+include "detector.pxi"
 
 
 cdef double largest_index(crystal, beam):
@@ -91,7 +94,7 @@ cdef class Job:
         factors = experiment.structure_factors
 
         set_vector(p.beam, beam.direction)
-        p.oversample = sampling.oversample
+        p.oversample = sampling.oversample  # of every panel
         p.weight_thick = sampling.oversample_thick
         self._set_detector(detector)
         p.polarized = beam.polarized or sampling.oversample_polar
@@ -132,30 +135,10 @@ cdef class Job:
 
     cdef _set_detector(self, detector):
         cdef nb_job *p = &self.p
-        set_vector(p.fast, detector.fast)
-        set_vector(p.slow, detector.slow)
-        set_vector(p.normal, detector.normal)
-        set_vector(p.origin, detector.origin)
-        p.pixel = detector.pixel_size
-        p.subpixel = p.pixel / p.oversample
-        p.distance = detector.distance
-        p.close_distance = detector.close_distance
-        p.first_depth = detector.first_depth
-        p.deepening = detector.deepening
-        p.thickstep = detector.thickstep
-        p.absorption = detector.thickstep * detector.mu
-        p.layers = detector.thicksteps
-        p.sensor = detector.thickness != 0.0
+        set_panel(p, detector, p.oversample)
+        set_sensor(p, detector)
         if detector.deepening != 0.0:  # each layer catches its own part, of panels that have layers
             p.weight_thick = p.sensor
-        p.fpixels = detector.fpixels
-        p.spixels = detector.spixels
-        p.fast_min = max(detector.roi[0], 0)
-        p.fast_max = min(detector.roi[1], p.fpixels - 1)
-        p.slow_min = max(detector.roi[2], 0)
-        p.slow_max = min(detector.roi[3], p.spixels - 1)
-        p.curved = detector.curved
-        p.point_pixel = detector.point_pixel
         self.mask = detector.mask
         self.mask_data = NULL
         if detector.mask is not None:
