@@ -42,6 +42,15 @@
 #define NB_IN_PARTS 0
 #endif
 
+/* Where h, k and l lie ready for all wavelengths, a step of a square crystal is short enough to be done at once with
+ * AVX-512: up to 10 % less than in parts on Zen 4 (five cells), where round and Gaussian ones take 3 % more. */
+#ifdef __AVX512F__
+#define NB_AT_ONCE(kind) \
+    ((kind) == NB_KIND_square_555 || (kind) == NB_KIND_square_small || (kind) == NB_KIND_square_general)
+#else
+#define NB_AT_ONCE(kind) 0
+#endif
+
 /* What lies between the parts, of the pixels of a tile. A load waits for stores before it whose addresses have the same
  * last twelve bits, until it is known that they are others; some runs took twice the time where these arrays lay where
  * the stack happened to be. Loops go through all arrays in step, so what counts is where these begin in a page of 64
@@ -115,7 +124,7 @@ NB_FN void nb_flat(int kind, int weighted, int shared, const nb_lattice *c, int 
 {
     for (int j = 0; j < count; ++j) {
         NB_PQR(j);
-        if (NB_IN_PARTS && nb_is_cut(kind)) {
+        if (NB_IN_PARTS && nb_is_cut(kind) && !(shared && NB_AT_ONCE(kind))) {
             nb_between m;
 #ifdef NB_FIRST_IN_VECTORS
             const int vectors = nb_has_first_8(kind);
