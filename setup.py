@@ -50,8 +50,8 @@ EXACT = ["-ffp-contract=off"]
 # whatever the compiler takes for the least of its machines, and the only one where there is no x86-64.
 LEVELS = {"base": []}
 if platform.machine().lower() in ("x86_64", "amd64"):
-    # Processors from before 2013, whose vectors are short, are not worth the compiler's longest work.
-    LEVELS["base"] = ["-O2", "-fvect-cost-model=very-cheap"]
+    # Processors from before 2013 are not worth the compiler's longest work; images are as fast without it.
+    LEVELS["base"] = VECTORS
     LEVELS["v3"] = ["-march=x86-64-v3"]
     LEVELS["v4"] = ["-march=x86-64-v4", "-mprefer-vector-width=512"]
 # Fewer of them, "base v3" say, for those who change a loop and build it often (CONTRIBUTING.md).
