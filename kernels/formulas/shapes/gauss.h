@@ -13,8 +13,8 @@ typedef struct {
     double volume;     /* F at a lattice point, Na Nb Nc */
     double height;     /* its square */
     double log_height; /* the binary logarithm of that */
-    double least;      /* what is less serves as well, and nb_exp2 takes no less; gcc clips at a variable by a maximum, at a
-                        * constant by a comparison and a choice */
+    double least;      /* what is less serves as well, and nb_exp2 takes no less; gcc clips at a variable by a maximum,
+                        * at a constant by a comparison and a choice */
 } nb_gauss;
 
 NB_FN int nb_gauss_constants(const nb_crystal *x, nb_gauss *c)
