@@ -44,3 +44,22 @@ def hierarchical(tmp_path, change=lambda content: None):
     path = tmp_path / "h.expt"
     path.write_text(json.dumps(content))
     return path, truth
+
+
+def side_by_side():
+    """Three panels that differ in size, two of them beside one another in the image that holds all."""
+    sizes = {"left": ((0, 0), (12, 16)), "right": ((12, 16), (14, 15)), "below": ((16, 0), (10, 16))}
+    pixel = 4e-4
+    return [
+        nb.Panel(
+            name=name,
+            origin=(0.05, (fast - 15.5) * pixel, (13 - slow) * pixel),
+            fast=(0, 1, 0),
+            slow=(0, 0, -1),
+            pixel_size=pixel,
+            fpixels=fpixels,
+            spixels=spixels,
+            corner=(slow, fast),
+        )
+        for name, ((slow, fast), (spixels, fpixels)) in sizes.items()
+    ]

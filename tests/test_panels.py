@@ -2,10 +2,13 @@
 
 import numpy as np
 import pytest
+from panel_files import side_by_side
 
 import nanobragg_py as nb
 from nanobragg_py.errors import FieldError
 from nanobragg_py.files.panels import overlapping
+from nanobragg_py.render.backends import Compute
+from nanobragg_py.render.panels import simulate_panels, simulate_stored
 
 PIXEL = 1e-4
 
@@ -161,6 +164,28 @@ def test_panels_of_several_sizes():
         mixed.render(out=np.zeros((4, 48, 48), np.float32))
     noisy = mixed.add_noise(images, seed=3, stream="philox")
     assert [image.shape for image in noisy] == list(mixed.shapes) and noisy[1].dtype == np.uint16
+
+
+@pytest.mark.parametrize("several", [False, True], ids=["one crystal", "two crystals"])
+def test_the_image_that_holds_all_panels(several):
+    """Each is rendered where it lies there, between the rows of others, to the bit as alone."""
+    experiment = whole().replace(detector=nb.Detector(panels=side_by_side()))
+    if several:
+        experiment = experiment.replace(crystal=[crystal(), crystal(scale=0.5)])
+    resolved = experiment.resolved
+    wanted, left = experiment.render(threads=1), np.ones(resolved.stored_shape, bool)
+    alone = simulate_panels(resolved, None, [np.zeros(image.shape, np.float32) for image in wanted])
+    for threads in (1, 3):
+        image, found = simulate_stored(resolved, None, Compute(threads=threads))
+        for expected, panel, (s, f) in zip(wanted, resolved.panels, resolved.panel_corners, strict=True):
+            there = slice(s, s + panel.spixels), slice(f, f + panel.fpixels)
+            assert expected.any() and np.array_equal(image[there], expected)
+            left[there] = False
+        assert left.any() and not image[left].any()
+        assert image[found.maximum_pixel] == found.maximum == image.max()
+        assert found.replace(maximum_pixel=None, maximum_at=None, seconds=0.0) == alone.replace(
+            maximum_pixel=None, maximum_at=None, seconds=0.0
+        )
 
 
 @pytest.mark.parametrize("stream", ["ran1", "philox"])

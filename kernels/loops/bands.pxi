@@ -12,6 +12,7 @@ cdef struct Panel:
     const unsigned short *mask
     Py_ssize_t stride
     float *image
+    Py_ssize_t pitch   # of its rows, in pixels
     double *unrounded  # float64 pixels besides, or NULL
     int lines          # rows of a portion,
     int length         # its pixels along a row,
@@ -53,7 +54,7 @@ cdef void choose_portion(Portion *item, const Stretch *stretch, Py_ssize_t numbe
     item.fast_end = min(item.fast + panel.length, end)
 
 
-cdef int cut(Panel *panel, Job job, float[:, ::1] image, double[:, ::1] precise) except -1:
+cdef int cut(Panel *panel, Job job, float[:, :] image, double[:, ::1] precise) except -1:
     """A panel before any of it is rendered."""
     cdef const nb_job *p = &job.p
     cdef int width = p.fast_max - p.fast_min + 1
@@ -65,6 +66,9 @@ cdef int cut(Panel *panel, Job job, float[:, ::1] image, double[:, ::1] precise)
         panel.unrounded = &precise[0, 0]
     if image.shape[0] != p.spixels or image.shape[1] != p.fpixels:
         raise ValueError(f"image is {image.shape[0]} x {image.shape[1]}, the detector {p.spixels} x {p.fpixels}")
+    if image.shape[1] > 1 and image.strides[1] != sizeof(float) or image.strides[0] % <Py_ssize_t>sizeof(float):
+        raise ValueError("pixels of a row of the image do not follow one another")
+    panel.pitch = image.strides[0] // <Py_ssize_t>sizeof(float)
     panel.p = p
     panel.sources = job.source_data
     panel.tables = job.tables_data
@@ -103,7 +107,7 @@ cdef int replace_marked(const Portion *item, const Panel *panel, exact, double *
     cdef float *row
     statistics[0] = statistics[1] = statistics[3] = 0.0
     for slow in range(item.slow, item.slow_end):
-        row = panel.image + <Py_ssize_t>slow * panel.p.fpixels
+        row = panel.image + slow * panel.pitch
         for fast in range(item.fast, item.fast_end):
             if row[fast] != row[fast]:
                 row[fast] = exact(slow, fast)
@@ -121,7 +125,7 @@ cdef tuple find_first(const Panel *panel):
     cdef float value = <float>panel.top
     cdef const float *row
     for slow in range(item.slow, item.slow_end):
-        row = panel.image + <Py_ssize_t>slow * panel.p.fpixels
+        row = panel.image + slow * panel.pitch
         for fast in range(item.fast, item.fast_end):
             if row[fast] == value:
                 return slow, fast

@@ -38,7 +38,7 @@ cdef struct Loops:
     # of the level that was chosen
     void (*take_portions)(const Stretch *stretch, Py_ssize_t items, Scratch *w, double *statistics) noexcept nogil
     long (*unmasked)(const nb_job *p, const unsigned short *mask, int first, int last) noexcept nogil
-    void (*deviations_of)(const nb_job *p, const float *image, double mean, int lane, int lanes,
+    void (*deviations_of)(const nb_job *p, const float *image, Py_ssize_t pitch, double mean, int lane, int lanes,
                           double *sums) noexcept nogil
     double (*total)(double *values) noexcept nogil
 
@@ -75,6 +75,8 @@ def render(Job job, image, int threads=1, progress=None, override=None, exact=No
 
 def render_panels(list jobs, images, int threads=1, progress=None, precise=None, override=None, exact=None):
     """Render every panel of a detector, a Job and an image each, as `render` does one; a list of what it returns.
+
+    Rows of an image may lie apart, as they do in one that holds several panels.
 
     All panels are the work of one team of threads, in bands that end where the progress meter looks, not panels. Of the
     seconds each has a part, by what it was expected to cost; where its maximum lies is looked for on those panels only
@@ -246,7 +248,7 @@ cdef void one_item(const Panel *panel, Scratch *w, double *statistics) noexcept 
             w.precise = <double *>NULL if panel.unrounded == NULL else panel.unrounded + at
             render_tile(p, panel.sources, panel.tables, panel.cells, panel.stride, panel.table,
                         <const unsigned short *>NULL if panel.mask == NULL else panel.mask + at,
-                        slow, fast, n, w, panel.image + at)
+                        slow, fast, n, w, panel.image + slow * panel.pitch + fast)
             if w.dropped:
                 return
             fast += n
@@ -305,13 +307,13 @@ cdef void add_deviations(int n, nb_inf image, double mean, nb_out sums) noexcept
         sums[i] = sums[i] + d * d
 
 
-cdef void deviations_of(const nb_job *p, const float *image, double mean, int lane, int lanes,
+cdef void deviations_of(const nb_job *p, const float *image, Py_ssize_t pitch, double mean, int lane, int lanes,
                         double *sums) noexcept nogil:
     """Sums of (pixel - mean)^2 of `lanes` of the TILE columns of every tile, from column `lane` on."""
     cdef int slow, fast, n
     cdef const float *row
     for slow in range(p.slow_min, p.slow_max + 1):
-        row = image + <Py_ssize_t>slow * p.fpixels
+        row = image + slow * pitch
         fast = p.fast_min + lane
         while fast <= p.fast_max:
             n = p.fast_max - fast + 1
@@ -319,7 +321,7 @@ cdef void deviations_of(const nb_job *p, const float *image, double mean, int la
             fast += TILE
 
 
-def squared_deviations(Job job, const float[:, ::1] image, double mean, int threads=1):
+def squared_deviations(Job job, const float[:, :] image, double mean, int threads=1):
     """Sum of (pixel - mean)^2 over the region of interest, masked pixels (0) included, and the number of pixels.
 
     Threads take columns of the tiles, so that every sum is added up in the same order, however many there are.
@@ -327,16 +329,18 @@ def squared_deviations(Job job, const float[:, ::1] image, double mean, int thre
     cdef const nb_job *p = &job.p
     cdef int i, width = p.fast_max - p.fast_min + 1, height = p.slow_max - p.slow_min + 1
     cdef const float *data
+    cdef Py_ssize_t pitch
     cdef double sums[TILE]
     if width <= 0 or height <= 0:
         return 0.0, 0
     data = &image[0, 0]
+    pitch = image.strides[0] // <Py_ssize_t>sizeof(float)
     for i in range(TILE):
         sums[i] = 0.0
     if threads < 2 or <long>width * height < DEVIATIONS_FROM:
         with nogil:
-            loops.deviations_of(p, data, mean, 0, TILE, sums)
+            loops.deviations_of(p, data, pitch, mean, 0, TILE, sums)
     else:
         for i in prange(TILE // LINE, nogil=True, schedule="static", num_threads=min(threads, TILE // LINE)):
-            loops.deviations_of(p, data, mean, i * LINE, LINE, sums)
+            loops.deviations_of(p, data, pitch, mean, i * LINE, LINE, sums)
     return loops.total(sums), <long>width * height

@@ -3,7 +3,7 @@
 from ..errors import NanoBraggError, OptionError
 from ..kernels.loops.job import Job
 from .backends import Compute, needs_cpu, team_size
-from .simulate import deviations_of, statistics
+from .simulate import deviations_of, new_image, statistics
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,7 +22,8 @@ def simulate_panels(
 ) -> "Statistics":
     """Render every panel of a resolved experiment into its own zeroed float32 buffer (slow, fast).
 
-    images: the buffers, in the order of the panels. progress: as of `simulate`, with pixels of all panels together.
+    images: the buffers, in the order of the panels; where they are numpy's, rows may lie apart. progress: as of
+    `simulate`, with pixels of all panels together.
     precise: None, or float64 buffers besides, as of `simulate`.
     Returns the Statistics of all panels taken as one image; maximum_pixel is (panel, slow, fast). Raises
     NanoBraggError.
@@ -41,11 +42,23 @@ def simulate_panels(
         parts = zip(jobs, images, sums, strict=True)
         return together(experiment, sums, [deviations_of(renderer, *part, threads) for part in parts])
     sums, deviations, done = [], [], 0
-    for job, image in zip(jobs, images, strict=True):
+    for job, place in zip(jobs, images, strict=True):
+        image = in_one_piece(place)
         sums.append(renderer.render(job, image, threads, None if progress is None else _further(progress, done)))
         deviations.append(deviations_of(renderer, job, image, sums[-1]))
+        if image is not place:
+            place[...] = image
         done += sums[-1][2]
     return together(experiment, sums, deviations)
+
+
+def in_one_piece(image: "Any") -> "Any":
+    """An image, or where its rows lie apart a zeroed one of its shape, for a device that copies images as a whole."""
+    if memoryview(image).c_contiguous:
+        return image
+    import numpy as np
+
+    return np.zeros(image.shape, np.float32)
 
 
 def _sums(experiment, table, images, compute, progress, precise=None):
@@ -109,19 +122,12 @@ def simulate_stored(
     """All panels in one float32 image (slow, fast), 0 between them, and its Statistics."""
     import numpy as np
 
-    try:
-        stored = np.zeros(experiment.stored_shape, np.float32)
-    except MemoryError:
-        raise NanoBraggError(f"no memory for an image of {experiment.stored_shape} pixels; use fewer panels") from None
-    places = [
+    stored = np.asarray(new_image(experiment.stored_shape))
+    images = [
         stored[s : s + panel.spixels, f : f + panel.fpixels]
         for panel, (s, f) in zip(experiment.panels, experiment.panel_corners, strict=True)
     ]
-    images = [place if place.flags.c_contiguous else np.zeros(place.shape, np.float32) for place in places]
     found = simulate_panels(experiment, table, images, compute, progress)
-    for place, image in zip(places, images, strict=True):
-        if image is not place:
-            place[...] = image
     if found.maximum_pixel is None:
         return stored, found
     panel, slow, fast = found.maximum_pixel
