@@ -10,6 +10,7 @@ import pytest
 BENCHMARKS = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "benchmarks")
 sys.path.insert(0, BENCHMARKS)
 
+import run  # noqa: E402
 from bound import fraction, loops, units  # noqa: E402
 
 
@@ -89,6 +90,23 @@ def test_busiest_unit():
     assert fraction.bound({**counts, ("logic", "y", ""): 14}, speeds) == (24.0, "vector")
     assert fraction.bound({**counts, ("divide double", "y", ""): 2}, speeds, touched=3.0) == (35.0, "divider")
     assert fraction.bound({**counts, ("scalar", "", ""): 46}, speeds) == (30.0, "instructions")
+
+
+def test_a_mix_takes_no_longer_than_its_kinds_one_by_one():
+    """Where the mix was measured while a neighbour had the unit."""
+    speeds = {("arithmetic", "mix"): 1.0, ("vector", "mix"): 9.0}
+    counts = {("fma", "y", "load"): 6, ("logic", "y", ""): 4}
+    assert fraction.unit_times(counts, speeds) == {"arithmetic": 6.0, "vector": 90.0}
+    speeds |= {("fma", "y"): 0.5, ("logic", "y"): 0.25}
+    assert fraction.unit_times(counts, speeds) == {"arithmetic": 3.0, "vector": 4.0}
+
+
+def test_a_bound_above_a_time_reached_is_named():
+    counts, speeds = {("fma", "y", ""): 4}, {("arithmetic", "mix"): 1.0, ("vector", "mix"): 1.0}
+    flags = ["-detpixels", "8"]
+    found = run.fraction(flags, 100, 500e-9, counts, speeds)
+    assert (found["fraction"], found["unit"]) == (pytest.approx(0.8), "arithmetic")
+    assert run.fraction(flags, 100, 300e-9, counts, speeds)["unit"] == "arithmetic (measured too high)"
 
 
 def test_mixes_have_the_kinds_in_their_parts():

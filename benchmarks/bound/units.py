@@ -3,8 +3,9 @@
 Each unit is a loop over independent instructions on registers, whose time is per instruction: of one kind and width,
 or a mix of kinds in the proportions of a workload, evenly spread. What has units of its own is done beside the rest (on
 AMD's Zen additions beside multiplications), what shares them is not (on Intel's processors), and a mix shows it. The
-first touch of memory has a time per byte. The fastest of several short bursts counts, so that neighbours on the machine
-do not.
+first touch of memory has a time per byte. All take turns, and the fastest of many short bursts of each counts, so that
+neighbours on the machine do not. Numbers too small for an exponent count as 0: one that a shift makes and a
+multiply-add reads costs Intel's processors a hundred cycles.
 """
 
 import os
@@ -52,11 +53,15 @@ REST = {
     ("scalar", "load"): ("movq {m},%r8", "movq {m},%r8"),
     ("scalar", "store"): ("movq %r8,{m}", "movq %r8,{m}"),
 }
+#: what only has to be taken in: a zero that needs no unit. A "nop" would not do: of one byte, more come together than
+#: Intel's processors keep decoded, and Zen 4 takes in two as one.
+NOTHING = "xorl %r8d,%r8d"
 START = """#define _GNU_SOURCE
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <time.h>
+#include <xmmintrin.h>
 static double memory[512] __attribute__((aligned(64)));
 static const unsigned long long one = 0x3f8000003f800000; /* 1 as two floats, 0.0078 as a double */
 static double now(void) { struct timespec t; clock_gettime(CLOCK_MONOTONIC, &t); return t.tv_sec + 1e-9 * t.tv_nsec; }
@@ -73,10 +78,12 @@ static double touch(size_t bytes, int advice)
     return (end - begin) / bytes;
 }
 """
-#: instructions of a burst, and of a loop over one kind or a mix
+#: instructions of a burst, how many times fewer of slow kinds; of a loop over one kind or a mix; bursts of each
 BURST = 96000
+SLOW = 8
 INDEPENDENT = 12
-MIXED = 1200
+MIXED = 600
+TURNS = 40
 
 
 def instruction(kind, width, place, level, number):
@@ -84,7 +91,7 @@ def instruction(kind, width, place, level, number):
     if (kind, place) in REST:
         form, plain = REST[kind, place]
     elif kind in ("move", "scalar") or place == "store":
-        form, plain = FORMS["store" if place == "store" else "load"] if kind != "scalar" else ("nop", "nop")
+        form, plain = FORMS["store" if place == "store" else "load"] if kind != "scalar" else (NOTHING, NOTHING)
     else:
         form, plain = FORMS[kind]
     form = WIDE.get(kind, form) if width == "z" and place != "store" else plain if level == "base" else form
@@ -112,19 +119,23 @@ def mix(counts, level):
 
 
 def measured(level, mixes):
-    """{(kind, width): texts of instructions}, of the kinds on their own and, as (name, "mix"), of mixes."""
+    """{(kind, width): texts of instructions}, of the kinds on their own and, as (name, "mix"), of mixes.
+
+    Where there are mixes, of kinds that they have.
+    """
+    known = {
+        name: {key: number for key, number in counts.items() if number and instruction(*key, level, 0) is not None}
+        for name, counts in mixes.items()
+    }
+    wanted = {(kind, width) for counts in known.values() for kind, width, _ in counts}
     found = {}
     for kind in FORMS:
         for width in {"base": "x", "v3": "xy", "v4": "xyz"}[level]:
             place = kind if kind in ("load", "store") else ""
             lines = [instruction(kind, width, place, level, i) for i in range(INDEPENDENT)]
-            if None not in lines:
+            if None not in lines and (not mixes or (kind, width) in wanted):
                 found[kind, width] = lines
-    found["all", ""] = ["nop"] * INDEPENDENT
-    known = {
-        name: {key: number for key, number in counts.items() if number and instruction(*key, level, 0) is not None}
-        for name, counts in mixes.items()
-    }
+    found["all", ""] = [NOTHING] * INDEPENDENT
     return found | {(name, "mix"): mix(counts, level) for name, counts in known.items() if counts}
 
 
@@ -136,19 +147,17 @@ def source(level, mixes):
         calls.append((*key, f"unit{len(calls)}()"))
     calls.append(("touch small", "", "touch(1 << 20, MADV_NOHUGEPAGE)"))
     calls.append(("touch huge", "", "touch(1 << 24, MADV_HUGEPAGE)"))
-    prints = [
-        f"best = 1.0; for (int i = 0; i < 12; ++i) {{ t = {call}; best = t < best ? t : best; }} "
-        f'printf("{kind};{width};%.6g\\n", best * 1e9);'
-        for kind, width, call in calls
+    turn = [f"t = {call}; best[{i}] = t < best[{i}] ? t : best[{i}];" for i, (*_, call) in enumerate(calls)]
+    prints = [f'printf("{kind};{width};%.6g\\n", best[{i}] * 1e9);' for i, (kind, width, _) in enumerate(calls)]
+    begin = [
+        f"double t, best[{len(calls)}];",
+        "_mm_setcsr(_mm_getcsr() | 0x8040);",  # numbers too small for an exponent are 0, read or made
+        "for (int i = 0; i < 512; ++i) memcpy(memory + i, &one, 8);",
+        f"for (int i = 0; i < {len(calls)}; ++i) best[i] = 1.0;",
+        f"for (int turn = 0; turn < {TURNS}; ++turn) {{",
     ]
-    return (
-        START
-        + "\n".join(functions)
-        + "\nint main(void)\n{\n    double t, best;\n    "
-        + "for (int i = 0; i < 512; ++i) memcpy(memory + i, &one, 8);\n    "
-        + "\n    ".join(prints)
-        + "\n}\n"
-    )
+    main = "\n    ".join([*begin, *turn, "}", *prints])
+    return START + "\n".join(functions) + f"\nint main(void)\n{{\n    {main}\n}}\n"
 
 
 def loop(name, lines, level):
@@ -163,7 +172,8 @@ def loop(name, lines, level):
     body = quoted(lines)
     before = quoted([*setup, clear])
     clobbers = ", ".join([f'"xmm{i}"' for i in range(16)] + ['"r8"'])
-    turns = BURST // len(lines)
+    slow = len(lines) == INDEPENDENT and re.search("div|sqrt|gather", lines[0])
+    turns = BURST // (SLOW if slow else 1) // len(lines)
     return f"""static double {name}(void)
 {{
     double begin;
