@@ -68,6 +68,13 @@ def test_contents_of_stretches():
     assert loops.contents(code, [(0, 5)]) == [counts]
 
 
+def test_what_may_be_moved_for_a_jump():
+    """Whole instructions of five bytes or more, none that goes elsewhere or means a place beside it."""
+    texts = ["push %rbx", "mov %rax,%rdx", "vmulpd (%rax),%ymm1,%ymm2", "jne 0", "lea 0x8(%rip),%rax", "ret"]
+    code = [(place, *(text.split(None, 1) + [""])[:2]) for place, text in zip((0, 1, 4, 8, 10, 17), texts, strict=True)]
+    assert [loops.movable(code, *of) for of in ((0, 4), (2, 4), (1, 3), (0, 2), (4, 6))] == [8, 0, 7, 0, 0]
+
+
 def test_what_each_unit_has_to_do():
     counts = {("fma", "y", "load"): 10, ("add", "y", ""): 3, ("logic", "y", ""): 4, ("divide double", "y", ""): 2}
     counts |= {("shuffle", "y", "store"): 1, ("scalar", "", "load"): 5}

@@ -2,9 +2,9 @@
 
     python count.py COUNTER STRETCHES FLAGS...
 
-COUNTER is visits.c as a shared library, STRETCHES a JSON file with the addresses, in the module that renders, of the
-first instructions of stretches without a jump. The JSON has the steps of the region of interest, and how often each
-stretch was gone through.
+COUNTER is visits.c as a shared library. STRETCHES is a JSON file of stretches without a jump in the module that
+renders: the address of the first instruction of each, and the bytes there that may be moved (loops.movable). The JSON
+that is printed has the steps of the region of interest, and how often each stretch was gone through.
 """
 
 import ctypes
@@ -17,7 +17,7 @@ def main():
     counter, stretches, *flags = sys.argv[1:]
     library = ctypes.CDLL(counter)
     library.visits_begin.argtypes = [ctypes.c_void_p, ctypes.c_long, ctypes.c_void_p, ctypes.c_int]
-    library.visits_begin.argtypes += [ctypes.c_void_p] * 2
+    library.visits_begin.argtypes += [ctypes.c_void_p] * 3
     from nanobragg_py.cli import dropin
     from nanobragg_py.render.backends import cpu_renderer
 
@@ -30,7 +30,8 @@ def main():
     start, end = [int(word, 16) for word in text.split("-")]
     with open(stretches) as file:
         places = json.load(file)
-    heads = (ctypes.c_int * len(places))(*[place + base - start for place in places])
+    heads = (ctypes.c_int * len(places))(*[place + base - start for place, _ in places])
+    moved = (ctypes.c_int * len(places))(*[bytes_there for _, bytes_there in places])
     visits = (ctypes.c_long * len(places))()
     copy = (ctypes.c_ubyte * (end - start))()
     render = module.render
@@ -39,7 +40,7 @@ def main():
     def counted(job, *arguments, **named):
         fast_min, fast_max, slow_min, slow_max = job.roi
         steps.append(job.steps_per_pixel * (fast_max - fast_min + 1) * (slow_max - slow_min + 1))
-        if library.visits_begin(start, end - start, copy, len(places), heads, visits):
+        if library.visits_begin(start, end - start, copy, len(places), heads, moved, visits):
             raise SystemExit("code cannot be changed here")
         try:
             return render(job, *arguments, **named)

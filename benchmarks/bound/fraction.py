@@ -53,7 +53,7 @@ class Bounds:
         self.contents = loops.contents(code, stretches)
         self.places = os.path.join(folder, "stretches.json")
         with open(self.places, "w") as file:
-            json.dump([code[first][0] for first, _ in stretches], file)
+            json.dump([(code[first][0], loops.movable(code, first, end)) for first, end in stretches], file)
 
     def _module(self):
         """The path of the compiled module that renders, and its level."""

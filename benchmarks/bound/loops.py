@@ -33,6 +33,9 @@ ARITHMETIC = ("fma", "multiply", "add", "extreme", "compare", "round", "convert"
 WORK = (*ARITHMETIC, "logic", "shift", "whole", "blend", "shuffle")
 VECTOR = re.compile(r"%([xyz])mm")
 LINE = re.compile(r"^\s*([0-9a-f]+):\s+(.*)$")
+#: what goes elsewhere, and bytes of a jump to anywhere
+LEAVES = ("j", "call", "ret", "ud2", "hlt", "loop", "xbegin", "rex")
+JUMP = 5
 PREFIXES = {"repz", "rep", "repnz", "lock", "notrack", "bnd", "data16", "cs", "nopw"}
 
 
@@ -127,3 +130,15 @@ def contents(code, stretches):
             counts[key] = counts.get(key, 0) + 1
         found.append(counts)
     return found
+
+
+def movable(code, first, end):
+    """Bytes of the instructions at the head of a stretch that have room for a jump of five bytes and would do the same
+    elsewhere; 0 where there are none."""
+    for number in range(first, end):
+        _, mnemonic, operands = code[number]
+        if mnemonic.startswith(LEAVES) or "(%rip)" in operands or number + 1 == len(code):
+            return 0
+        if code[number + 1][0] - code[first][0] >= JUMP:
+            return code[number + 1][0] - code[first][0]
+    return 0
