@@ -201,17 +201,22 @@ class BuildExtensions(build_ext):
     def write_startup(self):
         """The file that programs start from (nanobragg_py/startup.py): code of modules, and where compiled ones are."""
         startup = os.path.join(self.build_lib, "nanobragg_py", "startup.py")
-        sources = {}
-        for name in runpy.run_path(startup)["MODULES"]:
-            place = name.replace(".", "/") + ("__init__.py" if name.endswith(".") else ".py")
-            text = pathlib.Path(self.build_lib, place).read_bytes()
-            # without docstrings and what functions are annotated with, which nobody reads there
-            code = compile(without_annotations(text), place, "exec", dont_inherit=True, optimize=2)
-            sources[name.rstrip(".")] = place, len(text), marshal.dumps(code)
+        sources, pieces = {}, []
+        for number, names in enumerate(runpy.run_path(startup)["MODULES"]):
+            piece = {}
+            for name in names:
+                place = name.replace(".", "/") + ("__init__.py" if name.endswith(".") else ".py")
+                text = pathlib.Path(self.build_lib, place).read_bytes()
+                # without docstrings and what functions are annotated with, which nobody reads there
+                code = compile(without_annotations(text), place, "exec", dont_inherit=True, optimize=2)
+                # read back, equal strings are one
+                piece[name.rstrip(".")] = marshal.loads(marshal.dumps(code))
+                sources[name.rstrip(".")] = place, len(text), number
+            pieces.append(marshal.dumps(piece))
         names = [extension.name for extension in self.extensions]
         compiled = {name: self.get_ext_filename(name) for name in names}
         path = pathlib.Path(startup).with_suffix(".bin")
-        path.write_bytes(marshal.dumps((importlib.util.MAGIC_NUMBER, sources, compiled)))
+        path.write_bytes(marshal.dumps((importlib.util.MAGIC_NUMBER, sources, pieces, compiled)))
 
     def accepts(self, flags, link=()):
         """True when a trivial program compiles (and links, if link flags are given) with these flags."""
@@ -271,14 +276,23 @@ class InstallPages(Distribution().get_command_class("install_data")):
 
 
 def without_annotations(text):
-    """The syntax tree of a module whose functions say nothing of the types of what they take and give."""
+    """The syntax tree of a module whose functions say nothing of the types of what they take and give.
+
+    Without what is for type checkers alone, too.
+    """
     tree = ast.parse(text)
     for node in ast.walk(tree):
+        if isinstance(node, (ast.Module, ast.ClassDef)):
+            node.body = [each for each in node.body if not for_checkers(each)]
         if isinstance(node, ast.arg):
             node.annotation = None
         elif isinstance(node, ast.FunctionDef):
             node.returns = None
     return tree
+
+
+def for_checkers(node):
+    return isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
 
 
 def path_in_tree(source):

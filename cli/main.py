@@ -20,8 +20,9 @@ from itertools import pairwise
 from typing import Any
 
 from .. import __version__
-from ..errors import DEBUG, NanoBraggError, NanoBraggWarning, sentence_of
+from ..errors import DEBUG, NanoBraggError
 from ..flags.nanobragg import matching_rules
+from ..hints import NanoBraggWarning, sentence_of
 from ..process import catch_signals, ignore_signals, open_descriptors, status_of, stopped_by
 
 #: name: (module in cli/tools, one line of help)

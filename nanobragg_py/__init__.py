@@ -18,7 +18,7 @@ _PUBLIC = {
     "Experiment": "api",
     "FieldError": "errors",
     "NanoBraggError": "errors",
-    "NanoBraggWarning": "errors",
+    "NanoBraggWarning": "hints",
     "Panel": "experiment.panels",
     "Response": "render.response",
     "Sampling": "experiment.parts",
@@ -48,7 +48,6 @@ if TYPE_CHECKING:
     from .api import Experiment as Experiment
     from .errors import FieldError as FieldError
     from .errors import NanoBraggError as NanoBraggError
-    from .errors import NanoBraggWarning as NanoBraggWarning
     from .experiment.panels import Panel as Panel
     from .experiment.parts import Beam as Beam
     from .experiment.parts import Crystal as Crystal
@@ -59,6 +58,7 @@ if TYPE_CHECKING:
     from .experiment.spectra import sase_spectrum as sase_spectrum
     from .experiment.spectra import two_colour_spectrum as two_colour_spectrum
     from .files.detectors.read import read_panels as read_panels
+    from .hints import NanoBraggWarning as NanoBraggWarning
     from .orientation import axis_rotation as axis_rotation
     from .orientation import b_matrix as b_matrix
     from .orientation import cell_of as cell_of

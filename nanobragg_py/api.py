@@ -14,7 +14,7 @@ import os
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from .errors import FieldError, meant
+from .errors import FieldError
 from .experiment.checks import choice
 from .experiment.crystal import replaced
 from .experiment.fields import FIELDS, in_fields
@@ -23,6 +23,7 @@ from .experiment.parts import PARTS, Beam, Crystal, Detector, Sampling
 from .experiment.physics import NAMES
 from .experiment.resolved import StructureFactors
 from .gradients.methods import Differentiable
+from .hints import meant
 from .render.methods import Storable
 
 if TYPE_CHECKING:

@@ -19,66 +19,85 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-#: what the programs import in plain runs, within the package; packages end in a dot. Compiled modules need no mention.
+#: What the programs import in plain runs, within the package; packages end in a dot. Compiled modules need no mention.
+#: Modules that are imported together have their code in one piece, which names what they share once; a piece is made
+#: into code whole, when the first of them is imported.
 MODULES = (
-    "nanobragg_py.cli.",
-    "nanobragg_py.cli.console",
-    "nanobragg_py.cli.dropin",
-    "nanobragg_py.cli.meter",
-    "nanobragg_py.cli.noisify",
-    "nanobragg_py.cli.nonbragg",
-    "nanobragg_py.cli.warmup",
-    "nanobragg_py.constants",
-    "nanobragg_py.errors",
-    "nanobragg_py.experiment.",
-    "nanobragg_py.experiment.background",
-    "nanobragg_py.experiment.load",
-    "nanobragg_py.experiment.load_background",
-    "nanobragg_py.experiment.noisify",
-    "nanobragg_py.experiment.physics",
-    "nanobragg_py.experiment.resolve.",
-    "nanobragg_py.experiment.resolve.checks",
-    "nanobragg_py.experiment.resolve.crystal",
-    "nanobragg_py.experiment.resolve.detector",
-    "nanobragg_py.experiment.resolve.finite",
-    "nanobragg_py.experiment.resolve.setup",
-    "nanobragg_py.experiment.resolve.sources",
-    "nanobragg_py.experiment.resolve.steps",
-    "nanobragg_py.experiment.resolved",
-    "nanobragg_py.files.",
-    "nanobragg_py.files.atomic",
-    "nanobragg_py.files.blocks",
-    "nanobragg_py.files.hkl",
-    "nanobragg_py.files.matrix",
-    "nanobragg_py.files.parts",
-    "nanobragg_py.files.pgm",
-    "nanobragg_py.files.reading",
-    "nanobragg_py.files.report",
-    "nanobragg_py.files.report_noisify",
-    "nanobragg_py.files.report_nonbragg",
-    "nanobragg_py.files.scan",
-    "nanobragg_py.files.smv",
-    "nanobragg_py.files.table",
-    "nanobragg_py.flags.",
-    "nanobragg_py.flags.names",
-    "nanobragg_py.flags.nanobragg",
-    "nanobragg_py.flags.noisify",
-    "nanobragg_py.flags.nonbragg",
-    "nanobragg_py.flags.options",
-    "nanobragg_py.kernels.",
-    "nanobragg_py.kernels.files.",
-    "nanobragg_py.kernels.loops.",
-    "nanobragg_py.kernels.memory.",
-    "nanobragg_py.kernels.noise.",
-    "nanobragg_py.process",
-    "nanobragg_py.records",
-    "nanobragg_py.render.",
-    "nanobragg_py.render.backends",
-    "nanobragg_py.render.background",
-    "nanobragg_py.render.detector",
-    "nanobragg_py.render.noise",
-    "nanobragg_py.render.simulate",
-    "nanobragg_py.vectors",
+    (  # what every program begins with
+        "nanobragg_py.cli.",
+        "nanobragg_py.cli.console",
+        "nanobragg_py.constants",
+        "nanobragg_py.errors",
+        "nanobragg_py.flags.",
+        "nanobragg_py.process",
+        "nanobragg_py.vectors",
+    ),
+    (  # what nanoBragg's words mean
+        "nanobragg_py.cli.dropin",
+        "nanobragg_py.flags.nanobragg",
+    ),
+    (  # from options to an experiment
+        "nanobragg_py.cli.meter",
+        "nanobragg_py.experiment.physics",
+        "nanobragg_py.experiment.resolve.",
+        "nanobragg_py.experiment.resolve.checks",
+        "nanobragg_py.experiment.resolve.crystal",
+        "nanobragg_py.experiment.resolve.detector",
+        "nanobragg_py.experiment.resolve.finite",
+        "nanobragg_py.experiment.resolve.setup",
+        "nanobragg_py.experiment.resolve.sources",
+        "nanobragg_py.experiment.resolve.steps",
+        "nanobragg_py.experiment.resolved",
+        "nanobragg_py.files.report",
+        "nanobragg_py.flags.options",
+    ),
+    (  # what the kernels are reached by
+        "nanobragg_py.experiment.",
+        "nanobragg_py.files.",
+        "nanobragg_py.kernels.",
+        "nanobragg_py.kernels.loops.",
+        "nanobragg_py.kernels.memory.",
+        "nanobragg_py.kernels.noise.",
+        "nanobragg_py.records",
+        "nanobragg_py.render.",
+        "nanobragg_py.render.backends",
+    ),
+    (  # images and their files
+        "nanobragg_py.cli.warmup",
+        "nanobragg_py.files.pgm",
+        "nanobragg_py.files.smv",
+        "nanobragg_py.render.noise",
+        "nanobragg_py.render.simulate",
+    ),
+    (  # what is written by every program
+        "nanobragg_py.files.atomic",
+        "nanobragg_py.files.blocks",
+        "nanobragg_py.files.parts",
+        "nanobragg_py.files.reading",
+        "nanobragg_py.kernels.files.",
+    ),
+    (  # noisify
+        "nanobragg_py.cli.noisify",
+        "nanobragg_py.experiment.noisify",
+        "nanobragg_py.files.report_noisify",
+        "nanobragg_py.flags.noisify",
+        "nanobragg_py.render.detector",
+    ),
+    (  # nonBragg
+        "nanobragg_py.cli.nonbragg",
+        "nanobragg_py.experiment.background",
+        "nanobragg_py.experiment.load_background",
+        "nanobragg_py.files.report_nonbragg",
+        "nanobragg_py.flags.nonbragg",
+        "nanobragg_py.render.background",
+    ),
+    # for some inputs
+    ("nanobragg_py.experiment.load",),
+    ("nanobragg_py.files.hkl",),
+    ("nanobragg_py.files.matrix",),
+    ("nanobragg_py.files.scan",),
+    ("nanobragg_py.files.table",),
+    ("nanobragg_py.flags.names",),
 )
 
 #: an installation's files are written within so many seconds
@@ -88,34 +107,49 @@ SLACK = 60.0
 class Loader(SourceFileLoader):
     """A loader of sources that finds their code in the file."""
 
-    code: "Any" = None
+    finder: "Any" = None
 
     def get_code(self, fullname: str) -> "Any":
-        code = marshal.loads(self.code)
+        code = self.finder.code_of(fullname)
         _imp._fix_co_filename(code, self.path)  # type: ignore[attr-defined]
         return code
 
 
 class Finder:
-    """Finds the package's modules without looking for them. root: the folder that has the package in it."""
+    """Finds the package's modules without looking for them. root: the folder that has the package in it.
 
-    def __init__(self, path: str, root: str, written: float, sources: "Any", compiled: "Any") -> None:
+    sources: {module: (its file, the file's size, the number of its piece)}. pieces: of code, {module: code}, as bytes.
+    compiled: {module: its file}.
+    """
+
+    def __init__(
+        self, path: str, root: str, written: float, sources: "Any", pieces: "Any", compiled: "Any"
+    ) -> None:
         self.path = path
         self.root = root
         self.latest = written + SLACK
         self.sources = sources
+        self.pieces = pieces
         self.compiled = compiled
+
+    def code_of(self, name: str) -> "Any":
+        """The code of a module in the file."""
+        number = self.sources[name][2]
+        piece = self.pieces[number]
+        if isinstance(piece, bytes):
+            piece = self.pieces[number] = marshal.loads(piece)
+        return piece[name]
 
     def find_spec(self, name: str, path: "Any" = None, target: "Any" = None) -> "Any":
         """The spec of a module, or None where it is to be found in another way."""
         if name in self.sources:
-            place, size, code = self.sources[name]
+            place, size, _ = self.sources[name]
             origin = self.root + place
             now = stat(origin)
             if now.st_size != size or now.st_mtime > self.latest:
                 return None
             loader = Loader(name, origin)
-            loader.code = code
+            loader.finder = self
             spec = ModuleSpec(name, loader, origin=origin)
             spec.cached = self.path
             if place.endswith("/__init__.py"):
@@ -137,8 +171,9 @@ def begin() -> None:
     path = f"{folder}startup.bin"
     try:
         with open(path, "rb", buffering=0) as file:
-            magic, sources, compiled = marshal.loads(file.readall())
+            magic, sources, pieces, compiled = marshal.loads(file.readall())
     except (OSError, EOFError, ValueError, TypeError):  # there is none, or it was cut short
         return
     if magic == MAGIC_NUMBER and not sys.flags.optimize:
-        sys.meta_path.insert(0, Finder(path, folder[: -len("nanobragg_py/")], stat(path).st_mtime, sources, compiled))
+        root, written = folder[: -len("nanobragg_py/")], stat(path).st_mtime
+        sys.meta_path.insert(0, Finder(path, root, written, sources, pieces, compiled))

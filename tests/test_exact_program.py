@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from nanobragg_py import Crystal, Detector, Experiment, Sampling, StructureFactors
-from nanobragg_py.errors import NanoBraggError, NanoBraggWarning
+from nanobragg_py.errors import NanoBraggError
 from nanobragg_py.experiment.load import load_args
+from nanobragg_py.hints import NanoBraggWarning
 from nanobragg_py.inspect.trace import trace_pixel
 from nanobragg_py.kernels.loops.job import Job
 from nanobragg_py.render.simulate import simulate

@@ -8,7 +8,7 @@ from nanobragg_py.errors import NanoBraggError
 from nanobragg_py.experiment.header_geometry import header_geometry
 from nanobragg_py.experiment.load import load_args
 from nanobragg_py.files.geometry import check_series, frame_rotation
-from nanobragg_py.files.smv import read_smv
+from nanobragg_py.files.smv_read import read_smv
 from nanobragg_py.inspect.describe import spacing
 from nanobragg_py.kernels.loops.job import Job
 from nanobragg_py.kernels.loops.sequential import Sequential

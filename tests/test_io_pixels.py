@@ -13,7 +13,8 @@ import pytest
 from nanobragg_py.errors import NanoBraggError
 from nanobragg_py.files.blocks import row_blocks
 from nanobragg_py.files.pgm import read_pgm, write_pgm
-from nanobragg_py.files.smv import read_smv, write_scaled_smv
+from nanobragg_py.files.smv import write_scaled_smv
+from nanobragg_py.files.smv_read import read_smv
 from nanobragg_py.kernels.files.imagefile import pgm_pixels, smv_pixels
 from nanobragg_py.kernels.memory.buffers import Buffer
 

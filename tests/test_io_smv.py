@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from nanobragg_py.errors import NanoBraggError
-from nanobragg_py.files.smv import NotSMVError, header_value, read_smv, write_smv
+from nanobragg_py.files.smv import write_smv
+from nanobragg_py.files.smv_read import NotSMVError, header_value, read_smv
 from nanobragg_py.kernels.memory.buffers import Buffer
 
 INPUTS = Path(__file__).parent.parent / "golden" / "inputs"

@@ -9,8 +9,9 @@ from panel_files import hierarchical, turn
 import nanobragg_py as nb
 from nanobragg_py.batch import Maker, Output, iter_images, run
 from nanobragg_py.cli.main import main
-from nanobragg_py.errors import NanoBraggError, NanoBraggWarning
+from nanobragg_py.errors import NanoBraggError
 from nanobragg_py.files.image import read_image
+from nanobragg_py.hints import NanoBraggWarning
 
 LINE = "-cell 50 60 70 80 95 100 -N 8 -misset 12 25 40 -lambda 1.1 -default_F 100 -oversample 1 -seed 1 -nopgm"
 

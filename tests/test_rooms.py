@@ -14,7 +14,7 @@ ROOT = Path(__file__).parent.parent
 
 #: the rooms, from the cellar up: one may import from those below it. Modules of the top level are rooms of their own.
 FLOORS = (
-    ("errors", "records", "constants", "vectors", "orientation", "process", "checkout", "startup", "memory"),
+    ("errors", "hints", "records", "constants", "vectors", "orientation", "process", "checkout", "startup", "memory"),
     ("kernels",),
     ("flags",),
     ("files",),

@@ -168,15 +168,26 @@ def test_the_file_has_what_programs_import_and_no_more(installed, tmp_path):
         (tmp_path / program).mkdir()
         found |= sources_of(program, tmp_path / program, installed)
     assert {name for name, kept in found.items() if not kept} == {"nanobragg_py.startup"}
-    assert sorted(found.keys() - {"nanobragg_py.startup"}) == sorted(startup.MODULES)
+    wanted = [name for names in startup.MODULES for name in names]
+    assert sorted(found.keys() - {"nanobragg_py.startup"}) == sorted(wanted)
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_pieces_are_imported_whole(program, installed, tmp_path):
+    """A piece of the file is made into code whole, so a program that needs one module of it needs them all."""
+    found = {name.rstrip(".") for name in sources_of(program, tmp_path, installed)}
+    for names in startup.MODULES:
+        used = {name.rstrip(".") in found for name in names}
+        assert len(used) == 1, sorted(name for name in names if name.rstrip(".") not in found)
 
 
 def test_the_file_has_nothing_that_only_people_and_checkers_read(installed):
     """No docstrings and no annotations of functions: what unmarshals them is a part of the start."""
-    _, sources, _ = marshal.loads((installed / "nanobragg_py" / "startup.bin").read_bytes())
-    place, _, code = sources["nanobragg_py.vectors"]
+    _, sources, pieces, _ = marshal.loads((installed / "nanobragg_py" / "startup.bin").read_bytes())
+    place, _, number = sources["nanobragg_py.vectors"]
+    code = marshal.loads(pieces[number])["nanobragg_py.vectors"]
     found, whole = {}, {}
-    exec(marshal.loads(code), {"__name__": "nanobragg_py.vectors", "__package__": "nanobragg_py"}, found)
+    exec(code, {"__name__": "nanobragg_py.vectors", "__package__": "nanobragg_py"}, found)
     exec((installed / place).read_text(), {"__name__": "nanobragg_py.vectors", "__package__": "nanobragg_py"}, whole)
     assert whole["cross"].__doc__ and whole["cross"].__annotations__
     assert found.keys() - {"__doc__"} == whole.keys() - {"__doc__"}

@@ -10,7 +10,7 @@ from transcripts import replay
 from nanobragg_py.experiment.header_geometry import header_geometry
 from nanobragg_py.files.formats.cbf import read_cbf
 from nanobragg_py.files.image import read_image
-from nanobragg_py.files.smv import read_smv
+from nanobragg_py.files.smv_read import read_smv
 
 READ = {
     "a.img": lambda path: fabio.open(path).data,

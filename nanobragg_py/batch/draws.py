@@ -15,8 +15,9 @@ from statistics import NormalDist
 from sys import float_info
 from typing import Any
 
-from ..errors import FieldError, meant
+from ..errors import FieldError
 from ..experiment.spectra import GENERATORS, arguments
+from ..hints import meant
 
 _NORMAL = NormalDist()
 ORIENTATION = "crystal.orientation"

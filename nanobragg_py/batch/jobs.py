@@ -12,9 +12,10 @@ import os
 import shlex
 from typing import Any
 
-from ..errors import FieldError, NanoBraggError, meant
+from ..errors import FieldError, NanoBraggError
 from ..experiment.checks import finite
 from ..experiment.serialize import PARTS, field_value, read_table
+from ..hints import meant
 from ..render.backends import ALLOWED
 from ..render.images import STREAMS
 from . import tables

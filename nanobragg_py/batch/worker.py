@@ -12,7 +12,8 @@ import warnings
 from time import perf_counter
 from typing import Any
 
-from ..errors import DEBUG, NanoBraggError, NanoBraggWarning, sentence_of
+from ..errors import DEBUG, NanoBraggError
+from ..hints import NanoBraggWarning, sentence_of
 from .images import Maker
 from .jobs import Job
 from .output import Output

@@ -5,8 +5,9 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Any
 
-from ..errors import FieldError, warn_caller
+from ..errors import FieldError
 from ..flags.options import DEFAULTS
+from ..hints import warn_caller
 from .checks import count, finite, flag, nonnegative, positive, source_rows, spectrum, vector
 from .fields import INVERTED, NEGATIVE, NOT_POSITIVE, Field, field
 from .part import Part, Vector

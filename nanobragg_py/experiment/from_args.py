@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
-from ..errors import warn_caller
+from ..hints import warn_caller
 from ..memory import within_memory
 from .load import load_args, read_domains, read_matrix, read_sources, read_spectrum
 from .options_map import from_options

@@ -9,8 +9,8 @@ from ..constants import CONVENTIONS
 from ..errors import NanoBraggError
 from ..files.formats.smv import header_fields
 from ..files.geometry import Geometry, detector_plane
-from ..files.smv import header_value
 from ..files.smv_header import HEADER_CONVENTIONS
+from ..files.smv_read import header_value
 from ..flags.header import apply_header
 from ..flags.options import Options
 from ..vectors import rotate_axis

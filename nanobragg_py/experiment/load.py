@@ -140,7 +140,7 @@ def read_headers(
     is complained about and left out, as the reference does. taken: a dict for what the options' values are called in
     the headers.
     """
-    from ..files.smv import NotSMVError, off_remark, pixel_remark, read_smv
+    from ..files.smv_read import NotSMVError, off_remark, pixel_remark, read_smv
     from ..flags.header import apply_header
 
     mask, lines = None, []

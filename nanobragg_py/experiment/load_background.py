@@ -29,7 +29,7 @@ def read_image(name: str, options: "Any", complain: "Any" = ignore, taken: "Any"
     A file that is missing or no SMV image is complained about and left out. taken: a dict for what the options' values
     are called in the header.
     """
-    from ..files.smv import NotSMVError, off_remark, pixel_remark, read_smv
+    from ..files.smv_read import NotSMVError, off_remark, pixel_remark, read_smv
     from ..flags.header import apply_header
 
     if name is None:

@@ -160,7 +160,7 @@ def _pixels(size, pixel):
 
 def _read_header(name, geometry):
     """The SMVImage of a header, whose geometry replaces that of the flags."""
-    from ..files.smv import read_smv
+    from ..files.smv_read import read_smv
 
     header = read_smv(name, header_only=True)
 

@@ -6,7 +6,8 @@ import dataclasses
 import textwrap
 from typing import TYPE_CHECKING, Any
 
-from ..errors import FieldError, meant, warn_caller
+from ..errors import FieldError
+from ..hints import meant, warn_caller
 from .fields import FIELDS, rows_named, rows_of
 from .units import in_unit, suspicion
 

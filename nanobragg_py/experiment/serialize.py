@@ -17,7 +17,8 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import FieldError, NanoBraggError, meant
+from ..errors import FieldError, NanoBraggError
+from ..hints import meant
 from .fields import FIELDS, find
 from .parts import PARTS, Detector
 from .resolved import StructureFactors
@@ -204,7 +205,7 @@ def _part_from_plain(name, values, folder):
 def _mask_from_plain(value, folder):
     """A mask: embedded, an .npy file, or an SMV image."""
     if isinstance(value, str) and not value.endswith(".npy"):
-        from ..files.smv import read_smv
+        from ..files.smv_read import read_smv
 
         return np.asarray(read_smv(_located(value, folder)).data)
     return _array_from_plain("detector.mask", value, folder)

@@ -24,3 +24,20 @@ def row_blocks(slow: int, fast: int, format: "Any", threads: int = 1) -> "Iterat
             block = Buffer((slow - first, fast), format, zero=False)
         yield first, block
         first += rows
+
+
+def rows_inside(image: "Any", first: int, block: "Any", roi: "Any") -> "Any":
+    """The rows of a float32 image and of a uint16 block that the ROI touches, and the number of the first of them.
+
+    None if it touches none. first: the number of the block's first row. The block's other rows are cleared.
+    """
+    rows, fast = block.shape
+    low, high = max(first, roi[2]), min(first + rows - 1, roi[3])
+    view = memoryview(block).cast("B")
+    if low > first or high < first + rows - 1:
+        view[:] = bytes(len(view))
+    if low > high:
+        return None
+    pixels = memoryview(image).cast("B")[low * fast * 4 : (high + 1) * fast * 4].cast("f", (high - low + 1, fast))
+    out = view[(low - first) * fast * 2 : (high - first + 1) * fast * 2].cast("H", (high - low + 1, fast))
+    return pixels, out, low

@@ -64,7 +64,6 @@ DEFAULTS = {
 class NoisifyOptions(OptionRecord):
     """The options of a command line of noisify."""
 
-    __slots__ = tuple(DEFAULTS)
     defaults = DEFAULTS
 
 

@@ -212,7 +212,6 @@ DEFAULTS = {
 class NonBraggOptions(OptionRecord):
     """The options of a command line of nonBragg."""
 
-    __slots__ = tuple(DEFAULTS)
     defaults = DEFAULTS
 
 

@@ -148,5 +148,4 @@ DEFAULTS = {
 class Options(OptionRecord):
     """The options of a command line of nanoBragg."""
 
-    __slots__ = tuple(DEFAULTS)
     defaults = DEFAULTS

@@ -135,17 +135,23 @@ def own(name, convert, dest, help, metavar=None):
 class OptionRecord:
     """Options as attributes; every one has its default. Mutable, since later flags override earlier ones.
 
-    A program's class of options has their names as its slots, and `defaults`, a dict, as an attribute of the class.
+    A program's class of options has `defaults`, a dict, as an attribute of the class, and takes no other names. They
+    are no slots, since a hundred of these take longer to make than all that is done with them in a run.
     """
 
-    __slots__ = ()
     defaults = {}
 
     def __init__(self, **values):
-        for name, default in self.defaults.items():
-            setattr(self, name, values.pop(name, default))
-        if values:
-            raise TypeError(f"no such option: {', '.join(values)}")
+        held = self.__dict__
+        held.update(self.defaults)
+        held.update(values)
+        if len(held) > len(self.defaults):
+            raise TypeError(f"no such option: {', '.join([name for name in values if name not in self.defaults])}")
+
+    def __setattr__(self, name, value):
+        if name not in self.defaults:
+            raise AttributeError(f"no such option: {name}")
+        self.__dict__[name] = value
 
     def __repr__(self):
         changed = ((k, getattr(self, k)) for k in self.defaults)

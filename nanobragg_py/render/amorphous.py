@@ -7,10 +7,11 @@ from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 from ..constants import AVOGADRO
-from ..errors import FieldError, NanoBraggError, warn_caller
+from ..errors import FieldError, NanoBraggError
 from ..experiment.background import FACTORS, ResolvedBackground, make_curve, reach_remark
 from ..experiment.load_background import read_curve
 from ..files.table import odd_numbers
+from ..hints import warn_caller
 from ..memory import within_memory
 from ..records import REQUIRED, Record
 from .background import expected_seconds, render_background, steps_of

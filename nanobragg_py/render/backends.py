@@ -2,7 +2,7 @@
 
 import os
 
-from ..errors import FieldError, NanoBraggError, warn_caller
+from ..errors import FieldError, NanoBraggError
 from ..records import Record
 
 TYPE_CHECKING = False
@@ -258,6 +258,8 @@ def warn_of_time(experiment: "Any", compute: "Any", images: float = 1.0, what: s
         seconds = GPU_START + steps / rate
     remark = long_remark(steps, seconds, what)
     if remark is not None:
+        from ..hints import warn_caller
+
         warn_caller(remark)
 
 

@@ -35,7 +35,7 @@ DISK = 256 * 2**20
 #: what children would each import anew
 PRELOADED = """
 numpy h5py gemmi tomllib nanobragg_py.cli.dropin nanobragg_py.api nanobragg_py.batch.local nanobragg_py.batch.store
-nanobragg_py.experiment.load nanobragg_py.experiment.reflections nanobragg_py.files.hkl nanobragg_py.files.smv
+nanobragg_py.experiment.load nanobragg_py.experiment.reflections nanobragg_py.files.hkl nanobragg_py.files.smv_read
 nanobragg_py.files.pgm nanobragg_py.files.formats.cbf nanobragg_py.files.parts nanobragg_py.inspect.golden_set
 nanobragg_py.inspect.trace nanobragg_py.inspect.trace_compare nanobragg_py.render.noise nanobragg_py.render.simulate
 nanobragg_py.render.images nanobragg_py.kernels.loops.sequential nanobragg_py.cli.noisify nanobragg_py.cli.nonbragg

@@ -1,6 +1,6 @@
 """SMV as every detector writes it: any type of pixel, either byte order, headers of ADSC, d*TREK and others.
 
-The drop-in reads what -img and -mask name by rules of its own (files/smv.py): there all pixels are unsigned 16-bit.
+The drop-in reads what -img and -mask name by rules of its own (files/smv_read.py): all pixels are unsigned 16-bit.
 Here a file is what it says it is. Keys may be in lower case, lines may end in CR LF, and a file of DIM=3 is a stack.
 """
 
@@ -14,8 +14,9 @@ import numpy as np
 from ...errors import NanoBraggError
 from ..registry import Image, ImageFormat, mask_lost
 from ..scan import scan_number
-from ..smv import SMVImage, write_smv
+from ..smv import write_smv
 from ..smv_header import header_place, smv_header_of
+from ..smv_read import SMVImage
 
 #: HEADER_BYTES is the first key, but not everybody's
 MAGIC = re.compile(rb"\s*\{[^{}\0]{0,400}?HEADER_BYT", re.IGNORECASE)
