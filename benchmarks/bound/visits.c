@@ -2,7 +2,7 @@
  *
  * The head of a stretch becomes a jump to a stub that counts, does what the jump lies over, and jumps back. Where that
  * cannot be elsewhere, a breakpoint: a visit takes it away for one instruction, behind which the processor traps again
- * and it is put back, at a thousand times the cost. benchmarks/bound/count.py compiles and loads this. */
+ * and it is put back, at many times the cost. benchmarks/bound/count.py compiles and loads this. */
 #define _GNU_SOURCE
 #include <signal.h>
 #include <string.h>
