@@ -39,10 +39,9 @@ def run(argv: "Any") -> int:
     experiment, table = loaded.experiment, loaded.table
     panels, experiment = whole(experiment, options)
     if options.trace_pixel is not None:
-        from ..inspect.trace import check_traceable
+        from .pixels import check_trace
 
-        traced, slow, fast = place_of(panels or experiment, options.trace_pixel)
-        check_traceable(traced, slow, fast)
+        check_trace(panels or experiment, options)
     if options.backend == "cpu":
         tell_of_time(panels or experiment, options)
     clock.mark("setup")
@@ -54,6 +53,8 @@ def run(argv: "Any") -> int:
         meter.close()
     lines = []
     if options.printout:
+        from .pixels import printout_lines
+
         lines += printout_lines(experiment, table, options, image)
     if statistics.not_interpolated:
         lines += interpolation_warnings(statistics)
@@ -65,6 +66,8 @@ def run(argv: "Any") -> int:
     device = None if compute.backend == "cpu" or panels or experiment.is_sum else compute.renderer
     write_outputs(experiment, options, image, statistics, loaded.random, loaded.setup.noise_seed, clock, device)
     if options.trace_pixel is not None:
+        from .pixels import trace_lines
+
         say(trace_lines(panels or experiment, table, options, image, argv))
     if options.timing:
         report_timing(clock, statistics.seconds, statistics.pixels * experiment_steps(experiment))
@@ -88,16 +91,6 @@ def whole(experiment: "Any", options: "Any") -> "tuple[Any, Any]":
 
         roi = region(options, *experiment.stored_shape[::-1])
     return experiment, stored_experiment(experiment, roi)
-
-
-def place_of(experiment: "Any", pixel: "Any") -> "tuple[Any, int, int]":
-    """The experiment of the panel that a pixel (slow, fast) is on, and where it is there."""
-    if not experiment.panels:
-        return (experiment, *pixel)
-    from ..render.panels import panel_at
-
-    number, slow, fast = panel_at(experiment, *pixel)
-    return experiment.single_panels[number], slow, fast
 
 
 def tell_of_time(experiment: "Any", options: "Any") -> None:
@@ -251,60 +244,6 @@ def interpolation_warnings(statistics: "Any") -> "list[Any]":
         "interpolated; the nearest index was used there.",
         "WARNING: a larger table (-hkl), or -nointerpolate, avoids the seam.",
     ]
-
-
-def printout_lines(experiment: "Any", table: "Any", options: "Any", image: "Any") -> "list[str]":
-    """What -printout says of pixels: the values at each one's last step, in image order."""
-    from ..files import report
-    from ..kernels.loops.job import Job
-    from ..kernels.loops.sequential import Sequential
-
-    defects = options.compat == "c"
-    loop = Sequential(Job(experiment, table, defects=defects), defects=defects)
-    view = memoryview(image)
-    fast_min, fast_max, slow_min, slow_max = loop.roi
-    lines = []
-    for slow in range(slow_min, slow_max + 1):
-        for fast in range(fast_min, fast_max + 1):
-            if loop.skipped(slow, fast):
-                continue
-            wanted = options.printout_pixel[0] < 0 or options.printout_pixel == (fast, slow)
-            if wanted or defects:  # with the defects, a pixel depends on those before it
-                loop.pixel(slow, fast)
-            if not wanted:
-                continue
-            cell = loop.cell_vectors
-            pixel = {
-                "stol": loop.stol,
-                "position": loop.position,
-                "hkl": (loop.h, loop.k, loop.l),
-                "hkl0": (int(loop.h0), int(loop.k0), int(loop.l0)),
-                "F_cell": loop.F_cell,
-                "F_latt": loop.F_latt,
-                "I": loop.intensity,
-                "steps": experiment.sampling.steps,
-                "polar": loop.polar,
-                "omega": loop.omega,
-                "capture_fraction": loop.capture,
-                "value": view[slow, fast],
-                "a": cell[0:3],
-                "b": cell[3:6],
-                "c": cell[6:9],
-            }
-            lines += report.pixel_lines(fast, slow, pixel, experiment.beam.wavelength)
-    return lines
-
-
-def trace_lines(experiment: "Any", table: "Any", options: "Any", image: "Any", argv: "Any") -> "list[str]":
-    """What -trace_pixel says, after everything else: the text of `nanobragg-py trace`."""
-    from ..inspect.trace import trace_pixel
-
-    traced, slow, fast = place_of(experiment, options.trace_pixel)
-    if options.backend != "cpu" or options.precision != "double":
-        image = None  # the trace is in double precision, and so is the pixel that it is compared with
-    if experiment.panels:
-        image = None  # which has other pixels than the panel
-    return trace_pixel(traced, table, slow, fast, options.compat, image).lines(argv)
 
 
 def experiment_steps(experiment: "Any") -> "Any":

@@ -72,8 +72,8 @@ MODULES = (
     (  # what is written by every program
         "nanobragg_py.files.atomic",
         "nanobragg_py.files.blocks",
+        "nanobragg_py.files.failures",
         "nanobragg_py.files.parts",
-        "nanobragg_py.files.reading",
         "nanobragg_py.kernels.files.",
     ),
     (  # noisify
@@ -91,10 +91,12 @@ MODULES = (
         "nanobragg_py.flags.nonbragg",
         "nanobragg_py.render.background",
     ),
-    # for some inputs
+    # of one program, or for some inputs
     ("nanobragg_py.experiment.load",),
+    ("nanobragg_py.experiment.resolve.file_sources",),
     ("nanobragg_py.files.hkl",),
     ("nanobragg_py.files.matrix",),
+    ("nanobragg_py.files.reading",),
     ("nanobragg_py.files.scan",),
     ("nanobragg_py.files.table",),
     ("nanobragg_py.flags.names",),

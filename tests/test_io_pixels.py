@@ -10,9 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nanobragg_py.errors import NanoBraggError
 from nanobragg_py.files.blocks import row_blocks
-from nanobragg_py.files.pgm import read_pgm, write_pgm
+from nanobragg_py.files.pgm import write_pgm
 from nanobragg_py.files.smv import write_scaled_smv
 from nanobragg_py.files.smv_read import read_smv
 from nanobragg_py.kernels.files.imagefile import pgm_pixels, smv_pixels
@@ -206,37 +205,3 @@ def test_golden_integer_and_pgm_images(tmp_path, case):
         pgm_scale = 250.0 / (5.0 * rmsd) if rmsd > 0 else scale
     write_pgm(pgm, image, pgm_scale, roi)
     assert pgm.read_bytes() == written["image.pgm"]
-    pixels = read_pgm(pgm)
-    assert pixels.shape == image.shape
-    assert written["image.pgm"].endswith(bytes(pixels))
-
-
-# ---- PGM files -----------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("head", [b"P5 3 2 255\n", b"P5\n# one\n3 # two\n2\n#\n255 ", b"P5\t3\r\n2\v7\f"])
-def test_pgm_headers(tmp_path, head):
-    path = tmp_path / "image.pgm"
-    path.write_bytes(head + b"\n#\0 \xff5")
-    assert np.asarray(read_pgm(path)).tolist() == [[10, 35, 0], [32, 255, 53]]
-
-
-@pytest.mark.parametrize(
-    "data, message",
-    [
-        (b"", "is no PGM picture"),
-        (b"P2\n3 2\n255\n", "is no PGM picture"),
-        (b"P5\n3 2\n65535\n" + bytes(12), "is no PGM picture"),
-        (b"P5\n-3 2\n255\n" + bytes(12), "is no PGM picture"),
-        (b"P5\n3 2\n255\n" + bytes(5), "is cut off: 3 x 2 pixels, and 5 bytes"),
-        (b"P5\n99999999 99999999\n255\n" + bytes(5), "is cut off"),
-        (b"P5\n# a comment without end", "is no PGM picture"),
-    ],
-)
-def test_bad_pgm(tmp_path, data, message):
-    path = tmp_path / "image.pgm"
-    path.write_bytes(data)
-    with pytest.raises(NanoBraggError, match=message):
-        read_pgm(path)
-    with pytest.raises(NanoBraggError, match="no such file"):
-        read_pgm(tmp_path / "absent.pgm")

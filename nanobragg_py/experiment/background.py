@@ -15,7 +15,7 @@ from .resolve.checks import FINITE, check_memory, check_numbers, remark_on_signs
 from .resolve.detector import Frame, check_directions, detector_size, normal_of, swing_detector
 from .resolve.finite import FARTHEST, FLUENCES, MOST_STEPS, check_reach
 from .resolve.setup import beam_of, resolve_fluence, resolve_grid, resolve_phi, seeds_of
-from .resolve.sources import file_sources, grid_sources
+from .resolve.sources import grid_sources
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -199,6 +199,8 @@ def with_sources(setup: "Any", rows: "Any" = None, distance: float = 10.0) -> "A
     if rows is None:
         beam = grid_sources(setup.grid, setup.beam, distance, 1.0)
     else:
+        from .resolve.file_sources import file_sources
+
         beam = file_sources(rows, setup.beam, distance)
     if any(not SHORTEST < abs(source[4]) < FARTHEST for source in beam.sources):
         raise OptionError("{wavelength} and {dispersion} make a wavelength of nearly 0 or infinity; give others")

@@ -5,7 +5,8 @@ import stat
 from math import ceil, isfinite, isqrt
 
 from ..errors import NanoBraggError, UsageError
-from ..files.reading import cannot_read, fill, open_input, reason
+from ..files.failures import reason
+from ..files.reading import cannot_read, fill, open_input
 from ..files.report_noisify import guessing_line, header_lines, importing_line, taking_header_line
 from ..kernels.memory.buffers import Buffer
 from ..records import REQUIRED, Record

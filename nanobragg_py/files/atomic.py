@@ -12,7 +12,7 @@ import stat
 
 from ..errors import NanoBraggError
 from ..process import hold, release
-from .reading import file_name, reason
+from .failures import file_name, reason
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -4,7 +4,8 @@ import os
 
 from ..errors import NanoBraggError
 from ..kernels.memory.buffers import Buffer
-from .reading import cannot_read, fill, open_input, reason
+from .failures import reason
+from .reading import cannot_read, fill, open_input
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

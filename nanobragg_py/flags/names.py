@@ -42,14 +42,13 @@ _known: "dict[Any, Any]" = {}
 
 
 def _rule_of(rules, options, value):
-    best = None
+    best, wanted = None, set(options)
     for rule in rules:
-        constants = dict(rule.sets)
-        if value is not None or not rule.dests:
-            fits = not rule.dests and all(name in constants for name in options)
-            fits = fits and (value is None or str(constants[options[0]]) == value)
+        if rule.dests:
+            fits = value is None and wanted.issubset(rule.dests)
         else:
-            fits = all(name in rule.dests for name in options)
+            constants = dict(rule.sets)
+            fits = wanted.issubset(constants) and (value is None or str(constants[options[0]]) == value)
         if fits and (best is None or _others(rule) < _others(best)):
             best = rule
     return best

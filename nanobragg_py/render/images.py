@@ -14,8 +14,9 @@ from ..experiment.fields import in_fields
 from ..kernels.noise.random import Ran1
 from ..memory import shortage, within_memory
 from .backends import team_size, warn_of_time
+from .many import simulate_many
 from .noise import noise_maker
-from .simulate import simulate, simulate_many
+from .simulate import simulate
 from .tables import kernel_table
 
 if TYPE_CHECKING:

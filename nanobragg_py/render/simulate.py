@@ -96,28 +96,6 @@ def simulate(
     return renderer.take() if on_device else out, found
 
 
-def simulate_many(experiments: "Any", tables: "Any", images: "Any", compute: "Any") -> "list[Statistics]":
-    """Render many experiments on a GPU, those that are small and alike in one launch; their Statistics.
-
-    tables: of each, the same object where they have the same. images: a zeroed float32 buffer (slow, fast) for each.
-    compute: a Compute of backend "gpu". Every image is as of `simulate`. Raises NanoBraggError.
-    """
-    if compute.compat == "c" or any(experiment.is_sum for experiment in experiments):
-        return [
-            simulate(experiment, table, image, compute)[1]
-            for experiment, table, image in zip(experiments, tables, images, strict=True)
-        ]
-    for experiment in experiments:
-        check_gpu(experiment, compute.compat)
-    single = compute.precision == "single"
-    jobs = [Job(experiment, table, single=single) for experiment, table in zip(experiments, tables, strict=True)]
-    found = compute.renderer.render_many(jobs, images)
-    return [
-        statistics(experiment, one.sums, deviations_of(one, job, image, one.sums))
-        for experiment, job, image, one in zip(experiments, jobs, images, found, strict=True)
-    ]
-
-
 def check_gpu(experiment: "Any", compat: str) -> None:
     """Raise an OptionError for what a GPU does not do."""
     if needs_cpu(experiment, compat):

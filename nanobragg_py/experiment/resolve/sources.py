@@ -121,50 +121,6 @@ def central_wavelength(spectrum: "Any") -> float:
     return sum(wavelength * share for wavelength, share in zip(spectrum[0], shares(spectrum[1]), strict=True))
 
 
-def file_sources(rows: "Any", beam: "Any", distance: "Any" = SOURCE_DISTANCE) -> "Any":
-    """`beam` with the sources of a -sourcefile: rows (X, Y, Z, weight, wavelength), nan where a value is missing."""
-    defaults = (*scale(beam.direction, -distance), 1.0, beam.wavelength)
-    sources = []
-    directions = []
-    for number, row in enumerate(rows, 1):
-        source = tuple(default if value != value else value for value, default in zip(row, defaults, strict=True))
-        direction = unit(source[:3])
-        if not all(isfinite(x) for x in (*source, *direction)):
-            raise OptionError(f"source {number} of the {{source_file}} has a number that is not finite; correct it")
-        if direction == (0.0, 0.0, 0.0):
-            raise OptionError(
-                f"source {number} of the {{source_file}} lies in the sample, as every line does that begins with no "
-                "number; give it a position in m"
-            )
-        if source[4] == 0.0:
-            raise OptionError(f"source {number} of the {{source_file}} has a wavelength of 0; give one in m")
-        sources.append(source)
-        directions.append(direction)
-    return beam.replace(
-        sources=tuple(sources),
-        source_directions=tuple(directions),
-        divergence_steps=-1,
-        divergence_deviations=(),
-        wavelength_steps=(),
-    )
-
-
-def relative_weights(sources: "Any") -> "tuple[Any, ...]":
-    """The sources' weights over their mean, so that they add up to the number of sources; () where all are alike."""
-    weights = [source[3] for source in sources]
-    for number, weight in enumerate(weights, 1):
-        if weight < 0.0:
-            raise OptionError(
-                f"source {number} of the {{source_file}} has a weight of {weight:g}; give weights of 0 or more"
-            )
-    total = sum(weights)
-    if total <= 0.0:
-        raise OptionError("the weights in the {source_file} are all 0; give at least one source a weight")
-    if min(weights) == max(weights):
-        return ()
-    return tuple(weight * len(weights) / total for weight in weights)
-
-
 def check_tables(beam: "Any", structure_factors: "Any") -> None:
     """Raise where structure factors are of several wavelengths, and the beam has one that is not among them."""
     if not structure_factors.wavelengths:
@@ -239,7 +195,12 @@ def resolve_experiment(
     if setup.grid.spectrum is not None and source_rows is not None:
         raise OptionError("{spectrum_file} and {source_file} both state wavelengths; give one of the two")
     _note_origins(setup, structure_factors, source_rows is None, origins)
-    beam = grid_sources(setup.grid, setup.beam) if source_rows is None else file_sources(source_rows, setup.beam)
+    if source_rows is None:
+        beam = grid_sources(setup.grid, setup.beam)
+    else:
+        from .file_sources import file_sources
+
+        beam = file_sources(source_rows, setup.beam, SOURCE_DISTANCE)
     check_tables(beam, structure_factors)
     crystal = setup.crystal
     if setup.domains is not None:
@@ -251,6 +212,8 @@ def resolve_experiment(
         rotations = random.normal_rotations(setup.domain_axes, crystal.mosaic_domains, setup.mosaic_seed)
     sampling, physics = setup.sampling, setup.physics
     if physics.weights:
+        from .file_sources import relative_weights
+
         beam = beam.replace(relative_weights=relative_weights(beam.sources))
     experiment = ResolvedExperiment(
         beam=beam,
