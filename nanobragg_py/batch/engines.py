@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import json
+import logging
 import os
 import threading
 from collections.abc import Callable, Mapping
@@ -131,9 +132,17 @@ def connected(distributed: Any, address: Any, units: Any, security: Any = None) 
     how = {} if security is None else {"security": tls_of(distributed, security)}
     try:
         if address == "local":
-            cluster = distributed.LocalCluster(
-                n_workers=max(1, min(processors(), units)), threads_per_worker=1, dashboard_address=None, **how
-            )
+            from dask import config
+
+            # what a busy machine makes it log, tracebacks too, says nothing; what matters is said in a sentence
+            with config.set({"distributed.nanny.pre-spawn-environ.DASK_LOGGING__DISTRIBUTED": "critical"}):
+                cluster = distributed.LocalCluster(
+                    n_workers=max(1, min(processors(), units)),
+                    threads_per_worker=1,
+                    dashboard_address=None,
+                    silence_logs=logging.CRITICAL,
+                    **how,
+                )
             return _Local(distributed.Client(cluster, **how), cluster)
         return distributed.Client(address, **how)
     except (OSError, ValueError, TimeoutError) as error:
