@@ -159,7 +159,7 @@ def test_html_for_notebooks(experiment):
 
 
 def test_plot(experiment):
-    matplotlib = pytest.importorskip("matplotlib")
+    matplotlib = pytest.importorskip("matplotlib", reason="matplotlib is not installed")
     matplotlib.use("Agg")
     image = experiment.render()
     ax = experiment.plot(image, rings=(10.0,), spots=True)

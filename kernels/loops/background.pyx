@@ -11,7 +11,6 @@ from cpython.exc cimport PyErr_CheckSignals
 from libc.stdlib cimport free
 
 from nanobragg_py.kernels.loops.amorphous cimport BackgroundJob, nb_background
-from nanobragg_py.kernels.loops.levels cimport nb_choose
 from nanobragg_py.kernels.loops.threads cimport NB_PARALLEL, NB_THREAD, nb_aligned, nb_now
 from nanobragg_py.kernels.loops.watch cimport begin_portions, begin_watch, end_watch, nb_leave, nb_take_apart, nb_watch
 
@@ -33,16 +32,11 @@ cdef struct Loops:
     void (*take_portions)(const nb_background *p, int first, Py_ssize_t items, int lines, int row_end,
                           nb_tile_work *work, float *image, double *statistics) noexcept nogil
 
-cdef Loops loops
+include "levels.pxi"
 
 
 cdef void fill_loops "nb_fill_loops"(void *table) noexcept:
     (<Loops *>table).take_portions = take_portions
-
-
-def choose(str level):
-    """Have the loops of an instruction-set level run; False where this build has none."""
-    return nb_choose(level.encode(), &loops)
 
 
 def render(BackgroundJob job, float[:, ::1] image, int threads=1, progress=None):

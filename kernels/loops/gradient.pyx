@@ -17,7 +17,6 @@ from libc.string cimport memset
 
 from nanobragg_py.kernels.formulas.formulas cimport *
 from nanobragg_py.kernels.loops.job cimport Job
-from nanobragg_py.kernels.loops.levels cimport nb_choose
 from nanobragg_py.kernels.loops.threads cimport NB_PARALLEL, NB_THREAD, nb_aligned
 from nanobragg_py.kernels.loops.watch cimport begin_portions, begin_watch, end_watch, nb_leave, nb_take
 
@@ -107,7 +106,7 @@ cdef struct Loops:
     void (*take_parts)(const Task *t, Work *k, const Sums *sums, int parts, int round, int rows) noexcept nogil
     void (*add_parts)(const double *parts, Py_ssize_t size, int count, double *sums) noexcept nogil
 
-cdef Loops loops
+include "levels.pxi"
 
 
 cdef void fill_loops "nb_fill_loops"(void *table) noexcept:
@@ -115,11 +114,6 @@ cdef void fill_loops "nb_fill_loops"(void *table) noexcept:
     of_level.lay_out_work = lay_out_work
     of_level.take_parts = take_parts
     of_level.add_parts = add_parts
-
-
-def choose(str level):
-    """Have the loops of an instruction-set level run; False where this build has none."""
-    return nb_choose(level.encode(), &loops)
 
 
 cdef int run(Job job, Task *t, int threads, int parts, const Sums *sums) except -1:

@@ -14,7 +14,6 @@ from libc.string cimport memset
 
 from nanobragg_py.kernels.formulas.formulas cimport *
 from nanobragg_py.kernels.loops.job cimport Job
-from nanobragg_py.kernels.loops.levels cimport nb_choose
 from nanobragg_py.kernels.loops.threads cimport NB_PARALLEL, NB_THREAD, nb_aligned, nb_now
 from nanobragg_py.kernels.loops.watch cimport begin_portions, begin_watch, end_watch, nb_leave, nb_take_apart, nb_watch
 
@@ -42,7 +41,7 @@ cdef struct Loops:
                           double *sums) noexcept nogil
     double (*total)(double *values) noexcept nogil
 
-cdef Loops loops
+include "levels.pxi"
 
 
 cdef void fill_loops "nb_fill_loops"(void *table) noexcept:
@@ -51,11 +50,6 @@ cdef void fill_loops "nb_fill_loops"(void *table) noexcept:
     of_level.unmasked = unmasked
     of_level.deviations_of = deviations_of
     of_level.total = total
-
-
-def choose(str level):
-    """Have the loops of an instruction-set level run; False where this build has none."""
-    return nb_choose(level.encode(), &loops)
 
 
 # ---- the image -----------------------------------------------------------------------------------------------------
@@ -124,8 +118,8 @@ def render_panels(list jobs, images, int threads=1, progress=None, precise=None,
             budget = 0.02 * threads
             spent = 0.0
             items = 0
-            taken = 0
-            while number < count and (budget > spent or (threads > 1 and items < PORTIONS * threads)):
+            taken = 0  # stretches, at most one of a panel
+            while number < count > taken and (budget > spent or (threads > 1 and items < PORTIONS * threads)):
                 panel = &panels[number]
                 row = panel.row
                 if row > panel.p.slow_max or panel.across == 0:

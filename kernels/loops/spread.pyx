@@ -19,7 +19,6 @@ from libc.stdint cimport int64_t
 from libc.string cimport memcpy, memset
 
 from nanobragg_py.kernels.formulas.formulas cimport nb_inf, nb_outf
-from nanobragg_py.kernels.loops.levels cimport nb_choose
 from nanobragg_py.kernels.loops.watch cimport begin_portions, begin_watch, end_watch, nb_watch
 from nanobragg_py.kernels.loops.watch cimport nb_dropped, nb_leave, nb_stopped, nb_take_apart
 from nanobragg_py.kernels.memory.buffers cimport Borrowed, Buffer
@@ -102,7 +101,7 @@ cdef struct Loops:
     double (*lost_photons)(const Spread *p) noexcept nogil
     float (*maximum)(const float *value, long n) noexcept nogil
 
-cdef Loops loops
+include "levels.pxi"
 
 
 cdef float maximum_of(const float *value, long n) noexcept nogil:
@@ -122,11 +121,6 @@ cdef void fill_loops "nb_fill_loops"(void *table) noexcept:
     of_level.add_to_all = add_to_all
     of_level.lost_photons = lost_photons
     of_level.maximum = maximum_of
-
-
-def choose(str level):
-    """Have the loops of an instruction-set level run; False where this build has none."""
-    return nb_choose(level.encode(), &loops)
 
 
 # ---- the whole image -----------------------------------------------------------------------------------------------

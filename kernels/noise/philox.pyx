@@ -14,7 +14,6 @@ from libc.stdlib cimport free, malloc
 from libc.string cimport memset
 
 from nanobragg_py.kernels.formulas.formulas cimport nb_in, nb_inf, nb_ini, nb_out, nb_outf, nb_outi
-from nanobragg_py.kernels.loops.levels cimport nb_choose
 
 cdef extern from "nb_poisson.h" nogil:
     enum:
@@ -323,16 +322,11 @@ cdef struct Loops:
     double (*draw_row)(int n, const float *image, double adc, uint64_t pixel, uint32_t low, uint32_t high,
                        unsigned short *out, long *overloads) noexcept nogil
 
-cdef Loops loops
+include "../loops/levels.pxi"
 
 
 cdef void fill_loops "nb_fill_loops"(void *table) noexcept:
     (<Loops *>table).draw_row = draw_row
-
-
-def choose(str level):
-    """Have the loops of an instruction-set level run; False where this build has none."""
-    return nb_choose(level.encode(), &loops)
 
 
 def draw_rows(const float[:, ::1] image, unsigned short[:, ::1] out, Py_ssize_t first, double adc, Py_ssize_t fast_min,

@@ -5,7 +5,6 @@ from libc.math cimport floor
 from libc.stdlib cimport free, malloc
 from libc.string cimport memset
 
-from nanobragg_py.kernels.loops.levels cimport nb_choose
 from nanobragg_py.kernels.noise.random cimport Ran1, seed_variable
 
 include "poidev.pxi"
@@ -68,18 +67,13 @@ cdef struct Loops:
     double (*draw_row)(Poidev *s, Py_ssize_t n, const float *image, double adc, double photons, unsigned short *out,
                        long *overloads) noexcept nogil
 
-cdef Loops loops
+include "../loops/levels.pxi"
 
 
 cdef void fill_loops "nb_fill_loops"(void *table) noexcept:
     cdef Loops *of_level = <Loops *>table
     of_level.begin_poidev = begin_poidev
     of_level.draw_row = draw_row
-
-
-def choose(str level):
-    """Have the loops of an instruction-set level run; False where this build has none."""
-    return nb_choose(level.encode(), &loops)
 
 
 cdef class PoissonNoise:

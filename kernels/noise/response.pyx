@@ -14,7 +14,6 @@ from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy
 
 from nanobragg_py.kernels.formulas.formulas cimport nb_in, nb_inf, nb_out
-from nanobragg_py.kernels.loops.levels cimport nb_choose
 from nanobragg_py.kernels.memory.buffers cimport Borrowed, Buffer
 from nanobragg_py.kernels.noise.random cimport seed_variable
 
@@ -230,7 +229,7 @@ cdef struct Loops:
     long (*look_over)(Py_ssize_t n, nb_inf values, float *maximum) noexcept nogil
     void (*rescale)(Py_ssize_t n, double factor, float *values) noexcept nogil
 
-cdef Loops loops
+include "../loops/levels.pxi"
 
 
 cdef void fill_loops "nb_fill_loops"(void *table) noexcept:
@@ -242,11 +241,6 @@ cdef void fill_loops "nb_fill_loops"(void *table) noexcept:
     of_level.pgm_stretch = pgm_stretch
     of_level.look_over = look_over
     of_level.rescale = rescale
-
-
-def choose(str level):
-    """Have the loops of an instruction-set level run; False where this build has none."""
-    return nb_choose(level.encode(), &loops)
 
 
 # ---- images --------------------------------------------------------------------------------------------------------

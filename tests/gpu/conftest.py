@@ -32,7 +32,7 @@ def emulated(monkeypatch):
 
     if REAL is not None:
         monkeypatch.setattr(backends, "_gpu_renderers", {})
-        return pytest.importorskip("cupy")
+        return pytest.importorskip("cupy", reason="CuPy is not installed")
     import emulated_cupy
 
     monkeypatch.setitem(sys.modules, "cupy", None)  # so that the undo takes the stand-in away
