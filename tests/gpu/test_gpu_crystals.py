@@ -9,7 +9,8 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from panel_files import side_by_side
-from test_crystals import MOSAIC, ONE, PHASES, TWO, made
+from test_crystals import MOSAIC, made
+from test_mixtures import ONE, PHASES, TWO
 
 from nanobragg_py import Detector, Sampling, StructureFactors
 from nanobragg_py.render.backends import Compute
