@@ -16,16 +16,21 @@ from ..reading import cannot_read, check_ends
 DEEPEST = 50
 
 
-def read(path: Any) -> PanelGeometry:
-    """The PanelGeometry of the first experiment that has a detector; NanoBraggError for what is no such list."""
+def content_of(path: Any) -> Any:
+    """What a DIALS experiment list says, as JSON has it; NanoBraggError for what cannot be read, or is no JSON."""
     try:
         with open(path, encoding="utf-8-sig") as file:
             check_ends(file)
-            content = json.load(file)
+            return json.load(file)
     except OSError as error:
         raise cannot_read(path, error, "give a DIALS .expt file") from None
     except (ValueError, RecursionError) as error:
         raise NanoBraggError(f"{path} is no DIALS experiment list: {error}") from None
+
+
+def read(path: Any) -> PanelGeometry:
+    """The PanelGeometry of the first experiment that has a detector; NanoBraggError for what is no such list."""
+    content = content_of(path)
     try:
         experiments = content["experiment"]
         first = next((each for each in experiments if each.get("detector", -1) >= 0), None)

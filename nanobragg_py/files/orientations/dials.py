@@ -8,10 +8,9 @@ import numpy as np
 
 from ...errors import NanoBraggError
 from ...orientation import axis_rotation
-from ..detectors.dials import planes
+from ..detectors.dials import content_of, planes
 from ..geometry import Geometry
 from ..oriented import OrientedCrystal
-from ..reading import cannot_read, check_ends
 from ..registry import OrientationFormat
 
 IDENTITY = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0)
@@ -23,14 +22,7 @@ def read_expt(path: Any, index: int = 0) -> Any:
     The detector is left out where it has several panels. Raises NanoBraggError for what is no such list, lacks a
     crystal or a beam, or has no experiment of that number.
     """
-    try:
-        with open(path, encoding="utf-8-sig") as file:
-            check_ends(file)
-            content = json.load(file)
-    except OSError as error:
-        raise cannot_read(path, error, "give a DIALS .expt file") from None
-    except (ValueError, RecursionError) as error:
-        raise NanoBraggError(f"{path} is no DIALS experiment list: {error}") from None
+    content = content_of(path)
     experiments = content.get("experiment") if isinstance(content, dict) else None
     if not isinstance(experiments, list) or not experiments:
         raise NanoBraggError(f"{path} is no DIALS experiment list: it has no experiments")
@@ -60,8 +52,7 @@ def _model(content, experiment, kind):
 
 def expt_remarks(path: Any, index: int = 0) -> list[str]:
     """Sentences on what of an experiment list is left out; it has been read before."""
-    with open(path, encoding="utf-8-sig") as file:
-        content = json.load(file)
+    content = content_of(path)
     experiments, said = content["experiment"], []
     if len(experiments) > 1 and index == 0:
         said.append(f"{path} has {len(experiments)} experiments, of which number 0 is taken; --index takes another")
@@ -242,31 +233,29 @@ def expt_text(crystal: Any) -> str:
 
 def _detector(geometry, rotation):
     fast, slow = ((rotation @ np.asarray(v) + 0.0).tolist() for v in (geometry.fast, geometry.slow))
-    panel = {
-        "name": "Panel",
+    panel = _node("Panel", (fast, slow, (rotation @ np.asarray(geometry.origin) * 1000.0).tolist()))
+    panel |= {
         "type": "SENSOR_PAD",
-        "fast_axis": fast,
-        "slow_axis": slow,
-        "origin": (rotation @ np.asarray(geometry.origin) * 1000.0).tolist(),
-        "raw_image_offset": [0, 0],
         "image_size": [geometry.fpixels, geometry.spixels],
         "pixel_size": [geometry.pixel_size * 1000.0] * 2,
         "trusted_range": [-1.0, 2147483647.0],
         "thickness": geometry.thickness * 1000.0,
-        "material": "",
-        "mu": 0.0,
         "identifier": "",
         "mask": [],
-        "gain": 1.0,
-        "pedestal": 0.0,
-        "px_mm_strategy": {"type": "SimplePxMmStrategy"},
     }
-    root = {
-        "name": "",
+    root = {**_node("", ([1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 0.0])), "children": [{"panel": 0}]}
+    return {"panels": [panel], "hierarchy": root}
+
+
+def _node(name, frame):
+    """A panel, or a group of them, with nothing but its frame: fast axis, slow axis, and origin in mm."""
+    fast, slow, origin = frame
+    return {
+        "name": name,
         "type": "",
-        "fast_axis": [1.0, 0.0, 0.0],
-        "slow_axis": [0.0, 1.0, 0.0],
-        "origin": [0.0, 0.0, 0.0],
+        "fast_axis": fast,
+        "slow_axis": slow,
+        "origin": origin,
         "raw_image_offset": [0, 0],
         "image_size": [0, 0],
         "pixel_size": [0.0, 0.0],
@@ -274,14 +263,10 @@ def _detector(geometry, rotation):
         "thickness": 0.0,
         "material": "",
         "mu": 0.0,
-        "identifier": "",
-        "mask": [],
         "gain": 1.0,
         "pedestal": 0.0,
         "px_mm_strategy": {"type": "SimplePxMmStrategy"},
-        "children": [{"panel": 0}],
     }
-    return {"panels": [panel], "hierarchy": root}
 
 
 def read(path: Any, request: Any) -> Any:
