@@ -172,7 +172,11 @@ def write_outputs(
     from ..render.backends import team_size
 
     detector, threads = experiment.detector, team_size(options.threads)
+    noise: Any = ()
     pixels = detector.fpixels * detector.spixels
+    if options.write_noise:
+        noise, ahead = begin_noise(experiment, options, image, random, noise_seed, device, threads)
+        threads -= ahead
     say([report.writing_floats_line(options.float_file, pixels)])
     write_file(options.float_file, image)
     clock.mark("float image")
@@ -200,24 +204,33 @@ def write_outputs(
         write_pgm(options.pgm_file, image, pgm_scale, roi, threads=threads)
         clock.mark("PGM")
     if options.write_noise:
-        write_noise(experiment, options, image, random, noise_seed, device)
+        write_noise(experiment, options, *noise)
         clock.mark("noise image")
 
 
-def write_noise(experiment: "Any", options: "Any", image: "Any", random: "Any", seed: "Any", device: "Any") -> None:
-    from ..files import report
-    from ..files.atomic import OutputFile
-    from ..files.blocks import row_blocks
-    from ..render.noise import noise_maker
+def begin_noise(
+    experiment: "Any", options: "Any", image: "Any", random: "Any", seed: "Any", device: "Any", threads: int
+) -> "Any":
+    """The noise and its blocks, and whether a thread draws these from here on.
 
-    detector = experiment.detector
+    The serial stream needs none but its own thread, while files without noise need the others.
+    """
+    from ..render.noise import noise_blocks, noise_maker
+
     noise = noise_maker(options.noise_rng, random, seed, options.threads)
     if device is not None and options.noise_rng == "philox":
         noise = device.noise(noise)
+    adc, ahead = experiment.whole_offset(options.adc_offset), threads > 1 and options.noise_rng == "ran1"
+    return (noise, noise_blocks(noise, image, experiment.detector.roi, adc, ahead)), ahead
+
+
+def write_noise(experiment: "Any", options: "Any", noise: "Any", blocks: "Any") -> None:
+    from ..files import report
+    from ..files.atomic import OutputFile
+
     with OutputFile(options.noise_file) as file:
         file.write(report.smv_header(experiment, noise=True))
-        for first, block in row_blocks(detector.spixels, detector.fpixels, "H"):
-            noise.apply(image, first, block, detector.roi, experiment.whole_offset(options.adc_offset))
+        for block in blocks:
             file.write(block)
         say(
             [

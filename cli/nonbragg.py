@@ -106,7 +106,11 @@ def write_outputs(
     from ..render.backends import team_size
 
     threads = team_size(options.threads)
+    noise: Any = ()
     detector, header = background.detector, ours.smv_header(background)
+    if options.write_noise:
+        noise, ahead = begin_noise(options, image, detector.roi, noise_seed, threads)
+        threads -= ahead
     say([report.writing_floats_line(options.float_file, detector.fpixels * detector.spixels)])
     write_file(options.float_file, image, advice="give another name with -floatfile")
     clock.mark("float image")
@@ -135,24 +139,28 @@ def write_outputs(
     write_pgm(options.pgm_file, image, pgm_scale, detector.roi, "give another name with -pgmfile", threads)
     clock.mark("PGM")
     if options.write_noise:
-        write_noise(background, options, image, header, noise_seed)
+        write_noise(options, header, *noise)
         clock.mark("noise image")
 
 
-def write_noise(background: "Any", options: "Any", image: "Any", header: "Any", seed: "Any") -> None:
+def begin_noise(options: "Any", image: "Any", roi: "Any", seed: "Any", threads: int) -> "Any":
+    """The noise and its blocks, and whether a thread draws these from here on: see nanoBragg's."""
+    from ..kernels.noise.random import Ran1
+    from ..render.noise import noise_blocks, noise_maker
+
+    noise = noise_maker(options.noise_rng, Ran1(), seed, options.threads)
+    ahead = threads > 1 and options.noise_rng == "ran1"
+    return (noise, noise_blocks(noise, image, roi, options.adc_offset, ahead)), ahead
+
+
+def write_noise(options: "Any", header: "Any", noise: "Any", blocks: "Any") -> None:
     """The image with photon noise."""
     from ..files import report
     from ..files.atomic import OutputFile
-    from ..files.blocks import row_blocks
-    from ..kernels.noise.random import Ran1
-    from ..render.noise import noise_maker
 
-    detector = background.detector
-    noise = noise_maker(options.noise_rng, Ran1(), seed, options.threads)
     with OutputFile(options.noise_file, "give another name with -noisefile, or -nonoise") as file:
         file.write(header)
-        for first, block in row_blocks(detector.spixels, detector.fpixels, "H"):
-            noise.apply(image, first, block, detector.roi, options.adc_offset)
+        for block in blocks:
             file.write(block)
         say(
             [

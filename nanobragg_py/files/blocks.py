@@ -11,12 +11,17 @@ if TYPE_CHECKING:
 _BLOCK_PIXELS = 65536
 
 
+def block_rows(slow: int, fast: int, threads: int = 1) -> int:
+    """Rows of a block, of an image of slow x fast pixels that so many threads share."""
+    return max(1, min(slow, threads * _BLOCK_PIXELS // max(1, fast)))
+
+
 def row_blocks(slow: int, fast: int, format: "Any", threads: int = 1) -> "Iterator[Any]":
     """Yield (first row, Buffer of shape (rows, fast)) until `slow` rows are covered; the Buffer is used again.
 
     threads: how many share a block.
     """
-    rows = max(1, min(slow, threads * _BLOCK_PIXELS // max(1, fast)))
+    rows = block_rows(slow, fast, threads)
     block = Buffer((rows, fast), format, zero=False)
     first = 0
     while first < slow:
