@@ -215,8 +215,9 @@ class BuildExtensions(build_ext):
             pieces.append(marshal.dumps(piece))
         names = [extension.name for extension in self.extensions]
         compiled = {name: self.get_ext_filename(name) for name in names}
+        head = marshal.dumps((importlib.util.MAGIC_NUMBER, sources, [len(piece) for piece in pieces], compiled))
         path = pathlib.Path(startup).with_suffix(".bin")
-        path.write_bytes(marshal.dumps((importlib.util.MAGIC_NUMBER, sources, pieces, compiled)))
+        path.write_bytes(len(head).to_bytes(8, "little") + head + b"".join(pieces))
 
     def accepts(self, flags, link=()):
         """True when a trivial program compiles (and links, if link flags are given) with these flags."""

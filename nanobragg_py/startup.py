@@ -13,7 +13,7 @@ import sys
 # what the package importlib is made of, which takes a millisecond itself
 from _frozen_importlib import ModuleSpec
 from _frozen_importlib_external import MAGIC_NUMBER, ExtensionFileLoader, SourceFileLoader
-from posix import stat
+from posix import _exit, stat
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,39 +21,39 @@ if TYPE_CHECKING:
 
 #: What the programs import in plain runs, within the package; packages end in a dot. Compiled modules need no mention.
 #: Modules that are imported together have their code in one piece, which names what they share once; a piece is made
-#: into code whole, when the first of them is imported.
+#: into code whole, when the first of them is imported. With a module, those that stand before it in its piece are
+#: imported at once: each stands behind what it imports of its piece. What loads OpenMP's library is not to be imported
+#: with what comes before `import_loops`, which sets that up.
 MODULES = (
     (  # what every program begins with
-        "nanobragg_py.cli.",
-        "nanobragg_py.cli.console",
         "nanobragg_py.constants",
-        "nanobragg_py.errors",
-        "nanobragg_py.flags.",
-        "nanobragg_py.process",
         "nanobragg_py.vectors",
+        "nanobragg_py.errors",
+        "nanobragg_py.process",
+        "nanobragg_py.flags.",
+        "nanobragg_py.cli.console",
+        "nanobragg_py.cli.",
     ),
     (  # what nanoBragg's words mean
-        "nanobragg_py.cli.dropin",
         "nanobragg_py.flags.nanobragg",
+        "nanobragg_py.cli.dropin",
     ),
     (  # from options to an experiment
-        "nanobragg_py.cli.meter",
-        "nanobragg_py.experiment.physics",
-        "nanobragg_py.experiment.resolve.",
-        "nanobragg_py.experiment.resolve.checks",
-        "nanobragg_py.experiment.resolve.crystal",
-        "nanobragg_py.experiment.resolve.detector",
-        "nanobragg_py.experiment.resolve.finite",
-        "nanobragg_py.experiment.resolve.setup",
-        "nanobragg_py.experiment.resolve.sources",
-        "nanobragg_py.experiment.resolve.steps",
-        "nanobragg_py.experiment.resolved",
-        "nanobragg_py.files.report",
         "nanobragg_py.flags.options",
+        "nanobragg_py.experiment.physics",
+        "nanobragg_py.experiment.resolved",
+        "nanobragg_py.experiment.resolve.checks",
+        "nanobragg_py.experiment.resolve.steps",
+        "nanobragg_py.experiment.resolve.finite",
+        "nanobragg_py.experiment.resolve.detector",
+        "nanobragg_py.experiment.resolve.crystal",
+        "nanobragg_py.experiment.resolve.sources",
+        "nanobragg_py.experiment.resolve.setup",
+        "nanobragg_py.experiment.resolve.",
+        "nanobragg_py.cli.meter",
+        "nanobragg_py.files.report",
     ),
     (  # what the kernels are reached by
-        "nanobragg_py.experiment.",
-        "nanobragg_py.files.",
         "nanobragg_py.kernels.",
         "nanobragg_py.kernels.loops.",
         "nanobragg_py.kernels.memory.",
@@ -61,34 +61,36 @@ MODULES = (
         "nanobragg_py.records",
         "nanobragg_py.render.",
         "nanobragg_py.render.backends",
+        "nanobragg_py.files.",
+        "nanobragg_py.experiment.",
     ),
     (  # images and their files
         "nanobragg_py.cli.warmup",
-        "nanobragg_py.files.pgm",
-        "nanobragg_py.files.smv",
-        "nanobragg_py.render.noise",
         "nanobragg_py.render.simulate",
+        "nanobragg_py.render.noise",
+        "nanobragg_py.files.smv",
+        "nanobragg_py.files.pgm",
     ),
     (  # what is written by every program
-        "nanobragg_py.files.atomic",
-        "nanobragg_py.files.blocks",
         "nanobragg_py.files.failures",
-        "nanobragg_py.files.parts",
         "nanobragg_py.kernels.files.",
+        "nanobragg_py.files.blocks",
+        "nanobragg_py.files.atomic",
+        "nanobragg_py.files.parts",
     ),
     (  # noisify
-        "nanobragg_py.cli.noisify",
-        "nanobragg_py.experiment.noisify",
-        "nanobragg_py.files.report_noisify",
         "nanobragg_py.flags.noisify",
+        "nanobragg_py.cli.noisify",
+        "nanobragg_py.files.report_noisify",
+        "nanobragg_py.experiment.noisify",
         "nanobragg_py.render.detector",
     ),
     (  # nonBragg
+        "nanobragg_py.flags.nonbragg",
         "nanobragg_py.cli.nonbragg",
+        "nanobragg_py.files.report_nonbragg",
         "nanobragg_py.experiment.background",
         "nanobragg_py.experiment.load_background",
-        "nanobragg_py.files.report_nonbragg",
-        "nanobragg_py.flags.nonbragg",
         "nanobragg_py.render.background",
     ),
     # of one program, or for some inputs
@@ -102,6 +104,8 @@ MODULES = (
     ("nanobragg_py.flags.names",),
 )
 
+Module = type(sys)
+
 #: an installation's files are written within so many seconds
 SLACK = 60.0
 
@@ -112,35 +116,95 @@ class Loader(SourceFileLoader):
     finder: "Any" = None
 
     def get_code(self, fullname: str) -> "Any":
-        code = self.finder.code_of(fullname)
-        _imp._fix_co_filename(code, self.path)  # type: ignore[attr-defined]
-        return code
+        return self.finder.code_of(fullname)
+
+    def exec_module(self, module: "Any") -> None:
+        name = module.__name__
+        self.finder.import_before(name)
+        exec(self.finder.code_of(name), module.__dict__)
 
 
 class Finder:
     """Finds the package's modules without looking for them. root: the folder that has the package in it.
 
-    sources: {module: (its file, the file's size, the number of its piece)}. pieces: of code, {module: code}, as bytes.
+    file: with pieces of code, {module: code}, which stays open, as an installation may replace it. first: where the
+    first of them begins. sources: {module: (its file, the file's size, the number of its piece)}. sizes: of the pieces.
     compiled: {module: its file}.
     """
 
     def __init__(
-        self, path: str, root: str, written: float, sources: "Any", pieces: "Any", compiled: "Any"
+        self,
+        path: str,
+        file: "Any",
+        first: int,
+        root: str,
+        written: float,
+        sources: "Any",
+        sizes: "Any",
+        compiled: "Any",
     ) -> None:
         self.path = path
+        self.file = file
+        self.first = first
         self.root = root
         self.latest = written + SLACK
         self.sources = sources
-        self.pieces = pieces
+        self.sizes = sizes
         self.compiled = compiled
+        self.pieces: Any = {}
+        # for one piece after the other: new memory would take as long as what is read into it
+        self.text = memoryview(bytearray(max(sizes)))
+        # packages that are there for a module in them, and whose own code has yet to be run
+        self.begun: Any = set()
+
+    def piece_of(self, name: str) -> "Any":
+        """{module: code} of a module and those that are imported with it."""
+        number = self.sources[name][2]
+        if number not in self.pieces:
+            text = self.text[: self.sizes[number]]
+            self.file.seek(self.first + sum(self.sizes[:number]))
+            if self.file.readinto(text) != len(text):
+                raise ImportError(f"{self.path} cannot be read; install the package anew")
+            self.pieces[number] = marshal.loads(text)
+        return self.pieces[number]
 
     def code_of(self, name: str) -> "Any":
         """The code of a module in the file."""
-        number = self.sources[name][2]
-        piece = self.pieces[number]
-        if isinstance(piece, bytes):
-            piece = self.pieces[number] = marshal.loads(piece)
-        return piece[name]
+        code = self.piece_of(name)[name]
+        _imp._fix_co_filename(code, self.root + self.sources[name][0])  # type: ignore[attr-defined]
+        return code
+
+    def import_before(self, name: str) -> None:
+        """Import what stands before a module in its piece, without importlib, which takes longer than their code."""
+        for other in self.piece_of(name):
+            if other == name:
+                return
+            if other in self.begun:
+                self.begun.remove(other)
+            elif other in sys.modules or not self.begin(other):
+                continue
+            exec(self.code_of(other), sys.modules[other].__dict__)
+
+    def begin(self, name: str) -> bool:
+        """Make a module as importlib does, whose code has yet to be run; False where its source counts instead."""
+        spec = self.find_spec(name)
+        if spec is None:
+            return False
+        parent, _, child = name.rpartition(".")
+        if parent not in sys.modules:
+            if self.begin(parent):
+                self.begun.add(parent)
+            else:
+                __import__(parent)
+        module = sys.modules[name] = Module(name)
+        names = module.__dict__
+        names["__spec__"], names["__loader__"] = spec, spec.loader
+        names["__file__"], names["__cached__"] = spec.origin, self.path
+        names["__package__"] = spec.parent
+        if spec.submodule_search_locations is not None:
+            names["__path__"] = spec.submodule_search_locations
+        setattr(sys.modules[parent], child, module)
+        return True
 
     def find_spec(self, name: str, path: "Any" = None, target: "Any" = None) -> "Any":
         """The spec of a module, or None where it is to be found in another way."""
@@ -172,10 +236,24 @@ def begin() -> None:
     folder = __file__[: -len("startup.py")]
     path = f"{folder}startup.bin"
     try:
-        with open(path, "rb", buffering=0) as file:
-            magic, sources, pieces, compiled = marshal.loads(file.readall())
-    except (OSError, EOFError, ValueError, TypeError):  # there is none, or it was cut short
+        file = open(path, "rb", buffering=0)  # noqa: SIM115
+        head = int.from_bytes(file.read(8), "little")
+        magic, sources, sizes, compiled = marshal.loads(file.read(head))
+    except (OSError, EOFError, ValueError, TypeError, OverflowError):  # there is none, or it was cut short
         return
-    if magic == MAGIC_NUMBER and not sys.flags.optimize:
-        root, written = folder[: -len("nanobragg_py/")], stat(path).st_mtime
-        sys.meta_path.insert(0, Finder(path, root, written, sources, pieces, compiled))
+    status, first = stat(path), 8 + head
+    whole = magic == MAGIC_NUMBER and status.st_size == first + sum(sizes)
+    # the number of a standard stream that is closed is not for this file
+    if whole and not sys.flags.optimize and file.fileno() > 2:
+        root = folder[: -len("nanobragg_py/")]
+        sys.meta_path.insert(0, Finder(path, file, first, root, status.st_mtime, sources, sizes, compiled))
+    else:
+        file.close()
+
+
+def run(program: str) -> None:
+    """Run a program, cli.PROGRAM, and end the process with its exit status."""
+    begin()
+    main = __import__(f"nanobragg_py.cli.{program}", fromlist=["main"]).main
+    # at the end there is nothing to tidy up
+    _exit(main(sys.argv))

@@ -143,7 +143,7 @@ for name, module in list(sys.modules.items()):
 """
 
 
-def sources_of(program, folder, installed):
+def sources_of(program, folder, installed, code=LISTING):
     """{module: whether it came from the file} of a plain run; packages end in a dot."""
     (folder / "table.hkl").write_text("1 2 3 40\n-1 -2 -3 50\n")
     (folder / "a.mat").write_text("0.02 0 0\n0 0.02 0\n0 0 0.02\n")
@@ -151,7 +151,7 @@ def sources_of(program, folder, installed):
     (folder / "in.bin").write_bytes(b"\0\0\x80\x3f" * 100)
     (folder / "curve.stol").write_text("0 1\n0.5 2\n1 3\n")
     done = subprocess.run(
-        [sys.executable, "-S", "-c", LISTING, program, *shlex.split(PROGRAMS[program])],
+        [sys.executable, "-S", "-c", code, program, *shlex.split(PROGRAMS[program])],
         cwd=folder,
         capture_output=True,
         text=True,
@@ -159,7 +159,7 @@ def sources_of(program, folder, installed):
     )
     assert done.returncode == 0, done.stderr
     rows = [line.split() for line in done.stdout.splitlines() if line.startswith("::")]
-    return {name: kept == "True" for _, name, kept in rows}
+    return {name: kept == ["True"] for _, name, *kept in rows}
 
 
 def test_the_file_has_what_programs_import_and_no_more(installed, tmp_path):
@@ -181,11 +181,84 @@ def test_pieces_are_imported_whole(program, installed, tmp_path):
         assert len(used) == 1, sorted(name for name in names if name.rstrip(".") not in found)
 
 
+def head_and_pieces(path):
+    """What the file says of itself, and the bytes of its pieces."""
+    data = path.read_bytes()
+    first = 8 + int.from_bytes(data[:8], "little")
+    return marshal.loads(data[8:first]), data[first:]
+
+
+#: runs a program, and says in which order its modules' own code was run to its end, and which importlib was asked for
+#: while their piece was being imported
+ORDER = """
+import sys
+from nanobragg_py import startup
+startup.begin()
+finder = sys.meta_path[0]
+exec_module, begin, import_before, within = startup.Loader.exec_module, finder.begin, finder.import_before, []
+def traced(name):
+    within.append(finder.sources[name][2])
+    import_before(name)
+    within.pop()
+def asked(loader, module):
+    if finder.sources[module.__name__][2] in within:
+        print("::", module.__name__)
+    exec_module(loader, module)
+finder.import_before, startup.Loader.exec_module = traced, asked
+from importlib import import_module
+assert import_module("nanobragg_py.cli." + sys.argv[1]).main(sys.argv[1:]) == 0
+assert not finder.begun
+"""
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_modules_stand_behind_what_they_import(program, installed, tmp_path):
+    """In their piece: else importlib would be asked for them, or give a module whose code has yet to be run."""
+    assert sources_of(program, tmp_path, installed, ORDER) == {}
+
+
+def test_a_module_is_as_importlib_makes_it(installed, tmp_path):
+    attributes = """
+import sys
+from nanobragg_py import startup
+if sys.argv[1] == "file":
+    startup.begin()
+import nanobragg_py.cli.console, nanobragg_py.experiment.resolve
+for name in ("nanobragg_py.errors", "nanobragg_py.experiment.resolve", "nanobragg_py.experiment.resolve.checks"):
+    module = sys.modules[name]
+    parent, child = name.rsplit(".", 1)
+    print(name, module.__name__, module.__package__, module.__file__, getattr(module, "__path__", None))
+    print(module.__spec__.name, module.__spec__.parent, module.__spec__.origin, module.__spec__.has_location)
+    print(module.__spec__.submodule_search_locations, module.__loader__ is module.__spec__.loader)
+    print(getattr(sys.modules[parent], child) is module, sorted(vars(module)))
+"""
+    said = []
+    for which in ("file", "sources"):
+        command = [sys.executable, "-S", "-c", attributes, which]
+        environment = {**os.environ, "PYTHONPATH": str(installed)}
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, env=environment)
+        assert done.returncode == 0, done.stderr
+        said.append(done.stdout)
+    assert said[0] == said[1]
+
+
+@pytest.mark.parametrize("closed", [0, 1, 2])
+def test_standard_streams_that_are_closed_are_not_the_file(closed, installed, tmp_path):
+    program = "import os\nfrom nanobragg_py import startup\nstartup.begin()\n"
+    program += "open('found', 'w').write(repr([os.path.basename(os.readlink(f'/proc/self/fd/{n}')) for n in range(3) "
+    program += "if os.path.islink(f'/proc/self/fd/{n}')]))"
+    environment = {**os.environ, "PYTHONPATH": str(installed)}
+    subprocess.run(
+        [sys.executable, "-S", "-c", program], cwd=tmp_path, env=environment, preexec_fn=lambda: os.close(closed)
+    )
+    assert (tmp_path / "found").exists() and "startup.bin" not in (tmp_path / "found").read_text()
+
+
 def test_the_file_has_nothing_that_only_people_and_checkers_read(installed):
     """No docstrings and no annotations of functions: what unmarshals them is a part of the start."""
-    _, sources, pieces, _ = marshal.loads((installed / "nanobragg_py" / "startup.bin").read_bytes())
+    (_, sources, sizes, _), pieces = head_and_pieces(installed / "nanobragg_py" / "startup.bin")
     place, _, number = sources["nanobragg_py.vectors"]
-    code = marshal.loads(pieces[number])["nanobragg_py.vectors"]
+    code = marshal.loads(pieces[sum(sizes[:number]) :])["nanobragg_py.vectors"]
     found, whole = {}, {}
     exec(code, {"__name__": "nanobragg_py.vectors", "__package__": "nanobragg_py"}, found)
     exec((installed / place).read_text(), {"__name__": "nanobragg_py.vectors", "__package__": "nanobragg_py"}, whole)
@@ -195,7 +268,10 @@ def test_the_file_has_nothing_that_only_people_and_checkers_read(installed):
     assert found["cross"]((1.0, 0.0, 0.0), (0.0, 1.0, 0.0)) == (0.0, 0.0, 1.0)
 
 
-@pytest.mark.parametrize("change", ["nothing", "later", "longer", "another Python", "empty", "missing"])
+CHANGES = ["nothing", "later", "longer", "another Python", "empty", "cut short", "cut shorter", "missing"]
+
+
+@pytest.mark.parametrize("change", CHANGES)
 def test_sources_that_were_changed_count(change, installed, tmp_path):
     place = tmp_path / "place"
     shutil.copytree(installed, place)
@@ -208,9 +284,15 @@ def test_sources_that_were_changed_count(change, installed, tmp_path):
         source.write_text(source.read_text() + "# changed\n")
         os.utime(source, (written, written))
     elif change == "another Python":
-        path.write_bytes(marshal.dumps((b"????", *marshal.loads(path.read_bytes())[1:])))
+        head, pieces = head_and_pieces(path)
+        text = marshal.dumps((b"????", *head[1:]))
+        path.write_bytes(len(text).to_bytes(8, "little") + text + pieces)
     elif change == "empty":
         path.write_bytes(b"")
+    elif change == "cut short":
+        path.write_bytes(path.read_bytes()[:-1])
+    elif change == "cut shorter":
+        path.write_bytes(path.read_bytes()[:100])
     elif change == "missing":
         path.unlink()
     found = sources_of("dropin", tmp_path, place)
