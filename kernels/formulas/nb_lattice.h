@@ -67,8 +67,9 @@ NB_FN double nb_spot_volume(const nb_crystal *x)
 NB_FN double nb_row_distance(double P, double Q, double R, double along, double step, double off, double t0, double t1,
                              double inv0, double inv1)
 {
-    double b = Q / step, a = P - b * along, h0 = inv0 * (a + b * t0), h1 = inv1 * (a + b * t1);
-    double low = h0 < h1 ? h0 : h1, high = h0 < h1 ? h1 : h0, peak = sqrt(b * b + a * a / off), middle, distance;
+    double b = Q * (1.0 / step), a = P - b * along, h0 = inv0 * (a + b * t0), h1 = inv1 * (a + b * t1);
+    double low = h0 < h1 ? h0 : h1, high = h0 < h1 ? h1 : h0, middle, distance;
+    double peak = sqrt(b * b + a * a * (1.0 / off)); /* inverses that a loop over orientations works out once */
     peak = a > 0.0 ? peak : -peak;
     peak = (t0 * a - b * off) * (t1 * a - b * off) < 0.0 ? peak : h0;
     low = peak < low ? peak : low;

@@ -25,16 +25,6 @@ cdef void indices_scattering(int n, nb_in x, nb_in y, nb_in z, const double *cel
         l[i] = cx * x[i] + cy * y[i] + cz * z[i]
 
 
-cdef void weights_nearest(const nb_box *box, nb_in table, int n, nb_in h, nb_in k, nb_in l,
-                          nb_out weight) noexcept nogil:
-    """weight = F_cell^2 at the nearest whole index."""
-    cdef int i
-    cdef double f
-    for i in range(n):
-        f = table[nb_box_element(box, nb_nearest(h[i]), nb_nearest(k[i]), nb_nearest(l[i]))]
-        weight[i] = f * f
-
-
 cdef void cubic_weights(int n, nb_in h, nb_out w) noexcept nogil:
     """The four weights of one axis, in four arrays TILE apart."""
     cdef int i

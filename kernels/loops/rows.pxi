@@ -40,8 +40,9 @@ cdef void make_pqr(const nb_job *p, int count, nb_in cells, Py_ssize_t stride, c
             pqr[(3 * axis + 2) * BLOCK + j] = ax[j] * rx + ay[j] * ry + az[j] * rz
 
 
-cdef void find_near(const nb_job *p, int count, const Scratch *w, int first, int last, nb_out near) noexcept nogil:
-    """near = 1 for the orientations that have a spot within reach of pixels `first` to `last`, else 0."""
+cdef void find_near(const nb_job *p, int count, const Scratch *w, const double *pqr, int first, int last,
+                    nb_out near) noexcept nogil:
+    """near = 1 for the orientations in `pqr` that have a spot within reach of pixels `first` to `last`, else 0."""
     cdef int j, axis
     cdef double t0 = w.along + w.step * first, t1 = w.along + w.step * last, off = w.off, inv0 = w.inv[first]
     cdef double inv1 = w.inv[last], limit = p.lattice.limit, reach, distance
@@ -51,9 +52,9 @@ cdef void find_near(const nb_job *p, int count, const Scratch *w, int first, int
     for j in range(count):
         near[j] = 1.0
     for axis in range(3):
-        cp = w.pqr + 3 * axis * BLOCK
-        cq = w.pqr + (3 * axis + 1) * BLOCK
-        cr = w.pqr + (3 * axis + 2) * BLOCK
+        cp = pqr + 3 * axis * BLOCK
+        cq = pqr + (3 * axis + 1) * BLOCK
+        cr = pqr + (3 * axis + 2) * BLOCK
         reach = p.lattice.reach[axis]
         for j in range(count):
             distance = nb_row_distance(cp[j], cq[j], cr[j], w.along, w.step, off, t0, t1, inv0, inv1)

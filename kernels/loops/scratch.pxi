@@ -145,6 +145,12 @@ cdef void fill(int n, double value, nb_out a) noexcept nogil:
         a[i] = value
 
 
+cdef void copy(int n, nb_in source, nb_out out) noexcept nogil:
+    cdef int i
+    for i in range(n):
+        out[i] = source[i]
+
+
 cdef bint drop(Scratch *w, Py_ssize_t steps) noexcept nogil:
     """Whether the work is to be dropped, because of a signal; asked where so many steps have been done."""
     if not w.dropped:

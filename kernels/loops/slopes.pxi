@@ -284,7 +284,7 @@ cdef void all_orientations(const Task *t, Work *k, const double *source, const d
             at = 0
             while at < n:
                 length = n - at if n - at < STRETCH else STRETCH
-                find_near(p, count, &k.w, at, at + length - 1, near)
+                find_near(p, count, &k.w, k.w.pqr, at, at + length - 1, near)
                 for j in range(count):
                     if near[j] != 0.0:
                         one_orientation(t, k, first + j, j, at, length)

@@ -10,8 +10,11 @@
  * weight, and where in `table` its structure factors begin. place: 0, 1, 2, ... as doubles. inv: 1/airpath.
  *
  * Sources of one direction share their geometry: an index is what it would be at a wavelength of 1 m, times
- * 1/wavelength. shared: pqr has that in place of h's P, a column a source, and h, k, l of one orientation at 1 m are
+ * 1/wavelength. NB_SHARED: pqr has that in place of h's P, a column a source, and h, k, l of one orientation at 1 m are
  * given (hs, ks, ls).
+ *
+ * NB_CURVED: on a curved detector the pixels' scattering vectors are given in place of those (curved.h), and pqr has
+ * the orientations' cell vectors, in place of h's P, Q, R the components of a.
  */
 #ifndef NB_SUMS_H
 #define NB_SUMS_H
@@ -22,6 +25,7 @@
 #include "shapes/shapes.h"
 
 /* P, Q, R as plain variables, and the index along an axis that they make. */
+enum { NB_FLAT, NB_SHARED, NB_CURVED }; /* of a loop's geometry */
 #define NB_BLOCK 64 /* orientations whose P, Q, R are worked out together */
 #define NB_PQR_ROWS 11
 #define NB_PQR(j) \
@@ -29,7 +33,12 @@
     const double kq = pqr[4 * NB_BLOCK + (j)], kr = pqr[5 * NB_BLOCK + (j)], lp = pqr[6 * NB_BLOCK + (j)]; \
     const double lq = pqr[7 * NB_BLOCK + (j)], lr = pqr[8 * NB_BLOCK + (j)], weight = pqr[9 * NB_BLOCK + (j)]
 #define NB_TABLE(j) const double *of_source = table + (long long)pqr[10 * NB_BLOCK + (j)]
-#define NB_INDEX(x, i) (shared ? x##s[i] * hp : inv[i] * (x##p + x##q * place[i]) - x##r)
+#define NB_INDEX_OF(x, at) \
+    (geometry == NB_SHARED   ? at(x##s) * hp \
+     : geometry == NB_CURVED ? x##p * at(hs) + x##q * at(ks) + x##r * at(ls) \
+                             : at(inv) * (x##p + x##q * at(place)) - x##r)
+#define NB_AT_I(array) (array)[i]
+#define NB_INDEX(x, i) NB_INDEX_OF(x, NB_AT_I)
 #define NB_AT nb_in place, nb_in inv, nb_in hs, nb_in ks, nb_in ls
 
 /* A step is a chain of dependent operations, a hundred cycles long, and a processor works on as many vectors of steps
@@ -112,7 +121,8 @@ NB_FN void nb_first_part(int kind, const nb_lattice *c, int i, double h, double 
 }
 
 /* The same in vectors (nb_first.h). */
-#define NB_INDEX_8(x, i) (shared ? NB_8(x##s, i) * hp : NB_8(inv, i) * (x##p + x##q * NB_8(place, i)) - x##r)
+#define NB_8_AT_I(array) NB_8(array, i)
+#define NB_INDEX_8(x, i) NB_INDEX_OF(x, NB_8_AT_I)
 
 NB_FN void nb_second_part(int kind, const nb_lattice *c, int n, nb_between *m)
 {
@@ -134,14 +144,14 @@ NB_FN double nb_last_part(int kind, const nb_lattice *c, int i, const nb_between
     return x[0];
 }
 
-NB_FN void nb_flat(int kind, int weighted, int shared, const nb_lattice *c, int n, NB_AT, int count, nb_in pqr,
+NB_FN void nb_flat(int kind, int weighted, int geometry, const nb_lattice *c, int n, NB_AT, int count, nb_in pqr,
                    nb_out acc)
 {
-    n = nb_whole(kind, NB_MANY_REGISTERS || (shared && nb_is_product(kind)), n);
+    n = nb_whole(kind, NB_MANY_REGISTERS || (geometry == NB_SHARED && nb_is_product(kind)), n);
     if (n <= 0) return;
     for (long j = 0; j < count; ++j) {
         NB_PQR(j);
-        if (NB_IN_PARTS && nb_is_cut(kind) && !(shared && NB_AT_ONCE(kind))) {
+        if (NB_IN_PARTS && nb_is_cut(kind) && !(geometry == NB_SHARED && NB_AT_ONCE(kind))) {
             nb_between m;
 #ifdef NB_FIRST_IN_VECTORS
             const int vectors = nb_has_first_8(kind);
@@ -176,7 +186,7 @@ NB_FN void nb_flat(int kind, int weighted, int shared, const nb_lattice *c, int 
 #define NB_LOOK_LATE 0
 #endif
 
-NB_FN void nb_flat_nearest(int kind, int shared, const nb_lattice *c, const nb_box *box, nb_in table, int n, NB_AT,
+NB_FN void nb_flat_nearest(int kind, int geometry, const nb_lattice *c, const nb_box *box, nb_in table, int n, NB_AT,
                            int count, nb_in pqr, nb_out acc)
 {
     n = nb_whole(kind, nb_is_product(kind) && NB_MANY_REGISTERS, n);
@@ -226,14 +236,14 @@ NB_FN void nb_weighted(int kind, const nb_lattice *c, int n, nb_in h, nb_in k, n
                                                      l[i] - nb_rint(l[i]));
 }
 
-NB_FN void nb_flat_single(int kind, int weighted, int shared, const nb_lattice *c, int n, NB_AT, int count, nb_in pqr,
+NB_FN void nb_flat_single(int kind, int weighted, int geometry, const nb_lattice *c, int n, NB_AT, int count, nb_in pqr,
                           nb_outf acc)
 {
     nb_between_single m;
     n = nb_whole(kind, 0, n);
     for (int j = 0; j < count; ++j) {
         NB_PQR(j);
-        if (shared) {
+        if (geometry == NB_SHARED) {
             nb_single_multiples(n, hp, NB_SINGLE_SHIFT, hs, m.h);
             nb_single_multiples(n, hp, NB_SINGLE_SHIFT, ks, m.k);
             nb_single_multiples(n, hp, NB_SINGLE_SHIFT, ls, m.l);
@@ -250,7 +260,7 @@ NB_FN void nb_flat_single(int kind, int weighted, int shared, const nb_lattice *
     }
 }
 
-NB_FN void nb_flat_nearest_single(int kind, int shared, const nb_lattice *c, const nb_box *box, nb_in table, int n,
+NB_FN void nb_flat_nearest_single(int kind, int geometry, const nb_lattice *c, const nb_box *box, nb_in table, int n,
                                   NB_AT, int count, nb_in pqr, nb_outf acc)
 {
     n = nb_whole(kind, NB_MANY_REGISTERS, n);
@@ -294,12 +304,12 @@ NB_FN void nb_flat_nearest_single(int kind, int shared, const nb_lattice *c, con
 #define NB_ENTRY(name, shape, single) \
     NB_LOOP nb_flat_##name(const nb_lattice *c, int n, nb_in place, nb_in inv, int count, nb_in pqr, nb_out acc) \
     { \
-        nb_flat(NB_KIND_##name, 0, 0, c, n, place, inv, 0, 0, 0, count, pqr, acc); \
+        nb_flat(NB_KIND_##name, 0, NB_FLAT, c, n, place, inv, 0, 0, 0, count, pqr, acc); \
     } \
     NB_LOOP nb_flat_weighted_##name(const nb_lattice *c, int n, nb_in place, nb_in inv, int count, nb_in pqr, \
                                     nb_out acc) \
     { \
-        nb_flat(NB_KIND_##name, 1, 0, c, n, place, inv, 0, 0, 0, count, pqr, acc); \
+        nb_flat(NB_KIND_##name, 1, NB_FLAT, c, n, place, inv, 0, 0, 0, count, pqr, acc); \
     }
 NB_TRANSFORMS(NB_ENTRY)
 #undef NB_ENTRY
@@ -320,7 +330,7 @@ static void nb_sum_flat(int kind, int weighted, const nb_lattice *c, int n, nb_i
     NB_LOOP nb_flat_nearest_##name(const nb_lattice *c, const nb_box *box, nb_in table, int n, nb_in place, \
                                    nb_in inv, int count, nb_in pqr, nb_out acc) \
     { \
-        nb_flat_nearest(NB_KIND_##name, 0, c, box, table, n, place, inv, 0, 0, 0, count, pqr, acc); \
+        nb_flat_nearest(NB_KIND_##name, NB_FLAT, c, box, table, n, place, inv, 0, 0, 0, count, pqr, acc); \
     }
 NB_TRANSFORMS(NB_ENTRY)
 #undef NB_ENTRY
@@ -354,12 +364,12 @@ static void nb_sum_indices(int kind, const nb_lattice *c, int n, nb_in h, nb_in 
     NB_LOOP nb_flat_single_##name(const nb_lattice *c, int n, nb_in place, nb_in inv, int count, nb_in pqr, \
                                   nb_outf acc) \
     { \
-        nb_flat_single(NB_KIND_##name, 0, 0, c, n, place, inv, 0, 0, 0, count, pqr, acc); \
+        nb_flat_single(NB_KIND_##name, 0, NB_FLAT, c, n, place, inv, 0, 0, 0, count, pqr, acc); \
     } \
     NB_LOOP nb_flat_single_weighted_##name(const nb_lattice *c, int n, nb_in place, nb_in inv, int count, nb_in pqr, \
                                            nb_outf acc) \
     { \
-        nb_flat_single(NB_KIND_##name, 1, 0, c, n, place, inv, 0, 0, 0, count, pqr, acc); \
+        nb_flat_single(NB_KIND_##name, 1, NB_FLAT, c, n, place, inv, 0, 0, 0, count, pqr, acc); \
     }
 NB_TRANSFORMS(NB_ENTRY)
 #undef NB_ENTRY
@@ -380,7 +390,7 @@ static void nb_sum_single(int kind, int weighted, const nb_lattice *c, int n, nb
     NB_LOOP nb_flat_nearest_single_##name(const nb_lattice *c, const nb_box *box, nb_in table, int n, nb_in place, \
                                           nb_in inv, int count, nb_in pqr, nb_outf acc) \
     { \
-        nb_flat_nearest_single(NB_KIND_##name, 0, c, box, table, n, place, inv, 0, 0, 0, count, pqr, acc); \
+        nb_flat_nearest_single(NB_KIND_##name, NB_FLAT, c, box, table, n, place, inv, 0, 0, 0, count, pqr, acc); \
     }
 NB_TRANSFORMS(NB_ENTRY)
 #undef NB_ENTRY
@@ -397,12 +407,12 @@ static void nb_sum_single_nearest(int kind, const nb_lattice *c, const nb_box *b
 #define NB_ENTRY(name, shape, single) \
     NB_LOOP nb_shared_##name(const nb_lattice *c, int n, nb_in h, nb_in k, nb_in l, int count, nb_in pqr, nb_out acc) \
     { \
-        nb_flat(NB_KIND_##name, 1, 1, c, n, 0, 0, h, k, l, count, pqr, acc); \
+        nb_flat(NB_KIND_##name, 1, NB_SHARED, c, n, 0, 0, h, k, l, count, pqr, acc); \
     } \
     NB_LOOP nb_shared_nearest_##name(const nb_lattice *c, const nb_box *box, nb_in table, int n, nb_in h, nb_in k, \
                                      nb_in l, int count, nb_in pqr, nb_out acc) \
     { \
-        nb_flat_nearest(NB_KIND_##name, 1, c, box, table, n, 0, 0, h, k, l, count, pqr, acc); \
+        nb_flat_nearest(NB_KIND_##name, NB_SHARED, c, box, table, n, 0, 0, h, k, l, count, pqr, acc); \
     }
 NB_TRANSFORMS(NB_ENTRY)
 #undef NB_ENTRY
@@ -423,12 +433,12 @@ static void nb_sum_shared(int kind, const nb_lattice *c, const nb_box *box, nb_i
     NB_LOOP nb_shared_single_##name(const nb_lattice *c, int n, nb_in h, nb_in k, nb_in l, int count, nb_in pqr, \
                                     nb_outf acc) \
     { \
-        nb_flat_single(NB_KIND_##name, 1, 1, c, n, 0, 0, h, k, l, count, pqr, acc); \
+        nb_flat_single(NB_KIND_##name, 1, NB_SHARED, c, n, 0, 0, h, k, l, count, pqr, acc); \
     } \
     NB_LOOP nb_shared_nearest_single_##name(const nb_lattice *c, const nb_box *box, nb_in table, int n, nb_in h, \
                                             nb_in k, nb_in l, int count, nb_in pqr, nb_outf acc) \
     { \
-        nb_flat_nearest_single(NB_KIND_##name, 1, c, box, table, n, 0, 0, h, k, l, count, pqr, acc); \
+        nb_flat_nearest_single(NB_KIND_##name, NB_SHARED, c, box, table, n, 0, 0, h, k, l, count, pqr, acc); \
     }
 NB_TRANSFORMS(NB_ENTRY)
 #undef NB_ENTRY

@@ -16,24 +16,57 @@ cdef extern from "sums.h" nogil:
     void nb_sum_single_shared(int kind, const nb_lattice *c, const nb_box *box, nb_in table, int n, nb_in h, nb_in k,
                               nb_in l, int count, nb_in pqr, nb_outf acc)
 
+cdef extern from "curved.h" nogil:
+    void nb_sum_curved(int kind, int weighted, const nb_lattice *c, const nb_box *box, nb_in table, int n, nb_in x,
+                       nb_in y, nb_in z, int count, nb_in pqr, nb_out acc)
+
+
+cdef int pick_near(int count, const double *near, const double *pqr, double *some) noexcept nogil:
+    """Copy P, Q, R of the orientations that are near to the beginning of `some`; how many they are."""
+    cdef int i, j, picked = 0
+    for j in range(count):
+        if near[j] != 0.0:
+            for i in range(PQR_ROWS):
+                some[i * BLOCK + picked] = pqr[i * BLOCK + j]
+            picked += 1
+    return picked
+
 
 cdef void sum_near(const nb_job *p, const double *table, int count, int n, Scratch *w,
                    double *acc) noexcept nogil:
-    """As `sum_block`, for spots that end: orientations without one near a stretch of pixels are left out."""
-    cdef int j, first = 0, length
+    """As `sum_block`, for spots that end: orientations without one near a stretch of pixels are left out.
+
+    Most have none near the whole tile, where they have any end, and are asked about once.
+    """
+    cdef int j, last, first = 0, length, within = 0
     cdef double near[BLOCK]
+    cdef const double *pqr = w.pqr
+    find_near(p, count, w, pqr, 0, n - 1, near)
+    for j in range(count):
+        within += near[j] != 0.0
+    if within == 0:
+        return
+    if within <= count // 2:
+        count = pick_near(count, near, pqr, w.cubic)
+        pqr = w.cubic
     while first < n:
         length = n - first if n - first < STRETCH else STRETCH
-        find_near(p, count, w, first, first + length - 1, near)
-        for j in range(count):
-            if near[j] == 0.0:
+        find_near(p, count, w, pqr, first, first + length - 1, near)
+        j = 0
+        while j < count:
+            last = j
+            while last < count and near[last] != 0.0:
+                last += 1
+            if last == j:
+                j += 1
                 continue
             if p.structure_kind == NB_CONSTANT:
-                nb_sum_flat(p.lattice_kind, p.weight_source, &p.lattice, length, w.place + first, w.inv + first, 1,
-                            w.pqr + j, acc + first)
+                nb_sum_flat(p.lattice_kind, p.weight_source, &p.lattice, length, w.place + first, w.inv + first,
+                            last - j, pqr + j, acc + first)
             else:
                 nb_sum_flat_nearest(p.lattice_kind, &p.lattice, &p.box, table, length, w.place + first, w.inv + first,
-                                    1, w.pqr + j, acc + first)
+                                    last - j, pqr + j, acc + first)
+            j = last
         first += STRETCH
 
 
@@ -70,7 +103,6 @@ cdef void sum_block(const nb_job *p, const double *cells, Py_ssize_t stride, con
     cdef int i, j
     cdef double m[9]
     cdef double weight
-    cdef const double *of_source
     if p.single and not p.curved and p.structure_kind != NB_TRICUBIC:
         sum_block_single(p, table, count, n, w, acc)
         return
@@ -80,27 +112,27 @@ cdef void sum_block(const nb_job *p, const double *cells, Py_ssize_t stride, con
     if not p.curved and p.structure_kind == NB_NEAREST:
         nb_sum_flat_nearest(p.lattice_kind, &p.lattice, &p.box, table, n, w.place, w.inv, count, w.pqr, acc)
         return
-    # the long way round, for what is rarely asked: indices, then structure factors, then the lattice
+    if p.curved:
+        for i in range(9):
+            copy(count, cells + i * stride, w.pqr + i * BLOCK)
+        if p.structure_kind != NB_TRICUBIC:
+            nb_sum_curved(p.lattice_kind, p.weight_source, &p.lattice, &p.box,
+                          table if p.structure_kind == NB_NEAREST else <const double *>NULL, n, w.qx, w.qy, w.qz,
+                          count, w.pqr, acc)
+            return
+    # where structure factors are interpolated: indices, then these, then the lattice
     for j in range(count):
-        of_source = table + <Py_ssize_t>w.pqr[10 * BLOCK + j]
-        weight = w.pqr[9 * BLOCK + j]
+        for i in range(9):
+            m[i] = w.pqr[i * BLOCK + j]
         if p.curved:
-            for i in range(9):
-                m[i] = cells[i * stride + j]
             indices_scattering(n, w.qx, w.qy, w.qz, m, w.h, w.k, w.l)
         else:
-            for i in range(9):
-                m[i] = w.pqr[i * BLOCK + j]
             indices_flat(n, w.place, w.inv, m, w.h, w.k, w.l)
-        if p.structure_kind == NB_NEAREST:
-            weights_nearest(&p.box, of_source, n, w.h, w.k, w.l, w.weight)
-        elif p.structure_kind == NB_TRICUBIC:
-            if weights_tricubic(&p.box, of_source, n, w.h, w.k, w.l, w.cubic, w.element, w.weight):
-                w.outside += count_outside(p, w)
-        else:
-            for i in range(n):
-                w.weight[i] = 1.0
+        if weights_tricubic(&p.box, table + <Py_ssize_t>w.pqr[10 * BLOCK + j], n, w.h, w.k, w.l, w.cubic, w.element,
+                            w.weight):
+            w.outside += count_outside(p, w)
         if p.weight_source:
+            weight = w.pqr[9 * BLOCK + j]
             for i in range(n):
                 w.weight[i] = w.weight[i] * weight
         nb_sum_indices(p.lattice_kind, &p.lattice, n, w.h, w.k, w.l, w.weight, acc)

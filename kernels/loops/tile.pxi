@@ -156,7 +156,8 @@ cdef void render_tile(const nb_job *p, const double *sources, const long long *t
                 if not have_omega or p.weight_omega:
                     solid_angles(p, n, mask, o, w.inv, w.omega, w.angle)
                     have_omega = True
-                if (p.sensor and not have_capture) or p.weight_thick:
+                # once a pixel, the last layer's counts
+                if p.weight_thick or (p.sensor and not have_capture and layer == p.layers - 1):
                     along(p, m, p.normal, step, start, w, w.capture)
                     captures(p, m, layer, w.capture)
                     have_capture = True
