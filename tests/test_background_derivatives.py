@@ -34,6 +34,7 @@ CASES = {
     "close": {"detector.close_distance": 0.05, "detector.convention": "XDS"},
     "sources": {"beam.dispersion": 0.2, "beam.dispersion_steps": 3, "beam.hdivrange": 0.02, "beam.hdivsteps": 2},
     "custom": {"detector.convention": "CUSTOM", "detector.Xbeam": 0.028, "detector.Ybeam": 0.021},
+    "sensor": {"detector.thickness": 5e-4, "detector.mu": 1.5e3, "detector.thicksteps": 3},
     "reference": {"physics": "reference"},
 }
 

@@ -182,6 +182,16 @@ def test_simulate_errors(arguments, said, tmp_path, monkeypatch, capsys):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_what_the_program_warns_of_is_told(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    words = ["--", *FLAGS.split(), "-distanec", "3"]
+    assert tools(["simulate", "--out", "x.npy", *words]) == 0
+    said = "warning: -distanec is not a nanoBragg flag and was ignored; did you mean -distance?"
+    assert f"nanobragg-py simulate: {said}" in capsys.readouterr().err
+    assert tools(["refine", "x.npy", "--evaluations", "1", "--no-picture", *words]) in (0, 1)
+    assert f"nanobragg-py refine: {said}" in capsys.readouterr().err
+
+
 # ---- many images ---------------------------------------------------------------------------------------------------
 
 JOB = f"""

@@ -9,6 +9,8 @@ import pytest
 from nanobragg_py.cli.main import main
 from nanobragg_py.experiment.load import load_args
 from nanobragg_py.inspect.explain import explain
+from nanobragg_py.inspect.explain_physics import Effect
+from nanobragg_py.inspect.explain_text import effect_text
 from nanobragg_py.render.simulate import simulate
 
 BASE = "-cell 50 60 70 90 90 90 -default_F 1 -N 5 -detpixels 24 -pixel 0.5 -misset 1 2 3 -seed 1 "
@@ -94,3 +96,9 @@ def test_what_is_printed(capsys):
     assert json.loads(capsys.readouterr().out)["physics"][0]["id"] == "E2"
     assert main(["explain", "--", *shlex.split(BASE + "-oversample 1")]) == 0
     assert capsys.readouterr().out.endswith("What -physics exact changes\n  nothing\n")
+
+
+@pytest.mark.parametrize(("ratio", "said"), [(1.004, ""), (0.9996, ""), (1.02, ", which becomes 1.02 times as large")])
+def test_no_sum_becomes_once_as_large(ratio, said):
+    effect = Effect(id="E6", about="corrections", changed=0.01, ratio=ratio)
+    assert effect_text(effect) == f"E6, corrections: pixels change by 0.01 of their sum{said}"

@@ -107,7 +107,7 @@ def test_ice_in_tools_and_jobs(tmp_path, monkeypatch):
     )
     from nanobragg_py.batch import iter_images
 
-    job = f'noise = false\n[experiment]\nflags = "{FLAGS}"\n[background]\ncurve = "ice"\ngrain = 5e-9\n'
+    job = f'noise = false\n[experiment]\nflags = "{FLAGS}"\n[background]\ncurve = "ice"\ngrain = "5 nm"\n'
     (tmp_path / "job.toml").write_text(job)
     (pixels,) = iter_images(tmp_path / "job.toml")
     assert np.array_equal(pixels, np.load("a.npy"))
@@ -122,6 +122,9 @@ def test_ice_in_tools_and_jobs(tmp_path, monkeypatch):
         ({"a": 4.497}, "a is 4.497; it must be a length in metres"),
         ({"a": 4.497e-9}, "ice has a cell of about 4.5e-10"),
         ({"B": -1}, "B is -1"),
+        ({"B": "soft"}, "B is 'soft'; it must be a number"),
+        ({"grain": "fine"}, "grain is 'fine'; it must be a number"),
+        ({"grain": "20 deg"}, "its unit one of m, cm, mm"),
         ({"density": -1}, "density is -1"),
     ],
 )

@@ -95,6 +95,17 @@ def test_overshoot_is_told(nonbragg, tmp_path):
     assert "the curve leaves their range by" in result.errors
 
 
+@pytest.mark.parametrize("own", [[], ["-compat", "c"]])
+def test_no_pixel_is_minus_zero(own, nonbragg, tmp_path):
+    """The reference adds photons to 0, so that a negative F of no molecules is 0 and not -0, in files and in print."""
+    (tmp_path / "curve.stol").write_text("0 -8\n0.05 -5\n")
+    words = "-stol curve.stol -detpixels 8 -pixel 15 -density 0 -nonoise -printout"
+    result = golden.run(nonbragg, [*own, *words.split()], tmp_path)
+    assert result.exit_status == 0
+    assert result.files["floatimage.bin"] == bytes(4 * 8 * 8)
+    assert {line.split()[1] for line in result.lines if line.startswith("pixel  ")} == {"0"}
+
+
 def test_own_flags_fire_nothing():
     from nanobragg_py.flags.nonbragg import OWN, TABLE
 
@@ -209,6 +220,37 @@ def test_background_is_nonbragg(nonbragg, tmp_path):
     out = np.zeros((40, 50), np.float32)
     assert np.shares_memory(Background((x, F)).render(experiment, out), out)
     assert out.min() > 0.0
+
+
+def test_sensor_and_mask_hold_for_the_background(tmp_path, program, monkeypatch):
+    """In the exact physics Experiment.background is what the program's -stol adds; in the reference's nonBragg's."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "curve.stol").write_text(CURVE)
+    sensor = "-detector_thick 300 -detector_abs 500 -thicksteps 3 -twotheta 20"
+    header = b"{\nHEADER_BYTES=512;\nSIZE1=50;\nSIZE2=40;\n}\f".ljust(512)
+    mask = np.ones((40, 50), "<u2")
+    mask[7:9, 11:30] = 0
+    (tmp_path / "mask.img").write_bytes(header + mask.tobytes())
+    line = [*flags("-physics", "exact", "-mask", "mask.img"), *sensor.split()]
+    line[line.index("-default_F") + 1] = "1e-12"
+    size = "-stol curve.stol -sample_thick 0.2 -sample_y 0.1 -sample_z 0.1 -nonoise -floatfile all.bin"
+    assert golden.run(program, [*line, *size.split()], tmp_path).exit_status == 0
+    program = np.fromfile(tmp_path / "all.bin", np.float32).reshape(40, 50)
+    experiment = Experiment.from_args(line)
+    image = experiment.background("curve.stol", thickness="0.2 mm", width="100 um")
+    assert image.max() > 0.0
+    assert np.allclose(image, program, rtol=1e-6, atol=0.0)
+    reference = Experiment.from_args(line[: line.index("-physics")] + line[line.index("-physics") + 2 :])
+    bare = reference.background("curve.stol", thickness=2e-4, width=1e-4)
+    assert (bare[mask == 1] > 1.5 * image[mask == 1]).all() and (bare[mask == 0] > 0.0).all()
+
+
+def test_lengths_may_be_words():
+    made = Background("water", thickness="0.3 mm", width="50 um")
+    assert (made.thickness, made.width) == pytest.approx((3e-4, 5e-5), rel=1e-15)
+    for value, said in (("3 deg", "its unit one of m, cm"), ("1 2 mm", "one number"), ("thick", "must be a number")):
+        with pytest.raises(FieldError, match=said):
+            Background("water", thickness=value)
 
 
 def test_background_of_a_function_and_of_the_package():

@@ -171,6 +171,11 @@ def test_bad_values(fields, said):
     assert str(caught.value) == said
 
 
+def test_lengths_may_be_words():
+    made = Response(psf="gauss", fwhm="60 um", pixel_size="0.1mm")
+    assert (made.fwhm, made.pixel_size) == pytest.approx((6e-5, 1e-4), rel=1e-15)
+
+
 def test_bad_images():
     for image in (np.zeros(5), np.zeros((0, 3))):
         with pytest.raises(FieldError, match="it must be"):

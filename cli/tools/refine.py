@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import FieldError, NanoBraggError
+from ..stated import stated_experiment, tell_warnings
 
 DESCRIPTION = """\
 Fits an experiment to an observed image: the photons of the model to those of the pixels, weighted as
@@ -78,8 +79,6 @@ def run(args: Any) -> int:
     from ...fit import Fit, check_fitted, refine
     from ...render.amorphous import Background
 
-    if (args.start is None) == (not args.flags):
-        raise NanoBraggError("give where to start: --start with a file, or nanoBragg's flags after --, and not both")
     if not args.gain > 0.0:
         raise NanoBraggError(f"--gain does not take {args.gain:g}; give pixel units a photon")
     if not 0.0 <= args.readout < 1e100:
@@ -94,6 +93,7 @@ def run(args: Any) -> int:
     folder = Path(args.outdir)
     if folder.exists() and not folder.is_dir():
         raise NanoBraggError(f"--outdir {args.outdir} is a file; give a folder")
+    tell_warnings("refine", start)
     print(f"{fit.photons.size} pixels, {fit.photons.sum():.6g} photons, {len(fit.names)} numbers", file=sys.stderr)
 
     def progress(count: int, deviance: float, x: Any) -> None:
@@ -112,9 +112,8 @@ def run(args: Any) -> int:
 
 def start_of(args: Any) -> Any:
     """The experiment to start from, its orientation a number: what was drawn once is not drawn again."""
-    from ...api import Experiment
-
-    start = Experiment.read(args.start) if args.start else Experiment.from_args(args.flags)
+    sentence = "give where to start: --start with a file, or nanoBragg's flags after --, and not both"
+    start = stated_experiment(args.start, args.flags, sentence)
     if start.crystal.missets == "random":
         start = start.replace({"crystal.missets": start.resolved.crystal.missets, "crystal.misset_seed": None})
     return start

@@ -7,6 +7,7 @@ from typing import Any
 from ...errors import FieldError, NanoBraggError
 from ..console import announce
 from ..progress import Progress
+from ..stated import stated_experiment, tell_warnings
 
 DESCRIPTION = """\
 Renders an experiment, adds what amorphous material around the crystal scatters, and makes of the sum
@@ -44,7 +45,6 @@ def add_arguments(parser: Any) -> None:
 
 
 def run(args: Any) -> int:
-    from ...api import Experiment
     from ...files.registry import format_of_name
     from ...render.backends import expected_seconds, steps_of
     from ...render.images import added
@@ -54,9 +54,8 @@ def run(args: Any) -> int:
         raise NanoBraggError(f"--out {args.out} has the ending of no format; give .img, .cbf, .nxs, .npy ...")
     if args.threads < 0:
         raise NanoBraggError(f"--threads {args.threads} cannot be; give 0 or more")
-    if (args.experiment is None) == (not args.flags):
-        raise NanoBraggError("give a file of an experiment, or nanoBragg's flags after --, and not both")
-    experiment = Experiment.read(args.experiment) if args.experiment else Experiment.from_args(args.flags)
+    sentence = "give a file of an experiment, or nanoBragg's flags after --, and not both"
+    experiment = stated_experiment(args.experiment, args.flags, sentence)
     backgrounds = [background_of(text) for text in args.background]
     response = None if args.response is None else response_of(args.response, experiment)
     if response is not None and response.bits == 32 and found.name == "smv":
@@ -70,6 +69,7 @@ def run(args: Any) -> int:
         raise NanoBraggError(
             f"the panels differ in size, and {found.title} files hold one array; write HDF5, with --out NAME.h5"
         )
+    tell_warnings("simulate", experiment)
     seconds = expected_seconds(experiment.resolved, args.threads)
     announce("pixels, sub-pixels, sources, domains, phi steps, layers", steps_of(experiment.resolved), seconds)
     with Progress(sum(slow * fast for slow, fast in experiment.shapes), "simulate", "pixel") as progress:

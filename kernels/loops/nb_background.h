@@ -329,6 +329,7 @@ static void nb_background_tile(const nb_background *p, int slow, int fast, int n
     double *__restrict acc = w->acc, *__restrict sum = w->sum, *__restrict squares = w->squares;
     float *__restrict top = w->top, *__restrict out = image;
     double start[3], f, s, o, scale = p->map ? 1.0 : p->scale;
+    const double nothing = p->map ? -0.0 : 0.0;  /* as in the reference, which adds photons to 0: no pixel is -0 */
     int layer, sub_slow, sub_fast, i;
     for (i = 0; i < n; i++) acc[i] = 0.0;
     for (layer = 0; layer < p->layers; layer++) {
@@ -348,7 +349,7 @@ static void nb_background_tile(const nb_background *p, int slow, int fast, int n
     }
     if (p->map) nb_tile_map(p, n, w);
     for (i = 0; i < n; i++) {
-        float value = (float)(acc[i] * scale);
+        float value = (float)(acc[i] * scale + nothing);
         out[i] = value;
         sum[i] += value;
         squares[i] += value * value;

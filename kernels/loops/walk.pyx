@@ -128,7 +128,8 @@ cdef class Walk:
                 total += self.substep(slow, fast, sub_slow, sub_fast, 0)
         if p.map:
             return <float>self.F
-        return <float>(total * self.r_e_sqr * self.fluence * self.molecules / self.steps)
+        # the reference adds to 0, so that no pixel is -0
+        return <float>(0.0 + total * self.r_e_sqr * self.fluence * self.molecules / self.steps)
 
     def pixel(self, int slow, int fast):
         """The pixel's value; the details are left in the attributes."""

@@ -65,6 +65,20 @@ def in_unit(row: Any, value: Any) -> Any:
     return numbers[0] if len(numbers) == 1 else tuple(numbers)
 
 
+def metres(name: str, value: Any) -> Any:
+    """A length that may be words, "0.3 mm"; words that begin with no number are left to the field's own check.
+
+    Raises FieldError, naming `name`, for a unit that is none of length.
+    """
+    if not isinstance(value, str) or (stated := STATED.fullmatch(value)) is None or not stated[2]:
+        return value
+    units, numbers = UNITS["m"], re.findall(NUMBER, stated[1])
+    unit = ALIASES.get(stated[2], stated[2])
+    if unit not in units or len(numbers) != 1:
+        raise FieldError(f"{name} is {value!r}; it must be one number, and its unit one of {', '.join(units)}")
+    return float(numbers[0]) * units[unit]
+
+
 def suspicion(row: Any, value: Any) -> str | None:
     """A sentence for a value that is not usual in the field's unit and would be in the one that people use, or None.
 

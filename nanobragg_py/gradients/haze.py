@@ -7,12 +7,14 @@ gives the derivative to the last bits, as in `model`.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import product
 from typing import Any
 
 import numpy as np
 
 from ..constants import R_E_SQR
 from ..errors import FieldError
+from ..render.background import darken
 from .changes import STEP, imaginary
 from .model import Model, length, turn
 from .parameters import PARAMETERS, stated
@@ -44,6 +46,7 @@ def derivative(background: Any, experiment: Any, name: str) -> Any:
             step[number] = STEP
             stepped = value + 1j * step.reshape(value.shape)
             fill(resolved, model, {name: stepped if stepped.ndim else stepped[()]}, image)
+            darken(resolved, image)
         made.append(images.reshape(*value.shape, *images.shape[1:]))
     if not experiment.resolved.panels:
         return made[0]
@@ -81,28 +84,34 @@ def photons(resolved: Any, place: dict[str, Any], sources: Any, slow: Any, fast:
 
     place: as `Model.detector` gives it. sources: as `Model.sources` does, but for the weights.
     """
-    beam, count = resolved.beam, resolved.oversample
-    sub = resolved.detector.pixel_size / count
+    beam, detector, count = resolved.beam, resolved.detector, resolved.oversample
+    sensor = resolved.sensor and detector.thickness != 0.0
+    layers = range(detector.thicksteps if sensor else 1)
+    sub = detector.pixel_size / count
     total = 0.0
-    for sub_slow in range(count):
-        for sub_fast in range(count):
-            f = sub * (fast * count + sub_fast + 0.5)
-            s = sub * (slow * count + sub_slow + 0.5)
-            at = place["origin"] + f[..., None] * place["fast"] + s[..., None] * place["slow"]
-            if resolved.detector.curved:
-                at = bent(at, place)
-            inverse = 1.0 / length(at)
-            ray = at * inverse[..., None]
-            omega = inverse * inverse
-            if not resolved.detector.point_pixel:
-                omega = omega * resolved.detector.pixel_size**2 * place["close_distance"] * inverse
-            for source, (*_, weight, _wavelength) in zip(sources, beam.sources, strict=True):
-                difference = ray - source[:3]
-                square = (difference * difference).sum(axis=-1)
-                # in the direct beam the root has no slope, and the pixel's derivative is left at 0
-                square = np.where(square.real > 1e-20, square, 1e-20)
-                F = curve_values(resolved.curve, 0.5 * np.sqrt(square) * source[3])
-                total = total + weight * F * F * np.sign(F.real) * polarization(beam, source, ray) * omega
+    for layer, sub_slow, sub_fast in product(layers, range(count), range(count)):
+        depth = detector.first_depth + layer * detector.thickstep if sensor else 0.0
+        f = sub * (fast * count + sub_fast + 0.5)
+        s = sub * (slow * count + sub_slow + 0.5)
+        at = place["origin"] + f[..., None] * place["fast"] + s[..., None] * place["slow"] + depth * place["normal"]
+        if detector.curved:
+            at = bent(at, place)
+        inverse = 1.0 / length(at)
+        ray = at * inverse[..., None]
+        omega = inverse * inverse
+        if not detector.point_pixel:
+            close = place["close_distance"] + detector.deepening * depth
+            omega = omega * detector.pixel_size**2 * close * inverse
+        if sensor:
+            path = detector.thickstep * detector.mu / (ray @ place["normal"])
+            omega = omega * (np.exp(-layer * path) - np.exp(-(layer + 1) * path))
+        for source, (*_, weight, _wavelength) in zip(sources, beam.sources, strict=True):
+            difference = ray - source[:3]
+            square = (difference * difference).sum(axis=-1)
+            # in the direct beam the root has no slope, and the pixel's derivative is left at 0
+            square = np.where(square.real > 1e-20, square, 1e-20)
+            F = curve_values(resolved.curve, 0.5 * np.sqrt(square) * source[3])
+            total = total + weight * F * F * np.sign(F.real) * polarization(beam, source, ray) * omega
     return total * (R_E_SQR * beam.fluence * resolved.molecules / resolved.steps)
 
 

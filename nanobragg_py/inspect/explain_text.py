@@ -72,7 +72,7 @@ def effect_text(effect: Any) -> str:
         return f"{name}: {effect.note}"
     about = "about " if effect.coarse else ""
     text = f"{name}: pixels change by {about}{effect.changed:.2g} of their sum"
-    if effect.ratio is None or abs(effect.ratio - 1.0) < 1e-3:
+    if effect.ratio is None or f"{effect.ratio:.3g}" == "1":
         return text
     return f"{text}, which becomes {about}{effect.ratio:.3g} times as large"
 

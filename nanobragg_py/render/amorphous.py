@@ -10,11 +10,12 @@ from ..constants import AVOGADRO
 from ..errors import FieldError, NanoBraggError
 from ..experiment.background import FACTORS, ResolvedBackground, make_curve, reach_remark
 from ..experiment.load_background import read_curve
+from ..experiment.units import metres
 from ..files.table import odd_numbers
 from ..hints import warn_caller
 from ..memory import within_memory
 from ..records import REQUIRED, Record
-from .background import expected_seconds, render_background, steps_of
+from .background import darken, expected_seconds, render_background, steps_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -32,7 +33,7 @@ SAMPLES = 2001
 
 
 class Background(Record):
-    """Amorphous material in the beam. Lengths are in metres.
+    """Amorphous material in the beam. Lengths are in metres, or words with a unit ("0.3 mm").
 
     curve: F against sin(theta)/lambda in 1/Angstrom, F in electrons a molecule: a file of two columns, by its path; a
     pair of arrays (x, F); a function of x; or one of the curves that come with the package, "water", "air" or "unity".
@@ -77,6 +78,7 @@ class Background(Record):
             value = getattr(self, name)
             if value is None and name in ("width", "molecules"):
                 continue
+            value = metres(name, value) if name in ("thickness", "width") else value
             try:
                 value = float(value)
             except (TypeError, ValueError):
@@ -107,6 +109,7 @@ class Background(Record):
             steps=len(beam.sources) * oversample**2,
             curve=self._kernel_curve(min(abs(source[4]) for source in beam.sources)),
             molecules=self._count(beam.size),
+            sensor=found.physics.curve,
             phi0=found.sampling.phi0,
             osc=found.sampling.osc,
         )
@@ -154,8 +157,10 @@ class Background(Record):
         """The background: float32 of the experiment's shape (slow, fast), photons a pixel; 0 outside its region of
         interest. Of panels: a stack, or a list where they differ in size, as the experiment's own images.
 
-        It is for the experiment's own beam, detector and sources; sensor thickness and mask do not enter. out: a
-        writable C-contiguous float32 array of that shape to render into. threads: 0: as of `Experiment.render`.
+        It is for the experiment's own beam, detector and sources. In the exact physics its sensor catches as much of
+        these photons as of the crystal's, and masked pixels are 0; in the reference's, as with nonBragg, neither
+        enters. out: a writable C-contiguous float32 array of that shape to render into. threads: 0: as of
+        `Experiment.render`.
         """
         from .backends import long_remark, team_size
         from .images import caller_image, new_image
@@ -180,6 +185,7 @@ class Background(Record):
                 warn_caller(remark)
             for background, pixels in zip(backgrounds, image if panels else (image,), strict=True):
                 render_background(background, pixels, team_size(threads))
+                darken(background, pixels)
         except FieldError:
             raise
         except NanoBraggError as error:

@@ -14,6 +14,7 @@ import numpy as np
 
 from ..constants import AVOGADRO
 from ..errors import FieldError
+from ..experiment.units import metres
 from ..files.reflections import gemmi_module
 from ..orientation import b_matrix
 
@@ -48,6 +49,8 @@ def ice_curve(
     1/d). a, c: of the hexagonal cell, m; by default those of about 100 K. B: displacement factor, Angstrom^2.
     Needs gemmi, for form factors and symmetry.
     """
+    grain, a, c = (_number(name, metres(name, value)) for name, value in (("grain", grain), ("a", a), ("c", c)))
+    B = _number("B", B)
     for name, value in (("grain", grain), ("a", a), ("c", c)):
         if not 0.0 < value < 1e-3:
             raise FieldError(f"{name} is {value:g}; it must be a length in metres")
@@ -68,6 +71,13 @@ def ice_curve(
         # in 1/d, a peak is twice as wide and so half as high
         squares[near] += weight * np.exp(-4.0 * log(2.0) * ((x[near] - stol) / width) ** 2) * _HEIGHT / (2.0 * width)
     return x, np.sqrt(squares)
+
+
+def _number(name: str, value: Any) -> float:
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        raise FieldError(f"{name} is {value!r}; it must be a number") from None
 
 
 #: of a Gaussian whose width and integral are 1

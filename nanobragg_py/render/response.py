@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..errors import FieldError
+from ..experiment.units import metres
 from ..records import Record
 from .detector import METHODS, check_bits, detector_noise, spread_photons
 
@@ -22,7 +23,7 @@ _CALIB_SEED = 123456789
 
 
 class Response(Record):
-    """A detector. Lengths are in metres.
+    """A detector. Lengths are in metres, or words with a unit ("60 um").
 
     psf: None, "gauss" or "fiber"; fwhm: its full width at half maximum; radius: pixels around a pixel that get some of
     its photons, 0 for an automatic one; method: "exact" (the reference's, byte for byte) or "fft" (one radius for all,
@@ -65,6 +66,8 @@ class Response(Record):
         ):
             if getattr(self, name) not in choices:
                 raise FieldError(f"{name} is {getattr(self, name)!r}; it must be one of {', '.join(map(str, choices))}")
+        for name in ("fwhm", "pixel_size"):
+            self._set(name, metres(name, getattr(self, name)))
         for name in ("fwhm", "pixel_size", "gain", "offset", "readout", "flicker", "calibration"):
             try:
                 self._set(name, float(getattr(self, name)))

@@ -8,6 +8,7 @@ import numpy as np
 
 from ..kernels.loops.job import Job
 from .backends import level_module, thread_count
+from .background import darken
 from .tables import kernel_table
 
 
@@ -57,11 +58,9 @@ def amorphous_image(experiment: Any, shape: Any, threads: int) -> Any:
     from ..kernels.loops.amorphous import BackgroundJob
 
     pixels = np.zeros(shape, np.float32)
-    job = BackgroundJob(curve_background(experiment))
-    level_module("loops.background")[0].render(job, pixels, threads)
-    mask = experiment.detector.mask
-    if mask is not None:
-        pixels[np.asarray(memoryview(mask)).reshape(shape) == 0] = 0.0
+    background = curve_background(experiment)
+    level_module("loops.background")[0].render(BackgroundJob(background), pixels, threads)
+    darken(background, pixels)
     return pixels
 
 
