@@ -321,17 +321,21 @@ class Experiment(Differentiable, Storable):
 
         return plot(self.resolved, self.render() if image is None else np.asarray(image), ax, **how)
 
-    def trace(self, slow: int, fast: int, compat: str = "spec", crystal: int | None = None) -> Trace:
+    def trace(
+        self, slow: int, fast: int, compat: str = "spec", crystal: int | None = None, panel: int | str | None = None
+    ) -> Trace:
         """Every quantity on the way to one pixel: what ``nanobragg-py trace`` prints, as a `Trace`.
 
         slow, fast: the pixel, counted from 0. compat: as of `render`. crystal: of an image that is the sum of several,
-        the number of one in `resolved.crystals`. Raises NanoBraggError for a pixel that is not rendered, or has too
-        many steps to be read.
+        the number of one in `resolved.crystals`. panel: name or number of the one that the pixel is counted on; None:
+        of several panels, it is counted in the image that holds all of them. Raises NanoBraggError for a pixel that is
+        not rendered, or has too many steps to be read.
         """
         from .inspect.trace import trace_pixel
+        from .render.panels import on_panel
         from .render.tables import kernel_table
 
-        resolved = self.resolved
+        resolved, slow, fast = on_panel(self.resolved, slow, fast, None if panel is None else str(panel))
         if crystal is not None:
             if not 0 <= crystal < len(resolved.single_crystals):
                 raise FieldError(f"crystal is {crystal}; the image has {len(resolved.single_crystals)}, counted from 0")

@@ -5,7 +5,7 @@ import pytest
 from panel_files import side_by_side
 
 import nanobragg_py as nb
-from nanobragg_py.errors import FieldError
+from nanobragg_py.errors import FieldError, NanoBraggError
 from nanobragg_py.files.panels import overlapping
 from nanobragg_py.render.backends import Compute
 from nanobragg_py.render.panels import simulate_panels, simulate_stored
@@ -250,6 +250,7 @@ def test_broken_panels(change, said):
         (lambda p: {"panels": [p[0].replace(slow=p[0].fast)]}, "not at right angles"),
         (lambda p: {"panels": [3]}, "must be a nanobragg_py.Panel"),
         (lambda p: {"panels": 3}, "must be a list of Panels"),
+        (lambda p: {"panels": "refined.expt"}, "read a file with Detector.read"),
         (lambda p: {"panels": p, "distance": 0.3}, "detector.distance cannot be given with detector.panels"),
         (lambda p: {"panels": [{"origin": (0, 0, 0)}]}, "detector.panels[0]"),
     ],
@@ -275,3 +276,34 @@ def test_overlap_is_judged_in_space():
     shifted = panels[0].replace(origin=tuple(np.array(panels[0].origin) + 3 * PIXEL * np.array(panels[0].fast)))
     assert overlapping([*panels, shifted]) is not None
     assert overlapping([panels[1], shifted]) is not None
+
+
+def test_a_pixel_of_a_panel_is_traced():
+    """Counted on its panel, or in the image that holds all panels, one below the other here."""
+    experiment = tiles(whole(32), 2)
+    image = experiment.render()
+    panel = experiment.trace(5, 7, panel=2)
+    assert panel.pixel["I_pixel_image"] == image[2, 5, 7] > 0.0
+    assert experiment.trace(5, 7, panel="2").pixel == panel.pixel
+    assert experiment.trace(2 * 16 + 5, 7).pixel == panel.pixel
+    with pytest.raises(NanoBraggError, match="there is no panel '4'; there are 4: 0, 1, 2, 3"):
+        experiment.trace(5, 7, panel=4)
+    with pytest.raises(NanoBraggError, match="the detector is one"):
+        whole(32).trace(5, 7, panel=0)
+
+
+def test_lengths_of_panels_may_be_words():
+    place = {"origin": (0.1, 0.004, -0.004), "fast": (0, 0, 1), "slow": (0, -1, 0)}
+    plain = nb.Panel(**place, pixel_size=1e-4, fpixels=8, spixels=9)
+    words = plain.replace(origin=("100 mm", "0.4 cm", "-4mm"), pixel_size="100 um", thickness="0.32 mm")
+    assert words.thickness == pytest.approx(3.2e-4, rel=1e-15)
+    assert (*words.origin, words.pixel_size) == pytest.approx((*plain.origin, plain.pixel_size), rel=1e-15)
+    with pytest.raises(FieldError, match=r"panel\.pixel_size is '1 deg'; .* its unit one of m, cm, mm"):
+        plain.replace(pixel_size="1 deg")
+
+
+def test_no_images_are_an_error(tmp_path):
+    for experiment in (whole(32), tiles(whole(32), 2)):
+        with pytest.raises(FieldError, match="images is empty"):
+            experiment.to_nexus(tmp_path / "none.nxs", [])
+    assert list(tmp_path.iterdir()) == []

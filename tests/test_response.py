@@ -163,6 +163,8 @@ def test_fourier_is_the_same_but_for_rounding(psf, image):
         ({"bits": 8}, "bits is 8; it must be one of 16, 32"),
         ({"radius": -1}, "radius is -1; it must be a whole number from 0 to 2147483647"),
         ({"calib_seed": 2.5}, "calib_seed is 2.5; it must be a whole number from 0 to 2147483647"),
+        ({"calib_seed": "a"}, "calib_seed is 'a'; it must be a whole number from 0 to 2147483647"),
+        ({"radius": float("inf")}, "radius is inf; it must be a whole number from 0 to 2147483647"),
     ],
 )
 def test_bad_values(fields, said):
@@ -180,6 +182,10 @@ def test_bad_images():
     for image in (np.zeros(5), np.zeros((0, 3))):
         with pytest.raises(FieldError, match="it must be"):
             Response().apply(image)
+    with pytest.raises(FieldError, match="image holds what is no number"):
+        Response().apply("photons")
+    with pytest.raises(FieldError, match="seed is 'one'; it must be a whole number"):
+        Response().apply(np.ones((3, 3)), seed="one")
 
 
 def test_the_image_stays_as_it_is(image):

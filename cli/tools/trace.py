@@ -93,12 +93,9 @@ def place_of(experiment: Any, args: Any) -> tuple[Any, int, int]:
         if args.panel is not None:
             raise NanoBraggError("--panel is for detectors of several panels; give -geometry among the flags")
         return (experiment, *args.pixel)
-    from ...render.panels import panel_at, panel_number
+    from ...render.panels import on_panel
 
-    number, slow, fast = (
-        panel_at(experiment, *args.pixel) if args.panel is None else (panel_number(experiment, args.panel), *args.pixel)
-    )
-    return experiment.single_panels[number], slow, fast
+    return on_panel(experiment, *args.pixel, args.panel)
 
 
 def warn(sentence: str) -> None:

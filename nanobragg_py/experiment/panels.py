@@ -8,6 +8,7 @@ from typing import Any
 from ..errors import FieldError, NanoBraggError
 from ..files.panels import check_panels
 from .checks import count, mask_pixels, nonnegative, numbers, positive, region, vector
+from .units import metres
 
 Vector = tuple[float, float, float]
 
@@ -18,6 +19,8 @@ SHARED = ("panels", "convention", "thickness", "thicksteps", "mu", "point_pixel"
 @dataclasses.dataclass(frozen=True, eq=False)
 class Panel:
     """One flat panel; vectors are in the laboratory frame of the detector's convention.
+
+    Lengths may be words with a unit, "0.1 mm".
 
     Fields:
         origin: outer corner of the first pixel (m)
@@ -50,6 +53,8 @@ class Panel:
     def __post_init__(self) -> None:
         for name, check in CHECKS.items():
             value = getattr(self, name)
+            if name in LENGTHS:
+                value = metres(f"panel.{name}", value)
             if value is not None:
                 object.__setattr__(self, name, check(f"panel.{name}", value))
         if not isinstance(self.name, str):
@@ -92,6 +97,8 @@ def _corner(name, value):
     return tuple(int(x) for x in value)
 
 
+#: fields that may be words with a unit
+LENGTHS = ("origin", "pixel_size", "thickness")
 #: the check of each field that has one
 CHECKS = {
     "origin": numbers(3),
@@ -125,6 +132,8 @@ def _known(values):
 
 def panel_list(name: str, value: Any) -> tuple[Panel, ...]:
     """The check of Detector.panels: one or more Panels, or dicts of their fields, that do not overlap."""
+    if isinstance(value, str):
+        raise FieldError(f"{name} is {value!r}; it must be a list of Panels: read a file with Detector.read")
     try:
         given = list(value)
     except TypeError:

@@ -66,10 +66,12 @@ def in_unit(row: Any, value: Any) -> Any:
 
 
 def metres(name: str, value: Any) -> Any:
-    """A length that may be words, "0.3 mm"; words that begin with no number are left to the field's own check.
+    """A length that may be words, "0.3 mm", or a list of such; other words are left to the field's own check.
 
     Raises FieldError, naming `name`, for a unit that is none of length.
     """
+    if isinstance(value, (list, tuple)):
+        return tuple(metres(name, each) for each in value)
     if not isinstance(value, str) or (stated := STATED.fullmatch(value)) is None or not stated[2]:
         return value
     units, numbers = UNITS["m"], re.findall(NUMBER, stated[1])

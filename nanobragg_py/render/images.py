@@ -297,10 +297,10 @@ def to_nexus(experiment: Any, path: Any, images: Any, compression: str = "gzip",
     from ..files.nexus import write_nexus
 
     panels = experiment.detector.panels
+    if not len(images):
+        raise FieldError("images is empty; give at least one")
     single = np.ndim(images[0]) == 1 if panels is None else np.ndim(images[0]) == 2 and np.ndim(images[0][0]) == 1
     series = [images] if single else list(images)
-    if not series:
-        raise FieldError("images is empty; give at least one")
     if panels is None:
         series = [np.asarray(image) for image in series]
         shapes = [image.shape for image in series]

@@ -147,6 +147,22 @@ def panel_at(experiment: "Any", slow: int, fast: int) -> "tuple[int, int, int]":
     raise NanoBraggError(f"pixel slow {slow}, fast {fast} is on no panel; give one that is")
 
 
+def on_panel(experiment: "Any", slow: int, fast: int, name: "str | None" = None) -> "tuple[Any, int, int]":
+    """The resolved experiment of the panel that a pixel is on, and where it is there.
+
+    name: that of the panel, or its number, on which the pixel is counted; None: it is counted in the image that holds
+    all panels, if there are several.
+    """
+    if not experiment.panels:
+        if name is not None:
+            raise NanoBraggError(f"there is no panel {name!r}: the detector is one, and has none")
+        return experiment, slow, fast
+    number, slow, fast = (
+        panel_at(experiment, slow, fast) if name is None else (panel_number(experiment, name), slow, fast)
+    )
+    return experiment.single_panels[number], slow, fast
+
+
 def panel_number(experiment: "Any", name: str) -> int:
     """The number of a panel from its name or number; NanoBraggError for one that is not there."""
     names = experiment.panel_names

@@ -99,7 +99,10 @@ class Response(Record):
 
         if is_panels(image):
             return self._apply_panels(image, seed, return_photons)
-        photons = np.array(image, dtype=np.float32, order="C")
+        try:
+            photons = np.array(image, dtype=np.float32, order="C")
+        except (TypeError, ValueError):
+            raise FieldError("image holds what is no number; it must be an array of photons a pixel") from None
         if photons.ndim != 2 or photons.size == 0:
             raise FieldError(f"image has the shape {photons.shape}; it must be (slow, fast)")
         threads = team_size(self.threads)
@@ -159,6 +162,10 @@ class Response(Record):
 
 def _whole(name, value):
     """A whole number from 0 to 2^31 - 1."""
-    if isinstance(value, bool) or int(value) != value or not 0 <= value < 2**31:
-        raise FieldError(f"{name} is {value}; it must be a whole number from 0 to {2**31 - 1}")
-    return int(value)
+    try:
+        number = None if isinstance(value, bool) else int(value)
+    except (TypeError, ValueError, OverflowError):
+        number = None
+    if number is None or number != value or not 0 <= number < 2**31:
+        raise FieldError(f"{name} is {value!r}; it must be a whole number from 0 to {2**31 - 1}")
+    return number
