@@ -297,6 +297,8 @@ def test_own_flags(line, expected):
         ("-compat x", ["-compat", "'x'", "c or spec"]),
         ("-compat C", ["'C'"]),
         ("-compat", ["-compat", "lacks a value", "c or spec"]),
+        ("-geometry", ["-geometry", "lacks a value", "give it the name of a file"]),
+        ("-spectrum", ["-spectrum", "lacks a value", "give it the name of a file"]),
         ("-threads -3", ["-threads", "'-3'", "whole number from 0"]),
         ("-threads 1.5", ["'1.5'"]),
         ("-threads 99999999999", ["'99999999999'"]),

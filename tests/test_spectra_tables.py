@@ -196,6 +196,7 @@ def test_a_file_states_them(model, tmp_path):
     (lambda: StructureFactors.at_wavelengths([table(1), table(2)], [2e-10, 1e-10]), "number 2: a wavelength of 1 A"),
     (lambda: StructureFactors.at_wavelengths([table(1), table(2, 8.0)], [1e-10, 2e-10]), "one default_F"),
     (lambda: StructureFactors.at_wavelengths([table(1), StructureFactors(default_F=7.0)], [1e-10, 2e-10]), "one table"),
+    (lambda: StructureFactors.at_wavelengths([3, 4], [1e-10, 2e-10]), "must each be nanobragg_py.StructureFactors"),
     (lambda: still().vjp(["beam.fluence"]), "have no derivatives"),
     (lambda: still().to_args("somewhere"), "cannot be stated by flags"),
 ])  # fmt: skip
@@ -214,6 +215,10 @@ def test_models_that_are_none(model, tmp_path):
         StructureFactors.from_model(model, 4.0, wavelengths=[1e-10])
     with pytest.raises(FieldError, match="number 2"):
         StructureFactors.from_model(model, 4.0, anomalous=True, wavelengths=[1.1e-10, 1e-10])
+    with pytest.raises(FieldError, match=r"d_min is 0\.001 Angstrom; a map so fine would need .* GiB, and"):
+        StructureFactors.from_model(model, 0.001)
+    with pytest.raises(FieldError, match="d_min is 'fine'; it must be a number"):
+        StructureFactors.from_model(model, "fine")
     empty = tmp_path / "empty.pdb"
     empty.write_text("CRYST1   31.000   37.000   43.000  90.00  95.00  90.00 P 1 21 1\nEND\n")
     for more in ({}, {"anomalous": True, "wavelengths": 1e-10}):

@@ -95,7 +95,8 @@ def place_of(experiment: Any, args: Any) -> tuple[Any, int, int]:
         return (experiment, *args.pixel)
     from ...render.panels import on_panel
 
-    return on_panel(experiment, *args.pixel, args.panel)
+    slow, fast = args.pixel
+    return on_panel(experiment, slow, fast, args.panel)
 
 
 def warn(sentence: str) -> None:

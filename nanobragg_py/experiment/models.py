@@ -10,12 +10,16 @@ import numpy as np
 from ..errors import FieldError, NanoBraggError
 from ..files.hkl import HklTable
 from ..files.reflections import gemmi_module, in_one_sentence, plain_file
+from ..memory import shortage
+from .checks import positive
 from .structure_factors import from_arrays
 from .units import wavelength_energy
 
 #: scattering density of bulk solvent, e/A^3, and its B factor, A^2: the mean values of Fokine & Urzhumtsev, Acta
 #: Cryst. D58 (2002), 1387
 SOLVENT_DENSITY, SOLVENT_B = 0.35, 46.0
+#: of a point of the map, which has three along d_min, and of its Fourier transform
+BYTES = 12
 
 
 def cell_of_model(path: str | os.PathLike[str]) -> tuple[float, ...]:
@@ -81,9 +85,11 @@ class _Model:
 
     def __init__(self, path, d_min, bulk_solvent, solvent_density, solvent_B):
         gemmi = gemmi_module()
-        if not d_min > 0.0:
-            raise FieldError(f"d_min is {d_min}; it must be above 0 Angstrom")
+        d_min = positive("d_min", d_min)
         self.structure, self.d_min = _structure(os.fspath(path)), d_min
+        lack = shortage(BYTES * self.structure.cell.volume * (3.0 / d_min) ** 3)
+        if lack:
+            raise FieldError(f"d_min is {d_min:g} Angstrom; a map so fine would need {lack}")
         self.structure.setup_entities()
         density = self.density = gemmi.DensityCalculatorX()
         density.d_min = d_min

@@ -230,6 +230,8 @@ def given_wavelengths(wavelengths: Any) -> list[float]:
 def at_wavelengths(tables: Sequence[StructureFactors], wavelengths: Sequence[float]) -> StructureFactors:
     """As `StructureFactors.at_wavelengths`."""
     given = list(tables)
+    if not all(hasattr(each, "amplitudes") for each in given):
+        raise FieldError("tables must each be nanobragg_py.StructureFactors")
     if not given or len(given) != len(wavelengths):
         raise FieldError(f"there are {len(given)} tables and {len(wavelengths)} wavelengths; give as many of each")
     if any(each.bounds is None or each.wavelengths for each in given):

@@ -103,6 +103,8 @@ cdef own_value(rule, token, word, bytes text):
 cdef str allowed(rule):
     if rule.convert == "choice":
         return f"give it {' or '.join(rule.choices)}"
+    if rule.convert == "word":
+        return f"give it {'the name of a file' if rule.metavar == 'FILE' else f'a word ({rule.metavar})'}"
     if rule.convert in UNITS:
         return f"give it {'a finite number' if rule.values == 1 else f'{rule.values} finite numbers'} ({rule.metavar})"
     if rule.values > 1:

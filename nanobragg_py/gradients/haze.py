@@ -14,7 +14,7 @@ import numpy as np
 
 from ..constants import R_E_SQR
 from ..errors import FieldError
-from ..render.background import darken
+from ..render.sums import darken
 from .changes import STEP, imaginary
 from .model import Model, length, turn
 from .parameters import PARAMETERS, stated

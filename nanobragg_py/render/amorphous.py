@@ -15,7 +15,8 @@ from ..files.table import odd_numbers
 from ..hints import warn_caller
 from ..memory import within_memory
 from ..records import REQUIRED, Record
-from .background import darken, expected_seconds, render_background, steps_of
+from .background import expected_seconds, render_background, steps_of
+from .sums import darken
 
 if TYPE_CHECKING:
     import numpy as np

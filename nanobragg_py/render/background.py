@@ -41,15 +41,6 @@ def render_background(background: "Any", out: "Any" = None, threads: int = 0, pr
     return Rendered(job=job, image=out, sums=sums)
 
 
-def darken(background: "Any", image: "Any") -> None:
-    """Set to 0 what the detector's mask leaves out; image: array (..., slow, fast)."""
-    mask = background.detector.mask
-    if background.sensor and mask is not None:
-        from numpy import asarray
-
-        image[..., asarray(memoryview(mask)).reshape(image.shape[-2:]) == 0] = 0.0
-
-
 def steps_of(background: "Any") -> "Any":
     """Contributions to all pixels of an image together."""
     return pixels_of(background.detector) * background.steps

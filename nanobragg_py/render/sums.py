@@ -8,7 +8,6 @@ import numpy as np
 
 from ..kernels.loops.job import Job
 from .backends import level_module, thread_count
-from .background import darken
 from .tables import kernel_table
 
 
@@ -62,6 +61,13 @@ def amorphous_image(experiment: Any, shape: Any, threads: int) -> Any:
     level_module("loops.background")[0].render(BackgroundJob(background), pixels, threads)
     darken(background, pixels)
     return pixels
+
+
+def darken(background: Any, image: Any) -> None:
+    """Set to 0 what the detector's mask leaves out; image: array (..., slow, fast)."""
+    mask = background.detector.mask
+    if background.sensor and mask is not None:
+        image[..., np.asarray(memoryview(mask)).reshape(image.shape[-2:]) == 0] = 0.0
 
 
 def _portion(progress, number, count):
