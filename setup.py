@@ -121,6 +121,11 @@ BY_LEVEL = {
     "kernels.noise.philox": EXACT + CLIPPING + VECTORS,
 }
 EXTENSIONS += [module(name, *GLUE, *EXACT) for name in BY_LEVEL]
+#: what nanoBragg imports of these in plain runs, apart from the loops: a file beside startup.bin has them once more, as
+#: the system takes as long for each file that it loads as Python for what is in it
+TOGETHER = ("flags.parser", "kernels.memory.shared", "kernels.memory.buffers", "kernels.loops.job")
+TOGETHER += ("kernels.noise.random", "kernels.noise.poisson", "kernels.files.imagefile")
+TOGETHER_FILE = "nanobragg_py/startup-modules.so"
 
 
 class BuildExtensions(build_ext):
@@ -179,6 +184,7 @@ class BuildExtensions(build_ext):
         super().run()
         if not self.inplace:  # in a checkout, modules are found as ever
             made = {os.path.normpath(self.get_ext_fullpath(extension.name)) for extension in self.extensions}
+            made.add(self.link_together())
             # modules that there once were, where builds are kept
             for path in pathlib.Path(self.build_lib).rglob("*.so"):
                 if os.path.normpath(path) not in made:
@@ -186,6 +192,18 @@ class BuildExtensions(build_ext):
             self.write_startup()
             if os.environ.get("NANOBRAGG_BUILD_GPU", "0") != "0":
                 self.write_gpu_kernels()
+
+    def link_together(self):
+        """The compiled modules that a plain run loads, in one file, which exports what each of theirs does."""
+        path = os.path.join(self.build_lib, *TOGETHER_FILE.split("/"))
+        parts = [one for one in self.extensions if one.name.removeprefix("nanobragg_py.") in TOGETHER]
+        objects = []
+        for one in parts:
+            objects += self.compiler.object_filenames(one.sources, output_dir=self.build_temp) + one.extra_objects
+        if self.force or newer_group(objects, path, "newer"):
+            how = {"libraries": self.get_libraries(parts[0]), "library_dirs": parts[0].library_dirs}
+            self.compiler.link_shared_object(objects, path, extra_postargs=parts[0].extra_link_args, **how)
+        return os.path.normpath(path)
 
     def write_gpu_kernels(self):
         """Machine code of the GPU's kernels, which takes minutes; without it they are compiled when asked for."""
@@ -215,6 +233,7 @@ class BuildExtensions(build_ext):
             pieces.append(marshal.dumps(piece))
         names = [extension.name for extension in self.extensions]
         compiled = {name: self.get_ext_filename(name) for name in names}
+        compiled |= {f"nanobragg_py.{name}": TOGETHER_FILE for name in TOGETHER}
         head = marshal.dumps((importlib.util.MAGIC_NUMBER, sources, [len(piece) for piece in pieces], compiled))
         path = pathlib.Path(startup).with_suffix(".bin")
         path.write_bytes(len(head).to_bytes(8, "little") + head + b"".join(pieces))

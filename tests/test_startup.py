@@ -181,6 +181,26 @@ def test_pieces_are_imported_whole(program, installed, tmp_path):
         assert len(used) == 1, sorted(name for name in names if name.rstrip(".") not in found)
 
 
+#: runs a program as its script does, and says where its compiled modules have come from
+COMPILED = LISTING.partition("for name")[0] + """
+for name, module in list(sys.modules.items()):
+    if name.startswith("nanobragg_py.") and not module.__file__.endswith(".py"):
+        print("::", name, module.__file__.endswith("/nanobragg_py/startup-modules.so"))
+"""
+
+
+def test_compiled_modules_of_a_plain_run_are_one_file(installed, tmp_path):
+    """Apart from the loops, and what only some inputs need."""
+    found = sources_of("dropin", tmp_path, installed, COMPILED)
+    assert {name for name, kept in found.items() if not kept} == {
+        "nanobragg_py.kernels.files.hkltext",
+        "nanobragg_py.kernels.loops.render",
+    }
+    _, _, _, compiled = head_and_pieces(installed / "nanobragg_py" / "startup.bin")[0]
+    together = {name for name, place in compiled.items() if place == "nanobragg_py/startup-modules.so"}
+    assert together == {name for name, kept in found.items() if kept}
+
+
 def head_and_pieces(path):
     """What the file says of itself, and the bytes of its pieces."""
     data = path.read_bytes()
