@@ -1,6 +1,12 @@
 # One tile: from its geometry to its float32 pixels and their share in the statistics.
 # Part of render.pyx, which includes it: in a .pxd these functions would be inlined, and lose their vectors.
 
+cdef extern from "shade.h" nogil:
+    enum:
+        TALLY "NB_TALLY"  # pixels at a time, and lanes of their statistics
+    void nb_shade(int n, double background, double f2, nb_in acc, nb_in factor, nb_outf image, nb_out sum,
+                  nb_out squares, nb_outf top)
+
 
 cdef void add_weighted(const nb_job *p, int n, bint masked, double diffuse, const Scratch *w) noexcept nogil:
     """acc += part with the dmin cut, what is diffuse, and the corrections that are asked for per contribution."""
@@ -85,6 +91,9 @@ cdef void shade(const Scratch *w, int first, int last, double background, double
     if w.precise != NULL:
         for i in range(first, last):
             precise[i] = (background + f2 * acc[i]) * factor[i]
+    if (last - first) % TALLY == 0:
+        nb_shade(last - first, background, f2, acc + first, factor + first, image + first, sum, squares, top)
+        return
     for i in range(first, last):
         value = <float>((background + f2 * acc[i]) * factor[i])
         image[i] = value
