@@ -24,6 +24,7 @@ include "rows.pxi"
 include "sums.pxi"
 include "tile.pxi"
 include "bands.pxi"
+include "still.pxi"
 
 cdef enum:
     PORTIONS = 4  # of a band, for every thread: at its end few wait for the last one
@@ -227,22 +228,28 @@ cdef void one_item(const Panel *panel, Scratch *w, double *statistics) noexcept 
     cdef const Portion *item = &w.portion
     cdef int slow, fast, n, width = TILE // 2
     cdef Py_ssize_t at
+    cdef bint still = is_still(panel, w)
     w.outside = 0
     fill(TILE, 0.0, w.sum)
     fill(TILE, 0.0, w.squares)
     fill(TILE, 0.0, w.angle)
     fill(TILE // 2, 0.0, <double *>w.top)
+    if still:
+        begin_still(panel, w)
     for slow in range(item.slow, item.slow_end):
         fast = item.fast
         while fast < item.fast_end:
             n = item.fast_end - fast
             if n > TILE:
                 n = TILE
-            at = <Py_ssize_t>slow * p.fpixels + fast
-            w.precise = <double *>NULL if panel.unrounded == NULL else panel.unrounded + at
-            render_tile(p, panel.sources, panel.tables, panel.cells, panel.stride, panel.table,
-                        <const unsigned short *>NULL if panel.mask == NULL else panel.mask + at,
-                        slow, fast, n, w, panel.image + slow * panel.pitch + fast)
+            if still and n % LANES == 0:
+                render_still(panel, slow, fast, n, w, panel.image + slow * panel.pitch + fast)
+            else:
+                at = <Py_ssize_t>slow * p.fpixels + fast
+                w.precise = <double *>NULL if panel.unrounded == NULL else panel.unrounded + at
+                render_tile(p, panel.sources, panel.tables, panel.cells, panel.stride, panel.table,
+                            <const unsigned short *>NULL if panel.mask == NULL else panel.mask + at,
+                            slow, fast, n, w, panel.image + slow * panel.pitch + fast)
             if w.dropped:
                 return
             fast += n
