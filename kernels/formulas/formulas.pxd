@@ -34,6 +34,8 @@ cdef extern from "shapes/shapes.h" nogil:
     ctypedef struct nb_lattice:
         double reach[3]
         double limit
+    int nb_row_between(double P, double Q, double R, double along, double step, double off, double t0, double t1,
+                       double inv0, double inv1, double least, double most)
     double nb_row_distance(double P, double Q, double R, double along, double step, double off, double t0, double t1,
                            double inv0, double inv1)
     double nb_lattice_sqr(int kind, const nb_lattice *c, double h, double k, double l)

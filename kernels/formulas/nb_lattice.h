@@ -59,24 +59,41 @@ NB_FN double nb_spot_volume(const nb_crystal *x)
     return cells / (fabs(nb_dot(x->axes[0], product)) * pow(x->scale, 1.5));
 }
 
-/* How near an index comes to a whole number along a row of pixels, less a margin for rounding; 0 where it may meet one.
+/* An index along a row of pixels, R aside, is at least low and at most high.
  *
  * The index is (P + Q i)/airpath - R in terms of the pixel's number i, or (A + B t)/sqrt(t^2 + off) - R in terms of the
  * place t = along + step i. It lies between its values at the ends, t0 and t1 with inv = 1/airpath, and the value at
  * its one extremum, sqrt(B^2 + A^2/off), when that is between them. */
-NB_FN double nb_row_distance(double P, double Q, double R, double along, double step, double off, double t0, double t1,
-                             double inv0, double inv1)
+NB_FN void nb_row_range(double P, double Q, double along, double step, double off, double t0, double t1, double inv0,
+                        double inv1, double *low, double *high)
 {
     double b = Q * (1.0 / step), a = P - b * along, h0 = inv0 * (a + b * t0), h1 = inv1 * (a + b * t1);
-    double low = h0 < h1 ? h0 : h1, high = h0 < h1 ? h1 : h0, middle, distance;
+    double least = h0 < h1 ? h0 : h1, most = h0 < h1 ? h1 : h0;
     double peak = sqrt(b * b + a * a * (1.0 / off)); /* inverses that a loop over orientations works out once */
     peak = a > 0.0 ? peak : -peak;
     peak = (t0 * a - b * off) * (t1 * a - b * off) < 0.0 ? peak : h0;
-    low = peak < low ? peak : low;
-    high = peak > high ? peak : high;
+    *low = peak < least ? peak : least;
+    *high = peak > most ? peak : most;
+}
+
+/* How near it comes to a whole number, less a margin for rounding; 0 where it may meet one. */
+NB_FN double nb_row_distance(double P, double Q, double R, double along, double step, double off, double t0, double t1,
+                             double inv0, double inv1)
+{
+    double low, high, middle, distance;
+    nb_row_range(P, Q, along, step, off, t0, t1, inv0, inv1, &low, &high);
     middle = 0.5 * (low + high) - R;
     distance = fabs(middle - nb_rint(middle)) - 0.5 * (high - low) - 1e-6;
     return distance > 0.0 ? distance : 0.0;
+}
+
+/* 1 if it stays between two numbers, with the same margin; 0 where that is not sure. */
+NB_FN int nb_row_between(double P, double Q, double R, double along, double step, double off, double t0, double t1,
+                         double inv0, double inv1, double least, double most)
+{
+    double low, high;
+    nb_row_range(P, Q, along, step, off, t0, t1, inv0, inv1, &low, &high);
+    return (low - R - 1e-6 >= least) & (high - R + 1e-6 <= most);
 }
 
 /* sin(pi d)/d on three axes, |d| <= 1/2, u = d^2. Error 1.6e-13. */

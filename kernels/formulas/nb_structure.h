@@ -26,13 +26,21 @@ NB_FN double nb_clamp(double x, double low, double high)
     return x < high ? x : high;
 }
 
-/* Element of the table for whole indices, wherever they lie, infinite ones and nan included. */
+/* Element of the table for whole indices, plus a whole number. inside: they are known to lie in it; else they may lie
+ * wherever they want, infinite ones and nan included. */
+NB_FN double nb_box_place(const nb_box *b, int inside, double plus, double h0, double k0, double l0)
+{
+    if (!inside) {
+        h0 = nb_clamp(h0, b->low[0], b->high[0]);
+        k0 = nb_clamp(k0, b->low[1], b->high[1]);
+        l0 = nb_clamp(l0, b->low[2], b->high[2]);
+    }
+    return h0 * b->stride[0] + (k0 * b->stride[1] + (l0 + (b->offset + plus)));
+}
+
 NB_FN int nb_box_element(const nb_box *b, double h0, double k0, double l0)
 {
-    h0 = nb_clamp(h0, b->low[0], b->high[0]);
-    k0 = nb_clamp(k0, b->low[1], b->high[1]);
-    l0 = nb_clamp(l0, b->low[2], b->high[2]);
-    return (int)(h0 * b->stride[0] + (k0 * b->stride[1] + (l0 + b->offset)));
+    return (int)nb_box_place(b, 0, 0.0, h0, k0, l0);
 }
 
 /* The same in whole numbers, for devices that have more units for these than for doubles. */

@@ -18,7 +18,7 @@
     NB_LOOP nb_curved_nearest_##name(const nb_lattice *c, const nb_box *box, nb_in table, int n, nb_in x, nb_in y, \
                                      nb_in z, int count, nb_in pqr, nb_out acc) \
     { \
-        nb_flat_nearest(NB_KIND_##name, NB_CURVED, c, box, table, n, 0, 0, x, y, z, count, pqr, acc); \
+        nb_flat_nearest(NB_KIND_##name, 0, NB_CURVED, c, box, table, n, 0, 0, x, y, z, count, pqr, acc); \
     }
 NB_TRANSFORMS(NB_ENTRY)
 #undef NB_ENTRY

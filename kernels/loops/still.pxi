@@ -52,5 +52,6 @@ cdef void render_still(const Panel *panel, int slow, int fast, int n, Scratch *w
             if p.structure_kind == NB_CONSTANT:
                 nb_sum_flat(p.lattice_kind, 0, &p.lattice, n, w.place, w.inv, 1, w.pqr, w.acc)
             else:
-                nb_sum_flat_nearest(p.lattice_kind, &p.lattice, &p.box, panel.table, n, w.place, w.inv, 1, w.pqr, w.acc)
+                nb_sum_flat_nearest(p.lattice_kind, all_inside(p, 1, n, w), &p.lattice, &p.box, panel.table, n, w.place,
+                                    w.inv, 1, w.pqr, w.acc)
     finish(p, n, NULL, w, -1, True, image)

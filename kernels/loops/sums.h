@@ -20,6 +20,7 @@
 #define NB_SUMS_H
 
 #include "nb_first.h"
+#include "nb_look.h"
 #include "nb_structure.h"
 #include "nb_vector.h"
 #include "shapes/shapes.h"
@@ -78,8 +79,8 @@ NB_FN int nb_whole(int kind, int fits, int n)
 /* What lies between the parts, of the pixels of a tile. A load waits for stores before it whose addresses have the same
  * last twelve bits, until it is known that they are others; some runs took twice the time where these arrays lay where
  * the stack happened to be. Loops go through all arrays in step, so what counts is where these begin in a page of 64
- * lines of 64 bytes: place and inv do at its first, sums at line 32 (scratch.pxi), these at 16 and 48. element and what
- * is in float32 go half as fast: they stay away from the others all the way. */
+ * lines of 64 bytes: place and inv do at its first, sums at line 32 (scratch.pxi), these at 16 and 48. element of
+ * nb_look.h and what is in float32 go half as fast: they stay away from the others all the way. */
 #define NB_LINES(n) (64 * (n) / sizeof(double))
 #if NB_TILE * 16 != NB_PAGE
 #error "arrays of a tile are half a page"
@@ -91,11 +92,6 @@ typedef struct {
     double before[NB_LINES(32)];
     float h[NB_TILE], l[NB_TILE], k[NB_TILE];
 } __attribute__((aligned(NB_PAGE))) nb_between_single;
-typedef struct {
-    double before[NB_LINES(56)];
-    int element[NB_TILE];
-    double cell[NB_TILE];
-} __attribute__((aligned(NB_PAGE))) nb_looked_up;
 
 NB_FN void nb_leave_between(int left, nb_between *m, int i, const double *x)
 {
@@ -179,15 +175,9 @@ NB_FN void nb_flat(int kind, int weighted, int geometry, const nb_lattice *c, in
     }
 }
 
-/* With AVX-512, the loads and shuffles that gcc makes of a look-up are done beside the arithmetic of the last part. */
-#ifdef __AVX512F__
-#define NB_LOOK_LATE 1
-#else
-#define NB_LOOK_LATE 0
-#endif
-
-NB_FN void nb_flat_nearest(int kind, int geometry, const nb_lattice *c, const nb_box *box, nb_in table, int n, NB_AT,
-                           int count, nb_in pqr, nb_out acc)
+/* inside: all indices lie in the table, and are not clamped. */
+NB_FN void nb_flat_nearest(int kind, int inside, int geometry, const nb_lattice *c, const nb_box *box, nb_in table,
+                           int n, NB_AT, int count, nb_in pqr, nb_out acc)
 {
     n = nb_whole(kind, nb_is_product(kind) && NB_MANY_REGISTERS, n);
     for (int j = 0; j < count; ++j) {
@@ -199,13 +189,13 @@ NB_FN void nb_flat_nearest(int kind, int geometry, const nb_lattice *c, const nb
             for (int i = 0; i < n; ++i) {
                 double h = NB_INDEX(h, i), k = NB_INDEX(k, i), l = NB_INDEX(l, i);
                 double h0 = nb_nearest(h), k0 = nb_nearest(k), l0 = nb_nearest(l);
-                u.element[i] = nb_box_element(box, h0, k0, l0);
+                nb_note(box, inside, h0, k0, l0, i, &u);
                 nb_first_part(kind, c, i, h - h0, k - k0, l - l0, &m);
             }
-            if (!NB_LOOK_LATE) nb_look_up(n, of_source, u.element, u.cell);
+            nb_look_there(n, of_source, &u);
             nb_second_part(kind, c, n, &m);
             for (int i = 0; i < n; ++i) {
-                double f = NB_LOOK_LATE ? of_source[u.element[i]] : u.cell[i];
+                double f = nb_found(i, of_source, &u);
                 acc[i] = acc[i] + (weight * (f * f)) * nb_last_part(kind, c, i, &m);
             }
             continue;
@@ -213,7 +203,7 @@ NB_FN void nb_flat_nearest(int kind, int geometry, const nb_lattice *c, const nb
         for (int i = 0; i < n; ++i) {
             double h = NB_INDEX(h, i), k = NB_INDEX(k, i), l = NB_INDEX(l, i);
             double h0 = nb_nearest(h), k0 = nb_nearest(k), l0 = nb_nearest(l);
-            double f = of_source[nb_box_element(box, h0, k0, l0)];
+            double f = of_source[(int)nb_box_place(box, inside, 0.0, h0, k0, l0)];
             acc[i] = acc[i] + (weight * (f * f)) * nb_lattice_sqr(kind, c, h - h0, k - k0, l - l0);
         }
     }
@@ -274,14 +264,14 @@ NB_FN void nb_flat_nearest_single(int kind, int geometry, const nb_lattice *c, c
             for (int i = 0; i < n; ++i) {
                 double h = NB_INDEX(h, i), k = NB_INDEX(k, i), l = NB_INDEX(l, i);
                 double h0 = nb_nearest(h), k0 = nb_nearest(k), l0 = nb_nearest(l);
-                u.element[i] = nb_box_element(box, h0, k0, l0);
+                nb_note(box, 0, h0, k0, l0, i, &u);
                 m.h[i] = (float)(h - h0);
                 m.k[i] = (float)(k - k0);
                 m.l[i] = (float)(l - l0);
             }
-            if (!NB_LOOK_LATE) nb_look_up(n, of_source, u.element, u.cell);
+            nb_look_there(n, of_source, &u);
             for (int i = 0; i < n; ++i) {
-                float f = (float)(NB_LOOK_LATE ? of_source[u.element[i]] : u.cell[i]);
+                float f = (float)nb_found(i, of_source, &u);
                 f = share * (f * f);
                 acc[i] = acc[i] + f * nb_single_sqr(kind, c, m.h[i], m.k[i], m.l[i]);
             }
@@ -330,14 +320,22 @@ static void nb_sum_flat(int kind, int weighted, const nb_lattice *c, int n, nb_i
     NB_LOOP nb_flat_nearest_##name(const nb_lattice *c, const nb_box *box, nb_in table, int n, nb_in place, \
                                    nb_in inv, int count, nb_in pqr, nb_out acc) \
     { \
-        nb_flat_nearest(NB_KIND_##name, NB_FLAT, c, box, table, n, place, inv, 0, 0, 0, count, pqr, acc); \
+        nb_flat_nearest(NB_KIND_##name, 0, NB_FLAT, c, box, table, n, place, inv, 0, 0, 0, count, pqr, acc); \
+    } \
+    NB_LOOP nb_flat_inside_##name(const nb_lattice *c, const nb_box *box, nb_in table, int n, nb_in place, nb_in inv, \
+                                  int count, nb_in pqr, nb_out acc) \
+    { \
+        nb_flat_nearest(NB_KIND_##name, 1, NB_FLAT, c, box, table, n, place, inv, 0, 0, 0, count, pqr, acc); \
     }
 NB_TRANSFORMS(NB_ENTRY)
 #undef NB_ENTRY
 #define NB_ENTRY(name, shape, single) \
-    case NB_KIND_##name: nb_flat_nearest_##name(c, box, table, n, place, inv, count, pqr, acc); return;
-static void nb_sum_flat_nearest(int kind, const nb_lattice *c, const nb_box *box, nb_in table, int n, nb_in place,
-                                nb_in inv, int count, nb_in pqr, nb_out acc)
+    case NB_KIND_##name: \
+        if (inside) nb_flat_inside_##name(c, box, table, n, place, inv, count, pqr, acc); \
+        else nb_flat_nearest_##name(c, box, table, n, place, inv, count, pqr, acc); \
+        return;
+static void nb_sum_flat_nearest(int kind, int inside, const nb_lattice *c, const nb_box *box, nb_in table, int n,
+                                nb_in place, nb_in inv, int count, nb_in pqr, nb_out acc)
 {
     switch (kind) { NB_TRANSFORMS(NB_ENTRY) }
 }
@@ -412,7 +410,7 @@ static void nb_sum_single_nearest(int kind, const nb_lattice *c, const nb_box *b
     NB_LOOP nb_shared_nearest_##name(const nb_lattice *c, const nb_box *box, nb_in table, int n, nb_in h, nb_in k, \
                                      nb_in l, int count, nb_in pqr, nb_out acc) \
     { \
-        nb_flat_nearest(NB_KIND_##name, NB_SHARED, c, box, table, n, 0, 0, h, k, l, count, pqr, acc); \
+        nb_flat_nearest(NB_KIND_##name, 0, NB_SHARED, c, box, table, n, 0, 0, h, k, l, count, pqr, acc); \
     }
 NB_TRANSFORMS(NB_ENTRY)
 #undef NB_ENTRY
