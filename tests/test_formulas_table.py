@@ -75,6 +75,31 @@ def test_nothing_outside_is_read_from_the_table_in_an_image(padded):
         assert np.allclose(image, plain, rtol=1e-6, atol=0)
 
 
+@pytest.mark.parametrize("flags", ["", "-N 30", "-round_xtal", "-mosaic 2 -mosaic_domains 5", "-oversample 2"])
+def test_an_image_does_not_depend_on_how_far_the_table_goes(flags):
+    """Where a row of pixels cannot leave the table, indices are not clamped; the others of one table are clamped, and
+    none of the other's, which has the same values and default_F around them."""
+    from nanobragg_py.experiment.load import load_args
+    from nanobragg_py.experiment.resolved import StructureFactors
+    from nanobragg_py.files.hkl import kernel_table
+    from nanobragg_py.render.simulate import simulate
+
+    line = "-cell 50 60 70 80 95 110 -misset 10 20 30 -N 3 -oversample 1 -detpixels_x 640 -detpixels_y 40 -pixel 0.2 "
+    line += f"-distance 40 -default_F 7.5 -nointerpolate {flags}"
+    experiment = load_args(line.split()).experiment
+    values = np.random.default_rng(3).uniform(1.0, 100.0, (14, 21, 25))
+    images = []
+    for margin in (0, 60):
+        bounds = (-12 - margin, 1 + margin, -10 - margin, 10 + margin, -12 - margin, 12 + margin)
+        table = np.full([n + 2 * margin + 1 for n in values.shape], 7.5)
+        table[tuple(slice(margin, margin + n) for n in values.shape)] = values
+        factors = StructureFactors(bounds=bounds, values=table, count=values.size, default_F=7.5)
+        rendered = simulate(experiment.replace(structure_factors=factors), kernel_table(factors))[0]
+        images.append(np.array(rendered))
+    assert len(np.unique(images[0])) > 1000
+    assert np.array_equal(*images)
+
+
 def test_where_interpolation_is_safe(formulas):
     """h - 2 >= hmin and h - hmin + 3 <= range, with the fractional index."""
     inside = (0.5, 0.0, 4.5)
