@@ -52,15 +52,6 @@ enum { NB_FLAT, NB_SHARED, NB_CURVED }; /* of a loop's geometry */
 #define NB_IN_PARTS 0
 #endif
 
-/* Where h, k and l lie ready for all wavelengths, a step of a square crystal is short enough to be done at once with
- * AVX-512: up to 10 % less than in parts on Zen 4 (five cells), where round and Gaussian ones take 3 % more. */
-#ifdef __AVX512F__
-#define NB_AT_ONCE(kind) \
-    ((kind) == NB_KIND_square_555 || (kind) == NB_KIND_square_small || (kind) == NB_KIND_square_general)
-#else
-#define NB_AT_ONCE(kind) 0
-#endif
-
 /* Tiles and their stretches have their spare lanes worked out as well (LANES of scratch.pxi). A loop that is known to
  * end with a whole vector needs nothing for a remainder and begins sooner, which rows of 64 pixels want: 100 domains on
  * 64 panels of them take 1 % more than on one detector with AVX-512, N = 5, where they took 3.5 %. But gcc keeps the
@@ -147,7 +138,7 @@ NB_FN void nb_flat(int kind, int weighted, int geometry, const nb_lattice *c, in
     if (n <= 0) return;
     for (long j = 0; j < count; ++j) {
         NB_PQR(j);
-        if (NB_IN_PARTS && nb_is_cut(kind) && !(geometry == NB_SHARED && NB_AT_ONCE(kind))) {
+        if (NB_IN_PARTS && nb_is_cut(kind)) {
             nb_between m;
 #ifdef NB_FIRST_IN_VECTORS
             const int vectors = nb_has_first_8(kind);
