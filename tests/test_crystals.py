@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from exact import TRICLINIC, Reflection
 
-from nanobragg_py import Crystal, Detector, Experiment, Sampling, StructureFactors
+from nanobragg_py import Beam, Crystal, Detector, Experiment, Sampling, StructureFactors
 from nanobragg_py.errors import FieldError, NanoBraggError
 from nanobragg_py.experiment.load import load_args
 
@@ -314,6 +314,15 @@ def test_whole_cells_of_square_crystals_and_of_the_reference():
     odd = load_args(f"{line} -N 1e1 -physics exact -gauss_xtal".split())
     assert odd.experiment.crystal.cells == (1, 1, 1)
     assert Experiment.from_args(f"{line} -gauss_xtal -physics exact").crystal.cells == (5.7, 5.7, 5.7)
+
+
+def test_cells_that_are_cut_are_told_of():
+    parts = Beam(), Detector.flat(8, 1e-3, 0.1), Sampling(), StructureFactors(default_F=1.0)
+    square = Crystal.from_cell(50, 60, 70, cells=(3.5, 4, 5))
+    said = "crystal.cells has a number of 3.5, and it is cut to a whole one"
+    assert [sentence.startswith(said) for sentence in Experiment(square, *parts).warnings].count(True) == 1
+    for crystal in (square.replace(shape="gauss"), square.replace(cells=(3, 4, 5))):
+        assert not any("crystal.cells" in sentence for sentence in Experiment(crystal, *parts).warnings)
 
 
 def test_what_is_said_of_cells_that_are_cut():

@@ -12,6 +12,7 @@ from .domains import domains_of
 from .fields import naming_fields
 from .mixture import blocks_of, mixed
 from .options_map import to_options
+from .physics import whole_cells
 
 if TYPE_CHECKING:
     from .beam import Beam
@@ -40,8 +41,20 @@ class Followed:
     @property
     def said(self) -> tuple[Any, ...]:
         """Sentences to tell of, which name options."""
-        own = (*[warning[1] for warning in self.setup.warnings], *self.setup.remarks)
+        own = (*[warning[1] for warning in self.setup.warnings], *self.setup.remarks, *self._cut)
         return tuple(dict.fromkeys((*own, *(text for other in self.others for text in other.said))))
+
+    @property
+    def _cut(self):
+        """What to say of numbers of cells that are not whole, where the crystal's shape has whole ones."""
+        options = self.options
+        cells = (options.Na, options.Nb, options.Nc)
+        sized = (options.sample_x, options.sample_y, options.sample_z)
+        fractions = [n for n, size in zip(cells, sized, strict=True) if size <= 0.0 and n % 1.0]
+        if not fractions or not whole_cells(options.shape, self.resolved.physics):
+            return ()
+        whole = "it is cut to a whole one: a shape of gauss, tophat or round in the exact physics takes it as it is"
+        return (f"crystal.cells has a number of {fractions[0]:g}, and {whole}",)
 
 
 @within_memory
