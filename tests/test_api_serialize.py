@@ -125,7 +125,7 @@ def test_toml_is_what_the_standard_library_reads():
         (CELL + FLAT + '[detector]\ndistance = "far"\n', "detector.distance is 'far'; it must be a number"),
         (CELL + "[structure_factors]\nfile = 'absent.mtz'\n", r"absent\.mtz"),
         (CELL + "[structure_factors]\nfile = 'a'\nmodel = 'b'\n", "structure_factors has file and model; give one"),
-        (CELL + "[structure_factors]\nmodel = 'm.pdb'\n", r"structure_factors: missing .*d_min"),
+        (CELL + "[structure_factors]\nmodel = 'm.pdb'\n", "structure_factors.model needs structure_factors.d_min"),
         (CELL + "[structure_factors]\nfiel = 'a.hkl'\n", "structure_factors.fiel is no field"),
         (CELL + "[structure_factors]\nvalues = 'x.npy'\n", r"structure_factors.values: cannot read .*x\.npy"),
         (

@@ -221,6 +221,7 @@ def test_what_does_not_go_with_it(runner, flags, said):
 
 @pytest.mark.parametrize(("spectrum", "said"), [
     (3, "must be wavelengths and weights, two lists, or the name of a file"),
+    ({"sase": {"bandwidth": 0.002}}, "what is drawn, sase and the like, stands under [random] of a job"),
     (([1e-10, 1.1e-10],), "must be wavelengths and weights"),
     (([], []), "0 wavelengths and 0 weights"),
     (([1e-10, 1.1e-10], [1]), "2 wavelengths and 1 weights"),

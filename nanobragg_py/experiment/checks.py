@@ -212,6 +212,9 @@ def spectrum(name: str, value: Any) -> Any:
 
     if isinstance(value, (str, bytes, os.PathLike)):
         return read_spectrum(os.fsdecode(value))
+    if isinstance(value, dict):
+        drawn = "what is drawn, sase and the like, stands under [random] of a job"
+        raise FieldError(f"{name} must be wavelengths and weights, two lists, or the name of a file; {drawn}")
     try:
         wavelengths, weights = (tuple(_number(name, x) for x in each) for each in value)
     except (TypeError, ValueError) as error:

@@ -225,6 +225,8 @@ def factors_from_dict(values: dict[str, Any], folder: Any = None) -> StructureFa
         if "file" in given:
             return StructureFactors.read(_located(given.pop("file"), folder), default_F, **given)
         if "model" in given:
+            if "d_min" not in given:
+                raise FieldError("structure_factors.model needs structure_factors.d_min, its resolution in Angstrom")
             return StructureFactors.from_model(_located(given.pop("model"), folder), default_F=default_F, **given)
         if "values" in given:
             array = _array_from_plain("structure_factors.values", given.pop("values"), folder)
