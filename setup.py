@@ -2,6 +2,7 @@
 
 import ast
 import contextlib
+import gc
 import importlib.util
 import marshal
 import os
@@ -16,8 +17,6 @@ import sysconfig
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
 
-from Cython.Build import cythonize
-from Cython.Compiler import Options
 from setuptools import Distribution, Extension, setup
 from setuptools.command.build_ext import build_ext
 from setuptools.modified import newer_group
@@ -27,8 +26,10 @@ from setuptools.modified import newer_group
 # Names that are for no other file need no table to look them up.
 PLAIN = ["-g0", "-fno-asynchronous-unwind-tables", "-fvisibility=hidden"]
 STRIPPED = ["-Wl,-s", "-Wl,-z,noseparate-code"]
+# Without passes that take the compiler an eighth of its time and gain nothing where few loops, or none, take long.
+BRIEF = ["-fno-gcse", "-fno-schedule-insns2", "-fno-tree-dominator-opts", "-fno-tree-vrp"]
 # Modules that call others and convert arguments are as fast small, and compile in half the time.
-GLUE = ["-Os", *PLAIN]
+GLUE = ["-Os", *BRIEF, "-fno-thread-jumps", "-fno-tree-fre", "-fno-tree-pre", *PLAIN]
 # Those that work out a little besides, or do a lot one after the other, which vectors do not speed up.
 SERIAL = ["-O1", *PLAIN]
 FAST = ["-O3", *PLAIN]
@@ -50,8 +51,8 @@ EXACT = ["-ffp-contract=off"]
 # whatever the compiler takes for the least of its machines, and the only one where there is no x86-64.
 LEVELS = {"base": []}
 if platform.machine().lower() in ("x86_64", "amd64"):
-    # Processors from before 2013 are not worth the compiler's longest work; images are as fast without it.
-    LEVELS["base"] = VECTORS
+    # Processors from before 2013 are not worth the compiler's longest work; images take some per cent longer there.
+    LEVELS["base"] = [*VECTORS, *BRIEF, "-fno-schedule-insns"]
     LEVELS["v3"] = ["-march=x86-64-v3"]
     LEVELS["v4"] = ["-march=x86-64-v4", "-mprefer-vector-width=512"]
 # Fewer of them, "base v3" say, for those who change a loop and build it often (CONTRIBUTING.md).
@@ -76,9 +77,13 @@ TRANSLATION = {
     "include_path": ["."],
     "build_dir": os.path.abspath(C_FILES),
     "language_level": 3,
-    "compiler_directives": {"embedsignature": True, "embedsignature.format": "clinic", "binding": False},
+    "compiler_directives": {
+        "auto_pickle": False,
+        "binding": False,
+        "embedsignature": True,
+        "embedsignature.format": "clinic",
+    },
 }
-Options.emit_code_comments = False
 
 
 def source_of(name):
@@ -102,11 +107,11 @@ EXTENSIONS = [
     module("kernels.memory.buffers", *GLUE),
     module("kernels.loops.job", *SERIAL),
     module("kernels.loops.sequential", *SERIAL, *EXACT),
-    module("kernels.loops.amorphous", *FAST),
+    module("kernels.loops.amorphous", *VECTORS, *BRIEF, *PLAIN),
     module("kernels.loops.walk", *FAST, *EXACT),
     module("kernels.files.columns", *GLUE),
     module("kernels.files.hkltext", *FAST),
-    module("kernels.files.imagefile", *FAST, *EXACT, *CLIPPING, "-fno-trapping-math"),
+    module("kernels.files.imagefile", *VECTORS, *BRIEF, *PLAIN, *EXACT, *CLIPPING, "-fno-trapping-math"),
     module("kernels.noise.random", *SERIAL, *EXACT),
     module("kernels.noise.detector", *FAST, *EXACT, "-fno-math-errno"),
 ]
@@ -116,7 +121,7 @@ BY_LEVEL = {
     "kernels.loops.gradient": ["-fopenmp-simd", *VECTORS],
     "kernels.loops.background": [],
     "kernels.loops.spread": EXACT,
-    "kernels.noise.poisson": EXACT,
+    "kernels.noise.poisson": EXACT + CLIPPING,
     "kernels.noise.response": EXACT + CLIPPING,
     "kernels.noise.philox": EXACT + CLIPPING + VECTORS,
 }
@@ -137,14 +142,17 @@ class BuildExtensions(build_ext):
         accepted = {}
 
         def known(flags):
-            for flag in flags:  # clang does without some of gcc's
-                if flag not in accepted:
-                    accepted[flag] = self.accepts([flag])
+            unknown = [flag for flag in flags if flag not in accepted]
+            together = len(unknown) > 1 and self.accepts(unknown)
+            for flag in unknown:  # clang does without some of gcc's
+                accepted[flag] = together or self.accepts([flag])
             flags = [flag for flag in flags if accepted[flag]] + ["-fopenmp"] * openmp
             return flags + os.environ.get("NANOBRAGG_BUILD_FLAGS", "").split() + SANITIZED * SANITIZE
 
         # a compiler may not know a level: the others serve
-        levels = {level: flags for level, flags in LEVELS.items() if not flags or flags[0] in known(flags[:1])}
+        levels = {level: flags for level, flags in LEVELS.items() if level == "base" or flags[0] in known(flags[:1])}
+        known([flag for extension in self.extensions for flag in extension.extra_compile_args])  # most of them, at once
+        known([*LOOPS, *LEVELS.get("base", []), *(flag for flags in BY_LEVEL.values() for flag in flags)])
         for extension in self.extensions:
             extension.extra_compile_args = known(extension.extra_compile_args)
             extension.extra_link_args = [*SANITIZED, "-fopenmp"] if SANITIZE else [*stripped] + ["-fopenmp"] * openmp
@@ -253,6 +261,10 @@ class BuildExtensions(build_ext):
 
     def translate(self):
         """.pyx -> .c, each source once, from a tree that looks like the installed package (cimport wants that)."""
+        from Cython.Build import cythonize  # and not where a build's front end asks what is needed
+        from Cython.Compiler import Options
+
+        Options.emit_code_comments = False
         for folder, name in FOLDERS.items():
             link = os.path.join(TREE, "nanobragg_py", name)
             os.makedirs(os.path.dirname(link), exist_ok=True)
@@ -262,6 +274,8 @@ class BuildExtensions(build_ext):
                 os.symlink(os.path.abspath(folder), link)
         write_if_changed(os.path.join(TREE, "nanobragg_py", "__init__.py"), "")
         paths = {extension.name: path_in_tree(extension.sources[0]) for extension in self.extensions}
+        # trees of syntax last until their file is written: to look for garbage among them took a third of the time
+        gc.disable()
         with contextlib.chdir(TREE):
             # The parser is imported first and has no memoryviews: it is spared the types that the shared module makes.
             kernels = [path for path in {*paths.values()} if path.startswith("nanobragg_py/kernels/")]
@@ -271,6 +285,7 @@ class BuildExtensions(build_ext):
             cythonize(
                 [shared, *modules], nthreads=self.parallel, shared_utility_qualified_name=SHARED, **TRANSLATION
             )
+        gc.enable()
         for extension in self.extensions:
             c_file = os.path.splitext(os.path.join(C_FILES, paths[extension.name]))[0] + ".c"
             extension.depends = [c_file, *headers_of(c_file, extension.include_dirs)]

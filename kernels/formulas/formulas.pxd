@@ -104,13 +104,10 @@ cdef extern from "nb_job.h" nogil:
 cdef extern from "nb_single.h" nogil:
     double NB_SINGLE_SHIFT
 
-cdef extern from "nb_vector.h" nogil:
-    # pointers that alias nothing
+cdef extern from "nb_pointers.h" nogil:
     ctypedef double *nb_out
     ctypedef const double *nb_in
     ctypedef float *nb_outf
     ctypedef const float *nb_inf
     ctypedef int *nb_outi
     ctypedef const int *nb_ini
-    void nb_inverse_lengths(int n, double along, double step, double off, double unit, const double *place,
-                            double *inverse)

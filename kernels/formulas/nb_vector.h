@@ -1,9 +1,10 @@
-/* What vector loops need: pointers that alias nothing, and loops that a compiler cannot make of the formulas by itself,
- * for want of an instruction that C has no word for. */
+/* Loops that a compiler cannot make of the formulas by itself, for want of an instruction that C has no word for. The
+ * header that names those takes gcc a quarter of a second to read: for sources that call one of these loops. */
 #ifndef NB_VECTOR_H
 #define NB_VECTOR_H
 
 #include "nb_common.h"
+#include "nb_pointers.h"
 #include "nb_single.h"
 #ifdef __AVX2__
 #include <immintrin.h>
@@ -11,14 +12,6 @@
 
 #define NB_TILE 256  /* pixels at a time, at most; TILE in scratch.pxi */
 #define NB_PAGE 4096 /* what workspaces are multiples of, and begin at (sums.h) */
-
-/* Pointers that alias nothing: without the promise gcc checks for overlap before every vector loop, or gives up. */
-typedef double *__restrict nb_out;
-typedef const double *__restrict nb_in;
-typedef float *__restrict nb_outf;
-typedef const float *__restrict nb_inf;
-typedef int *__restrict nb_outi;
-typedef const int *__restrict nb_ini;
 
 #ifdef __AVX512F__
 /* unit/sqrt(v) to the last bit or two: AVX-512 estimates a double's inverse root to 14 bits without the divider, and

@@ -19,6 +19,11 @@ cdef extern from "once.h" nogil:
     void nb_work_once(int n, const nb_once *o, nb_in place, nb_out inv, nb_out factor, nb_out angle, nb_out acc)
 
 
+cdef extern from "nb_vector.h" nogil:
+    void nb_inverse_lengths(int n, double along, double step, double off, double unit, const double *place,
+                            double *inverse)
+
+
 cdef void foot(double step, const double *start, Scratch *w) noexcept nogil:
     """Where a flat detector's tile lies: its pixels are start + step*i along the fast axis.
 

@@ -98,24 +98,28 @@ NB_FN void nb_slopes_indices(int kind, const nb_lattice *c, int n, nb_in h, nb_i
     }
 }
 
+/* There is no loop where nobody asks for derivatives. */
 #define NB_SLOPE_LOOP static __attribute__((noinline)) void
 
 #define NB_ENTRY(name, shape, single) \
     NB_SLOPE_LOOP nb_slopes_flat_##name(const nb_lattice *c, int n, nb_in place, nb_in inv, const double *m, \
                                         nb_out value, nb_out sh, nb_out sk, nb_out sl) \
     { \
-        nb_slopes_flat(NB_KIND_##name, c, n, place, inv, m, value, sh, sk, sl); \
+        if (nb_has_derivatives(NB_KIND_##name)) \
+            nb_slopes_flat(NB_KIND_##name, c, n, place, inv, m, value, sh, sk, sl); \
     } \
     NB_SLOPE_LOOP nb_slopes_nearest_##name(const nb_lattice *c, const nb_box *box, nb_in table, int n, nb_in place, \
                                            nb_in inv, const double *m, nb_out value, nb_out sh, nb_out sk, nb_out sl) \
     { \
-        nb_slopes_nearest(NB_KIND_##name, c, box, table, n, place, inv, m, value, sh, sk, sl); \
+        if (nb_has_derivatives(NB_KIND_##name)) \
+            nb_slopes_nearest(NB_KIND_##name, c, box, table, n, place, inv, m, value, sh, sk, sl); \
     } \
     NB_SLOPE_LOOP nb_slopes_indices_##name(const nb_lattice *c, int n, nb_in h, nb_in k, nb_in l, nb_in weight, \
                                            nb_in wh, nb_in wk, nb_in wl, nb_out value, nb_out sh, nb_out sk, \
                                            nb_out sl) \
     { \
-        nb_slopes_indices(NB_KIND_##name, c, n, h, k, l, weight, wh, wk, wl, value, sh, sk, sl); \
+        if (nb_has_derivatives(NB_KIND_##name)) \
+            nb_slopes_indices(NB_KIND_##name, c, n, h, k, l, weight, wh, wk, wl, value, sh, sk, sl); \
     }
 NB_TRANSFORMS(NB_ENTRY)
 #undef NB_ENTRY
@@ -250,7 +254,8 @@ NB_FN void nb_add_by_shape(int kind, const nb_lattice *c, int n, nb_in h, nb_in 
     NB_SLOPE_LOOP nb_by_shape_##name(const nb_lattice *c, int n, nb_in h, nb_in k, nb_in l, nb_in weight, \
                                      nb_in value, double *by, long step) \
     { \
-        nb_add_by_shape(NB_KIND_##name, c, n, h, k, l, weight, value, by, step); \
+        if (nb_has_derivatives(NB_KIND_##name)) \
+            nb_add_by_shape(NB_KIND_##name, c, n, h, k, l, weight, value, by, step); \
     }
 NB_TRANSFORMS(NB_ENTRY)
 #undef NB_ENTRY

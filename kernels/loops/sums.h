@@ -348,17 +348,18 @@ static void nb_sum_indices(int kind, const nb_lattice *c, int n, nb_in h, nb_in 
 }
 #undef NB_ENTRY
 
-/* `nb_sum_flat` with indices in double and the rest in float32; acc is float32, and is emptied now and then. */
+/* `nb_sum_flat` with indices in double and the rest in float32; acc is float32, and is emptied now and then. Nobody
+ * calls that of a transform without a float32 form (`single` of nb_job): it has no loop. */
 #define NB_ENTRY(name, shape, single) \
     NB_LOOP nb_flat_single_##name(const nb_lattice *c, int n, nb_in place, nb_in inv, int count, nb_in pqr, \
                                   nb_outf acc) \
     { \
-        nb_flat_single(NB_KIND_##name, 0, NB_FLAT, c, n, place, inv, 0, 0, 0, count, pqr, acc); \
+        if (single) nb_flat_single(NB_KIND_##name, 0, NB_FLAT, c, n, place, inv, 0, 0, 0, count, pqr, acc); \
     } \
     NB_LOOP nb_flat_single_weighted_##name(const nb_lattice *c, int n, nb_in place, nb_in inv, int count, nb_in pqr, \
                                            nb_outf acc) \
     { \
-        nb_flat_single(NB_KIND_##name, 1, NB_FLAT, c, n, place, inv, 0, 0, 0, count, pqr, acc); \
+        if (single) nb_flat_single(NB_KIND_##name, 1, NB_FLAT, c, n, place, inv, 0, 0, 0, count, pqr, acc); \
     }
 NB_TRANSFORMS(NB_ENTRY)
 #undef NB_ENTRY
@@ -379,7 +380,8 @@ static void nb_sum_single(int kind, int weighted, const nb_lattice *c, int n, nb
     NB_LOOP nb_flat_nearest_single_##name(const nb_lattice *c, const nb_box *box, nb_in table, int n, nb_in place, \
                                           nb_in inv, int count, nb_in pqr, nb_outf acc) \
     { \
-        nb_flat_nearest_single(NB_KIND_##name, NB_FLAT, c, box, table, n, place, inv, 0, 0, 0, count, pqr, acc); \
+        if (single) \
+            nb_flat_nearest_single(NB_KIND_##name, NB_FLAT, c, box, table, n, place, inv, 0, 0, 0, count, pqr, acc); \
     }
 NB_TRANSFORMS(NB_ENTRY)
 #undef NB_ENTRY
@@ -422,12 +424,13 @@ static void nb_sum_shared(int kind, const nb_lattice *c, const nb_box *box, nb_i
     NB_LOOP nb_shared_single_##name(const nb_lattice *c, int n, nb_in h, nb_in k, nb_in l, int count, nb_in pqr, \
                                     nb_outf acc) \
     { \
-        nb_flat_single(NB_KIND_##name, 1, NB_SHARED, c, n, 0, 0, h, k, l, count, pqr, acc); \
+        if (single) nb_flat_single(NB_KIND_##name, 1, NB_SHARED, c, n, 0, 0, h, k, l, count, pqr, acc); \
     } \
     NB_LOOP nb_shared_nearest_single_##name(const nb_lattice *c, const nb_box *box, nb_in table, int n, nb_in h, \
                                             nb_in k, nb_in l, int count, nb_in pqr, nb_outf acc) \
     { \
-        nb_flat_nearest_single(NB_KIND_##name, NB_SHARED, c, box, table, n, 0, 0, h, k, l, count, pqr, acc); \
+        if (single) \
+            nb_flat_nearest_single(NB_KIND_##name, NB_SHARED, c, box, table, n, 0, 0, h, k, l, count, pqr, acc); \
     }
 NB_TRANSFORMS(NB_ENTRY)
 #undef NB_ENTRY

@@ -4,7 +4,7 @@
 # on that was worked out before (poidev_ahead.pxi). Comparisons are made with bounds first, and again with the
 # reference's own arithmetic where they fall between the bounds.
 #
-# Part of the modules that draw Poisson deviates, as poidev_ahead.pxi, which it includes.
+# Part of poisson.pyx, as poidev_ahead.pxi, which it includes.
 
 from libc.math cimport exp, fabsf, floorf, sqrt
 

@@ -5,7 +5,7 @@
 # Every float32 quantity is the reference's. A vector function is bracketed: where it rounds to the same float32 from a
 # little below and from a little above, that is the reference's, too; else the C library decides, as in the reference.
 #
-# Part of the modules that draw Poisson deviates, as ran1_ahead.pxi, which it includes.
+# Part of poisson.pyx, as ran1_ahead.pxi, which it includes.
 
 from libc.math cimport M_PI, log, sqrt, tan
 from libc.string cimport memmove, memset
@@ -83,7 +83,7 @@ cdef extern from *:
     float DOUBT_GAP "NB_DOUBT_GAP"
 
 cdef enum:
-    BLOCK = 256   # pixels whose constants are worked out together
+    BLOCK = DRAWN  # pixels whose constants are worked out together
     PAD = 8       # vector loops run to a multiple of this
     PAIRS = 32    # pairs of deviates worked out together at most
     AHEAD = 2 * PAIRS  # deviates in stock when a pixel's turn comes; more than RUN + MANY

@@ -1,9 +1,9 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True, initializedcheck=False
-"""Poisson noise on float images, and the conversion of counts to 16-bit pixels."""
+"""Poisson noise on float images, and the conversion of counts to 16-bit pixels; deviates for response.pyx, too."""
 
 from libc.math cimport floor
 from libc.stdlib cimport free, malloc
-from libc.string cimport memset
+from libc.string cimport memcpy, memset
 
 from nanobragg_py.kernels.noise.random cimport Ran1, seed_variable
 
@@ -61,11 +61,47 @@ cdef double draw_row(Poidev *s, Py_ssize_t n, const float *image, double adc, do
     return photons
 
 
+# ---- deviates for other modules (poisson.pxd) ------------------------------------------------------------------------
+
+cdef void draw_counts(void *state, int n, float *values) noexcept nogil:
+    cdef Poidev *s = <Poidev *>state
+    draw(s, n, values)
+    memcpy(values, s.count, n * sizeof(float))
+
+
+cdef void draw_normals(void *state, int n, float *values) noexcept nogil:
+    """n normal deviates, the one that is left over first."""
+    cdef Poidev *s = <Poidev *>state
+    cdef int i = 0, place = s.place
+    cdef float factor
+    while i < n:
+        if s.spare_ready:
+            s.spare_ready = False
+            values[i] = s.spare
+            i += 1
+            continue
+        if place >= s.polar.end[place & 1]:
+            while s.stream.end - place < 2 * PAIRS:
+                place = refill(s, place)
+            normals(s, place, PAIRS)
+        factor = s.polar.first[place]
+        place += 2
+        if factor == <float>0.0:
+            continue
+        s.spare = <float>(2.0 * s.stream.u[place - 2] - 1.0) * factor
+        s.spare_ready = True
+        values[i] = <float>(2.0 * s.stream.u[place - 1] - 1.0) * factor
+        i += 1
+    s.place = place
+
+
 cdef struct Loops:
     # of the level that was chosen (nb_levels.h)
     void (*begin_poidev)(Poidev *s, nb_ran1 shared, int64_t seed) noexcept nogil
     double (*draw_row)(Poidev *s, Py_ssize_t n, const float *image, double adc, double photons, unsigned short *out,
                        long *overloads) noexcept nogil
+    Draw draw_counts
+    Draw draw_normals
 
 include "../loops/levels.pxi"
 
@@ -74,6 +110,25 @@ cdef void fill_loops "nb_fill_loops"(void *table) noexcept:
     cdef Loops *of_level = <Loops *>table
     of_level.begin_poidev = begin_poidev
     of_level.draw_row = draw_row
+    of_level.draw_counts = draw_counts
+    of_level.draw_normals = draw_normals
+
+
+cdef int begin_drawing(Drawing *d, nb_ran1 shared, int64_t seed) except -1:
+    free(d.state)
+    d.state = malloc(sizeof(Poidev))
+    if d.state == NULL:
+        raise MemoryError("no memory for the noise generator")
+    loops.begin_poidev(<Poidev *>d.state, shared, seed)
+    d.counts = loops.draw_counts
+    d.normals = loops.draw_normals
+    return 0
+
+
+cdef void leave_spare(Drawing *d, float spare) noexcept:
+    cdef Poidev *s = <Poidev *>d.state
+    s.spare_ready = True
+    s.spare = spare
 
 
 cdef class PoissonNoise:

@@ -5,7 +5,7 @@
 # takes. The shuffle between them is serial: each number says where the next is taken from. It is done in small pieces
 # while older deviates are consumed, so that the processor can do both at the same time.
 #
-# Part of the modules that draw Poisson deviates, which include it: once in each, so that gcc may inline all of it.
+# Part of poisson.pyx, so that gcc may inline all of it.
 
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memmove

@@ -2,22 +2,23 @@
 """What a detector makes of photons: source flicker, calibration errors, counting, read-out noise, integers.
 
 Two seeds share one shuffle table, one last number and one normal deviate that is left over, as in the reference. Where
-only the counting draws, whole blocks of pixels are drawn at a time (`poidev`); elsewhere what a pixel draws next hangs
-on what the one before it drew, and they are drawn one by one.
+only the counting draws, whole blocks of pixels are drawn at a time (poisson.pyx); elsewhere what a pixel draws next
+hangs on what the one before it drew, and they are drawn one by one.
 
 To be compiled without fused multiply-adds: every quantity is the reference's, bit for bit.
 """
 
 from cpython.exc cimport PyErr_CheckSignals
-from libc.stdint cimport int32_t, int64_t, uint16_t, uint32_t
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t
 from libc.stdlib cimport free, malloc
-from libc.string cimport memcpy
 
 from nanobragg_py.kernels.formulas.formulas cimport nb_in, nb_inf, nb_out
 from nanobragg_py.kernels.memory.buffers cimport Borrowed, Buffer
+from nanobragg_py.kernels.noise.nb_random cimport nb_ran1
+from nanobragg_py.kernels.noise.poisson cimport DRAWN, Drawing, begin_drawing, leave_spare
 from nanobragg_py.kernels.noise.random cimport seed_variable
 
-include "poidev.pxi"
+from nanobragg_py.kernels.noise import poisson
 
 cdef extern from *:
     """
@@ -51,33 +52,6 @@ cdef extern from "nb_counts.h" nogil:
 
 cdef enum:
     STRETCH = 1 << 20  # pixels between two looks for signals
-
-
-# ---- normal deviates -----------------------------------------------------------------------------------------------
-
-cdef void normal_deviates(Poidev *s, int n, float *out) noexcept nogil:
-    """n normal deviates, the one that is left over first."""
-    cdef int i = 0, place = s.place
-    cdef float factor
-    while i < n:
-        if s.spare_ready:
-            s.spare_ready = False
-            out[i] = s.spare
-            i += 1
-            continue
-        if place >= s.polar.end[place & 1]:
-            while s.stream.end - place < 2 * PAIRS:
-                place = refill(s, place)
-            normals(s, place, PAIRS)
-        factor = s.polar.first[place]
-        place += 2
-        if factor == <float>0.0:
-            continue
-        s.spare = <float>(2.0 * s.stream.u[place - 2] - 1.0) * factor
-        s.spare_ready = True
-        out[i] = <float>(2.0 * s.stream.u[place - 1] - 1.0) * factor
-        i += 1
-    s.place = place
 
 
 # ---- pixels --------------------------------------------------------------------------------------------------------
@@ -166,30 +140,29 @@ cdef struct Integers:
     long overloads, negative
 
 
-cdef void count_stretch(Poidev *s, Py_ssize_t n, float *photons, double *sum) noexcept nogil:
+cdef void count_stretch(const Drawing *d, Py_ssize_t n, float *photons, double *sum) noexcept nogil:
     """Counts in the place of mean counts, which are added up in image order."""
     cdef int length
     while n > 0:
-        length = <int>min(<Py_ssize_t>BLOCK, n)
-        draw(s, length, photons)
-        memcpy(photons, s.count, length * sizeof(float))
+        length = <int>min(<Py_ssize_t>DRAWN, n)
+        d.counts(d.state, length, photons)
         sum[0] = nb_add_up(length, photons, sum[0])
         photons += length
         n -= length
 
 
-cdef void pixels_stretch(Poidev *s, Integers *how, Py_ssize_t n, const float *photons, void *out) noexcept nogil:
-    cdef double adu[BLOCK]
-    cdef float normal[BLOCK]
+cdef void pixels_stretch(const Drawing *d, Integers *how, Py_ssize_t n, const float *photons, void *out) noexcept nogil:
+    cdef double adu[DRAWN]
+    cdef float normal[DRAWN]
     cdef Py_ssize_t at = 0
     cdef int length
     cdef double sum = how.photons
     while at < n:
-        length = <int>min(<Py_ssize_t>BLOCK, n - at)
+        length = <int>min(<Py_ssize_t>DRAWN, n - at)
         to_adu(length, photons + at, how.gain, how.adc, adu)
         sum = nb_add_up(length, photons + at, sum)
         if how.readout > 0.0:
-            normal_deviates(s, length, normal)
+            d.normals(d.state, length, normal)
             add_readout(length, normal, how.readout, adu)
         count_limits(length, adu, how.top if how.wide else TOP_16, &how.overloads, &how.negative)
         if how.wide:
@@ -201,12 +174,12 @@ cdef void pixels_stretch(Poidev *s, Integers *how, Py_ssize_t n, const float *ph
 
 
 cdef void pgm_stretch(const Integers *how, Py_ssize_t n, const float *photons, uint8_t *out) noexcept nogil:
-    cdef double adu[BLOCK]
-    cdef uint16_t pixel[BLOCK]
+    cdef double adu[DRAWN]
+    cdef uint16_t pixel[DRAWN]
     cdef Py_ssize_t at = 0
     cdef int length
     while at < n:
-        length = <int>min(<Py_ssize_t>BLOCK, n - at)
+        length = <int>min(<Py_ssize_t>DRAWN, n - at)
         to_adu(length, photons + at, how.gain, how.adc, adu)
         to_16_bits(length, adu, how.wrap, pixel)
         to_bytes(length, pixel, out + at)
@@ -220,21 +193,28 @@ cdef double count_one_by_one(nb_draws *draws, long n, float *photons, double fli
 
 cdef struct Loops:
     # of the level that was chosen (nb_levels.h)
-    void (*begin_poidev)(Poidev *s, nb_ran1 shared, int64_t seed) noexcept nogil
     double (*count_one_by_one)(nb_draws *draws, long n, float *photons, double flicker, double calibration,
                                double sum) noexcept nogil
-    void (*count_stretch)(Poidev *s, Py_ssize_t n, float *photons, double *sum) noexcept nogil
-    void (*pixels_stretch)(Poidev *s, Integers *how, Py_ssize_t n, const float *photons, void *out) noexcept nogil
+    void (*count_stretch)(const Drawing *d, Py_ssize_t n, float *photons, double *sum) noexcept nogil
+    void (*pixels_stretch)(const Drawing *d, Integers *how, Py_ssize_t n, const float *photons,
+                           void *out) noexcept nogil
     void (*pgm_stretch)(const Integers *how, Py_ssize_t n, const float *photons, uint8_t *out) noexcept nogil
     long (*look_over)(Py_ssize_t n, nb_inf values, float *maximum) noexcept nogil
     void (*rescale)(Py_ssize_t n, double factor, float *values) noexcept nogil
 
-include "../loops/levels.pxi"
+cdef extern from "nb_levels.h":
+    bint nb_choose(const char *level, void *loops)
+
+cdef Loops loops
+
+
+def choose(str level):
+    """As of levels.pxi, and of the module that draws, too."""
+    return poisson.choose(level) and nb_choose(level.encode(), &loops)
 
 
 cdef void fill_loops "nb_fill_loops"(void *table) noexcept:
     cdef Loops *of_level = <Loops *>table
-    of_level.begin_poidev = begin_poidev
     of_level.count_one_by_one = count_one_by_one
     of_level.count_stretch = count_stretch
     of_level.pixels_stretch = pixels_stretch
@@ -286,7 +266,7 @@ cdef class DetectorNoise:
     """
 
     cdef nb_draws *draws
-    cdef Poidev *poidev
+    cdef Drawing drawing
     cdef bint counted
     cdef readonly double photons
     cdef readonly long overloads
@@ -294,14 +274,16 @@ cdef class DetectorNoise:
 
     def __cinit__(self, seed, calib_seed):
         self.draws = <nb_draws *>malloc(sizeof(nb_draws))
-        self.poidev = <Poidev *>malloc(sizeof(Poidev))
-        if self.draws == NULL or self.poidev == NULL:
+        if self.draws == NULL:
             raise MemoryError("no memory for the noise generator")
         nb_begin_draws(self.draws, seed_variable(seed), seed_variable(calib_seed))
 
     def __dealloc__(self):
         free(self.draws)
-        free(self.poidev)
+        free(self.drawing.state)
+
+    cdef int begin(self) except -1:
+        return begin_drawing(&self.drawing, self.draws.shared, nb_current_seed(&self.draws.stream[NB_PHOTONS]))
 
     def count(self, image, double flicker, double calibration):
         """Make photon counts of a float32 image of mean counts, in place; returns their sum.
@@ -315,20 +297,20 @@ cdef class DetectorNoise:
         cdef bint one_by_one = flicker > 0.0 or calibration > 0.0
         self.counted = True
         if not one_by_one:
-            loops.begin_poidev(self.poidev, self.draws.shared, nb_current_seed(&self.draws.stream[NB_PHOTONS]))
+            self.begin()
         while at < source.count:
             end = min(at + STRETCH, source.count)
             with nogil:
                 if one_by_one:
                     sum = loops.count_one_by_one(self.draws, end - at, photons + at, flicker, calibration, sum)
                 else:
-                    loops.count_stretch(self.poidev, end - at, photons + at, &sum)
+                    loops.count_stretch(&self.drawing, end - at, photons + at, &sum)
             at = end
             PyErr_CheckSignals()
         if one_by_one:
-            loops.begin_poidev(self.poidev, self.draws.shared, nb_current_seed(&self.draws.stream[NB_PHOTONS]))
-            self.poidev.spare_ready = self.draws.spare_ready
-            self.poidev.spare = self.draws.spare
+            self.begin()
+            if self.draws.spare_ready:
+                leave_spare(&self.drawing, self.draws.spare)
         return sum
 
     def pixels(self, image, Py_ssize_t first, Buffer block not None, double gain, double adc, double readout, bint wrap,
@@ -354,7 +336,7 @@ cdef class DetectorNoise:
         while at < count:
             end = min(at + STRETCH, count)
             with nogil:
-                loops.pixels_stretch(self.poidev, &how, end - at, photons + at,
+                loops.pixels_stretch(&self.drawing, &how, end - at, photons + at,
                                      <char *>block.data + at * block.itemsize)
             at = end
             PyErr_CheckSignals()

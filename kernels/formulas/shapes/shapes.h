@@ -80,6 +80,12 @@ enum { NB_SHAPES(NB_ENTRY) NB_SHAPE_COUNT };
 enum { NB_TRANSFORMS(NB_ENTRY) NB_KIND_COUNT };
 #undef NB_ENTRY
 
+/* what images have derivatives by, of each shape */
+enum { NB_BY_none, NB_BY_cells, NB_BY_form };
+#define NB_ENTRY(name, printed, product, by) NB_BY_OF_##name = NB_BY_##by,
+enum { NB_SHAPES(NB_ENTRY) };
+#undef NB_ENTRY
+
 #include "gauss.h"
 #include "round.h"
 #include "square.h"
@@ -155,6 +161,16 @@ NB_FN double nb_lattice_slopes(int kind, const nb_lattice *c, double h, double k
     switch (kind) { NB_TRANSFORMS(NB_ENTRY) }
 #undef NB_ENTRY
     return nan("");
+}
+
+/* 0 if nobody asks for derivatives: they are refused, or it is a transform of `-compat c`, which is for images. */
+NB_FN int nb_has_derivatives(int kind)
+{
+#define NB_ENTRY(name, shape, single) \
+    case NB_KIND_##name: return NB_BY_OF_##shape != NB_BY_none && NB_KIND_##name != NB_KIND_round_marked;
+    switch (kind) { NB_TRANSFORMS(NB_ENTRY) }
+#undef NB_ENTRY
+    return 0;
 }
 
 /* 1 if the transform is a product of the axes'. */
