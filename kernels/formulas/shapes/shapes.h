@@ -81,9 +81,8 @@ enum { NB_TRANSFORMS(NB_ENTRY) NB_KIND_COUNT };
 #undef NB_ENTRY
 
 /* what images have derivatives by, of each shape */
-enum { NB_BY_none, NB_BY_cells, NB_BY_form };
 #define NB_ENTRY(name, printed, product, by) NB_BY_OF_##name = NB_BY_##by,
-enum { NB_SHAPES(NB_ENTRY) };
+enum { NB_BY_none, NB_BY_cells, NB_BY_form, NB_SHAPES(NB_ENTRY) };
 #undef NB_ENTRY
 
 #include "gauss.h"
