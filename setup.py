@@ -111,7 +111,7 @@ EXTENSIONS = [
     module("kernels.loops.walk", *FAST, *EXACT),
     module("kernels.files.columns", *GLUE),
     module("kernels.files.hkltext", *FAST),
-    module("kernels.files.imagefile", *VECTORS, *BRIEF, *PLAIN, *EXACT, *CLIPPING, "-fno-trapping-math"),
+    module("kernels.files.imagefile", *FAST, *EXACT, *CLIPPING, "-fno-trapping-math"),
     module("kernels.noise.random", *SERIAL, *EXACT),
     module("kernels.noise.detector", *FAST, *EXACT, "-fno-math-errno"),
 ]
