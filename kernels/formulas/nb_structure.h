@@ -114,6 +114,11 @@ NB_FN nb_four nb_load4(const double *p)
     return r;
 }
 
+NB_FN void nb_store4(double *p, nb_four x)
+{
+    for (int i = 0; i < 4; ++i) p[i] = x.lane[i];
+}
+
 NB_FN nb_four nb_axpy4(double w, nb_four x, nb_four y)
 {
     for (int i = 0; i < 4; ++i) y.lane[i] += w * x.lane[i];
@@ -129,6 +134,7 @@ typedef double nb_four __attribute__((vector_size(32)));
 typedef double nb_four_anywhere __attribute__((vector_size(32), aligned(8), may_alias));
 
 #define nb_load4(p) ((nb_four)*(const nb_four_anywhere *)(p))
+#define nb_store4(p, x) (*(nb_four_anywhere *)(p) = (x))
 #define nb_axpy4(w, x, y) ((y) + (w) * (x))
 
 NB_FN double nb_dot4(const double *w, nb_four x)
@@ -138,21 +144,27 @@ NB_FN double nb_dot4(const double *w, nb_four x)
 }
 #endif
 
-/* Tensor product of three sets of cubic weights with the 4x4x4 neighbourhood that begins at `corner`; plane and row are
- * the strides of the two outer indices. */
-NB_FN double nb_tricubic(const double *corner, int plane, int row, const double *wh, const double *wk, const double *wl)
+/* Sums of the 4x4x4 neighbourhood that begins at `corner` over its two outer indices, with two sets of cubic weights,
+ * `apart` elements from one to the next; plane and row are the strides of these indices. */
+NB_FN nb_four nb_tricubic_four(const double *corner, int plane, int row, const double *wh, const double *wk, int apart)
 {
     nb_four sum = {0}, part, zero = {0};
     int i;
     for (i = 0; i < 4; ++i) {
         const double *f = corner + (long long)i * plane;
         part = nb_axpy4(wk[0], nb_load4(f), zero);
-        part = nb_axpy4(wk[1], nb_load4(f + row), part);
-        part = nb_axpy4(wk[2], nb_load4(f + 2 * row), part);
-        part = nb_axpy4(wk[3], nb_load4(f + 3 * row), part);
-        sum = nb_axpy4(wh[i], part, sum);
+        part = nb_axpy4(wk[apart], nb_load4(f + row), part);
+        part = nb_axpy4(wk[2 * apart], nb_load4(f + 2 * row), part);
+        part = nb_axpy4(wk[3 * apart], nb_load4(f + 3 * row), part);
+        sum = nb_axpy4(wh[i * apart], part, sum);
     }
-    return nb_dot4(wl, sum);
+    return sum;
+}
+
+/* Tensor product of three sets of cubic weights with the neighbourhood. */
+NB_FN double nb_tricubic(const double *corner, int plane, int row, const double *wh, const double *wk, const double *wl)
+{
+    return nb_dot4(wl, nb_tricubic_four(corner, plane, row, wh, wk, 1));
 }
 
 /* F at h, k, l by tricubic interpolation; the caller has made sure that the neighbourhood is inside the table. */

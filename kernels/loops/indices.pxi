@@ -1,6 +1,10 @@
 # Miller indices and F_cell of the pixels of a tile, where they are wanted apart from the lattice transform.
 # Part of render.pyx, which includes it.
 
+cdef extern from "cubic.h" nogil:
+    bint nb_interpolate(const nb_box *box, nb_in table, int n, nb_ini element, nb_in l, nb_out weights,
+                        nb_out weight)
+
 
 cdef void indices_flat(int n, nb_in place, nb_in inv, const double *m,
                        nb_out h, nb_out k, nb_out l) noexcept nogil:
@@ -42,23 +46,18 @@ cdef bint weights_tricubic(const nb_box *box, nb_in table, int n, nb_in h, nb_in
 
     scratch: 12 * TILE doubles. element: TILE ints, left negative where the nearest index was taken. True if it was.
     """
-    cdef int i, j
-    cdef bint outside = False
+    cdef int i
+    cdef bint outside
     cdef double f
-    cdef double w[12]
     cdef nb_box b = box[0]  # a copy, so that the stores below cannot change it under the vectoriser's feet
     cubic_weights(n, h, scratch)
     cubic_weights(n, k, scratch + 4 * TILE)
-    cubic_weights(n, l, scratch + 8 * TILE)
     for i in range(n):
         element[i] = nb_box_corner(&b, h[i], k[i], l[i])
-    for i in range(n):
-        if element[i] < 0:
-            outside = True
-            f = table[nb_box_element(&b, nb_nearest(h[i]), nb_nearest(k[i]), nb_nearest(l[i]))]
-        else:
-            for j in range(12):
-                w[j] = scratch[j * TILE + i]
-            f = nb_tricubic(table + element[i], <int>b.stride[0], <int>b.stride[1], w, w + 4, w + 8)
-        weight[i] = f * f
+    outside = nb_interpolate(box, table, n, element, l, scratch, weight)
+    if outside:
+        for i in range(n):
+            if element[i] < 0:
+                f = table[nb_box_element(&b, nb_nearest(h[i]), nb_nearest(k[i]), nb_nearest(l[i]))]
+                weight[i] = f * f
     return outside
