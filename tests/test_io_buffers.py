@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from nanobragg_py.kernels.memory.buffers import Buffer
+from nanobragg_py.render.simulate import HUGE_PIXELS, new_image
 
 
 @pytest.mark.parametrize("format", "fdHBiq")
@@ -68,3 +69,15 @@ def test_impossible_pads():
 def test_is_not_pickled_silently_empty():
     with pytest.raises(TypeError, match="pass its bytes"):
         pickle.dumps(Buffer(3))
+
+
+@pytest.mark.parametrize("first, last", [(992, 1055), (200, 300), (0, 255), (255, 257), (1, 256), (0, 2047)])
+def test_a_region_lies_in_one_huge_page_where_it_fits(first, last):
+    """As the image's memory begins at the border of one."""
+    width = 2048
+    image = new_image((2048, width), (100, 200, first, last))
+    begin, end = (image.pad + row * width + column for row, column in ((first, 100), (last, 200)))
+    pages = 1 + end // HUGE_PIXELS - begin // HUGE_PIXELS
+    assert pages == (1 if end - begin < HUGE_PIXELS - 16 else -(-(last + 1) * width // HUGE_PIXELS))
+    array = np.asarray(image)
+    assert array.shape == (2048, width) and not array.any()

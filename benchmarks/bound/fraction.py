@@ -171,4 +171,6 @@ def touch_time(shape, first, last, speeds):
     if slow * fast * 4 < HUGE // 4:
         return 0.0
     pages = (last + 1) * fast * 4 // -HUGE * -1 - first * fast * 4 // HUGE
+    if (last + 1 - first) * fast * 4 < HUGE:
+        pages = 1  # new_image of nanobragg_py/render/simulate.py sees to that
     return pages * HUGE * speeds["touch huge", ""]

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 #: sub-pixels a side, whose square is a 32-bit number on a GPU
 GPU_OVERSAMPLE = 46340
+#: pixels of a huge page, which the system clears as a whole
+HUGE_PIXELS = (2 << 20) // 4
 
 
 class Statistics(Record):
@@ -77,7 +79,7 @@ def simulate(
     renderer = compute.renderer
     job = Job(experiment, table, defects=compute.compat == "c", single=compute.precision == "single")
     if out is None and not on_device:
-        out = new_image(job.shape)
+        out = new_image(job.shape, job.roi)
     threads = team_size(compute.threads)
     if sequential:
         from ..kernels.loops.sequential import Sequential, render_sequential
@@ -111,8 +113,12 @@ def check_gpu(experiment: "Any", compat: str) -> None:
         )
 
 
-def new_image(shape: "Any") -> "Any":
-    """A zeroed float32 image of shape (slow, fast); raises NanoBraggError when it does not fit into memory."""
+def new_image(shape: "Any", roi: "Any" = None) -> "Any":
+    """A zeroed float32 image of shape (slow, fast); raises NanoBraggError when it does not fit into memory.
+
+    roi: (fast_min, fast_max, slow_min, slow_max), inclusive, of the pixels that will be written, or None for all. Where
+    they fit into one huge page they do not lie across the border of two, each of which takes a tenth of a millisecond.
+    """
     needed, what = shape[0] * shape[1] * 4, f"no memory for an image of {shape[1]} x {shape[0]} pixels"
     if needed > LARGE:
         from ..memory import shortage
@@ -120,9 +126,17 @@ def new_image(shape: "Any") -> "Any":
         if said := shortage(needed):
             raise OptionError(f"{what}: it needs {said}, or use fewer with {{fpixels+spixels}}")
     try:
-        return Buffer(shape, "f")
+        return Buffer(shape, "f", pad=0 if roi is None else _pixels_before(shape[1], roi))
     except MemoryError:
         raise OptionError(f"{what} ({needed / 2**30:.3g} GiB); use fewer with {{fpixels+spixels}}") from None
+
+
+def _pixels_before(width, roi):
+    """How many pixels an image begins behind a huge page's border."""
+    fast_min, fast_max, slow_min, slow_max = roi
+    first, last = slow_min * width + fast_min, slow_max * width + fast_max
+    fits = 0 <= last - first < HUGE_PIXELS - 16  # a Buffer begins at a cache line
+    return -first % HUGE_PIXELS if fits and first // HUGE_PIXELS != last // HUGE_PIXELS else 0
 
 
 def first_pixel(job: "Any") -> "tuple[Any, Any]":
