@@ -33,17 +33,18 @@ NB_FN void nb_note(const nb_box *box, int inside, double h0, double k0, double l
     else u->element[i] = (int)nb_box_place(box, inside, 0.0, h0, k0, l0);
 }
 
-/* For n pixels, a multiple of 4. */
-NB_FN void nb_look_there(int n, nb_in table, nb_looked_up *u)
+/* For pixels `first` to `last` - 1, which are a multiple of 4. With AVX2 the arithmetic of the last part is done beside
+ * it, eight pixels at a time; with AVX-512 gcc sees to that. */
+NB_FN void nb_look_there(int first, int last, nb_in table, nb_looked_up *u)
 {
 #if NB_LOOK_LOW
     typedef int __attribute__((may_alias)) low_half;
-    for (long i = 0; i < n; i += 4) {
+    for (int i = first; i < last; i += 4) {
         const low_half *e = (const low_half *)(u->cell + i);
         *(__m256d *)(u->cell + i) = _mm256_set_pd(table[e[6]], table[e[4]], table[e[2]], table[e[0]]);
     }
 #else
-    if (!NB_LOOK_LATE) nb_look_up(n, table, u->element, u->cell);
+    if (!NB_LOOK_LATE) nb_look_up(last - first, table, u->element + first, u->cell + first);
 #endif
 }
 

@@ -166,6 +166,13 @@ NB_FN void nb_flat(int kind, int weighted, int geometry, const nb_lattice *c, in
     }
 }
 
+NB_FN void nb_add_found(int kind, const nb_lattice *c, int i, double weight, nb_in table, const nb_looked_up *u,
+                        const nb_between *m, nb_out acc)
+{
+    double f = nb_found(i, table, u);
+    acc[i] = acc[i] + (weight * (f * f)) * nb_last_part(kind, c, i, m);
+}
+
 /* inside: all indices lie in the table, and are not clamped. */
 NB_FN void nb_flat_nearest(int kind, int inside, int geometry, const nb_lattice *c, const nb_box *box, nb_in table,
                            int n, NB_AT, int count, nb_in pqr, nb_out acc)
@@ -183,11 +190,13 @@ NB_FN void nb_flat_nearest(int kind, int inside, int geometry, const nb_lattice 
                 nb_note(box, inside, h0, k0, l0, i, &u);
                 nb_first_part(kind, c, i, h - h0, k - k0, l - l0, &m);
             }
-            nb_look_there(n, of_source, &u);
+            if (!NB_LOOK_LOW) nb_look_there(0, n, of_source, &u);
             nb_second_part(kind, c, n, &m);
-            for (int i = 0; i < n; ++i) {
-                double f = nb_found(i, of_source, &u);
-                acc[i] = acc[i] + (weight * (f * f)) * nb_last_part(kind, c, i, &m);
+            for (int i = 0; !NB_LOOK_LOW && i < n; ++i) nb_add_found(kind, c, i, weight, of_source, &u, &m, acc);
+            for (int i = 0; NB_LOOK_LOW && i < n; i += 8) {
+                nb_look_there(i, i + 8, of_source, &u);
+#pragma GCC unroll 1
+                for (int j = i; j < i + 8; ++j) nb_add_found(kind, c, j, weight, of_source, &u, &m, acc);
             }
             continue;
         }
@@ -260,7 +269,7 @@ NB_FN void nb_flat_nearest_single(int kind, int geometry, const nb_lattice *c, c
                 m.k[i] = (float)(k - k0);
                 m.l[i] = (float)(l - l0);
             }
-            nb_look_there(n, of_source, &u);
+            nb_look_there(0, n, of_source, &u);
             for (int i = 0; i < n; ++i) {
                 float f = (float)nb_found(i, of_source, &u);
                 f = share * (f * f);
