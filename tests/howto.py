@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from running import bundled_libraries
 
 import nanobragg_py
 
@@ -52,6 +53,8 @@ class Tree:
         """Put the tree's Python files over a copy of the installed package, which needs no compiler."""
         package = self.folder / "site" / "nanobragg_py"
         shutil.copytree(Path(nanobragg_py.__file__).parent, package, ignore=shutil.ignore_patterns("__pycache__"))
+        for libraries in bundled_libraries():
+            shutil.copytree(libraries, self.folder / "site" / libraries.name)
         for part, target in (("nanobragg_py", package), ("kernels", package / "kernels"), ("cli", package / "cli")):
             for path in (self.root / part).rglob("*.py"):
                 place = target / path.relative_to(self.root / part)

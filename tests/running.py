@@ -5,6 +5,7 @@ import subprocess
 import sysconfig
 from pathlib import Path
 
+import nanobragg_py
 from nanobragg_py.inspect import golden
 
 
@@ -13,6 +14,12 @@ def installed_program(name):
     path = Path(sysconfig.get_path("scripts")) / name
     assert path.exists(), f"{path} is missing; install the package first (pip install .)"
     return [str(path)]
+
+
+def bundled_libraries():
+    """Folders that the compiled modules look for beside the package: a wheel that auditwheel has repaired has libgomp
+    in one, and copies of the package need it beside themselves."""
+    return sorted(Path(nanobragg_py.__file__).parent.parent.glob("nanobragg_py.libs"))
 
 
 class Runner:

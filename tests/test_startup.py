@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from running import bundled_libraries
 
 import nanobragg_py
 from nanobragg_py import cli, kernels, startup
@@ -53,6 +54,8 @@ def installed(tmp_path_factory):
             (package / path.name).symlink_to(path)
     (package / "kernels").symlink_to(Path(kernels.__file__).parent)
     (package / "cli").symlink_to(Path(cli.__file__).parent)
+    for libraries in bundled_libraries():
+        (place / libraries.name).symlink_to(libraries)
     return place
 
 
