@@ -22,7 +22,7 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 FLAGS = (
     "-O3 -g0 -fno-math-errno -fno-trapping-math -fno-tree-loop-distribute-patterns -fschedule-insns -fsched-pressure"
 )
-UNIT = """#include "sums.h"
+UNIT = """#include "sums_single.h"
 void *entries[] = {nb_sum_flat, nb_sum_flat_nearest, nb_sum_indices, nb_sum_single, nb_sum_single_nearest};
 """
 FUNCTION = re.compile(r"^[0-9a-f]+ <(nb_[a-z0-9_]+)[^>]*>:$")

@@ -7,12 +7,14 @@ cdef extern from "sums.h" nogil:
     void nb_sum_flat_nearest(int kind, int inside, const nb_lattice *c, const nb_box *box, nb_in table, int n,
                              nb_in place, nb_in inv, int count, nb_in pqr, nb_out acc)
     void nb_sum_indices(int kind, const nb_lattice *c, int n, nb_in h, nb_in k, nb_in l, nb_in weight, nb_out acc)
+    void nb_sum_shared(int kind, const nb_lattice *c, const nb_box *box, nb_in table, int n, nb_in h, nb_in k, nb_in l,
+                       int count, nb_in pqr, nb_out acc)
+
+cdef extern from "sums_single.h" nogil:
     void nb_sum_single(int kind, int weighted, const nb_lattice *c, int n, nb_in place, nb_in inv, int count,
                        nb_in pqr, nb_outf acc)
     void nb_sum_single_nearest(int kind, const nb_lattice *c, const nb_box *box, nb_in table, int n, nb_in place,
                                nb_in inv, int count, nb_in pqr, nb_outf acc)
-    void nb_sum_shared(int kind, const nb_lattice *c, const nb_box *box, nb_in table, int n, nb_in h, nb_in k, nb_in l,
-                       int count, nb_in pqr, nb_out acc)
     void nb_sum_single_shared(int kind, const nb_lattice *c, const nb_box *box, nb_in table, int n, nb_in h, nb_in k,
                               nb_in l, int count, nb_in pqr, nb_outf acc)
 
