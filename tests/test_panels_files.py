@@ -140,6 +140,16 @@ def test_crystfel_broken(tmp_path, change, said, capfd):
     assert said in str(caught.value) and str(path) in str(caught.value)
 
 
+@pytest.mark.parametrize("content", [b"\x7fELF\x02\x01\0\0", b"a = b\n" + bytes(10), b"\x89PNG\r\n\x1a\n\0 = 1"])
+def test_a_binary_file_is_not_quoted(tmp_path, content):
+    path = tmp_path / "some.geom"
+    path.write_bytes(content)
+    with pytest.raises(NanoBraggError) as caught:
+        read_panels(path)
+    said = f"{path} is no known kind of geometry file; give a DIALS .expt, CrystFEL .geom or NXmx file"
+    assert str(caught.value) == said
+
+
 def overlap(text):
     return "\n".join("p5/corner_x = -1000" if line.startswith("p5/corner_x") else line for line in text.splitlines())
 

@@ -18,7 +18,8 @@ from ..files.panels import place_panels, stored_image
 from ..flags.options import Options
 from ..orientation import missets_of_rows
 from ..render.backends import Compute
-from ..render.images import add_noise_many, added, render, render_many
+from ..render.images import add_noise_many, render, render_many
+from .chain import Steps
 from .draws import ABOUT_THE_VALUE, ORIENTATION, SPECTRUM, noise_seed
 from .jobs import Job, flag_tokens, read_job
 from .labels import spots_of
@@ -83,6 +84,7 @@ class Maker:
         draws = self.job.draws
         self._flag_draws = [draw for draw in draws if draw.name.startswith("-")]
         self._field_draws = [draw for draw in draws if not draw.name.startswith("-")]
+        self._steps = Steps(self.job.chain, threads)
 
     def _read_base(self):
         job = self.job
@@ -127,7 +129,7 @@ class Maker:
         parameters.update(fields)
         rotation = None
         for draw in self._field_draws:
-            base = fields.get(draw.name, value_of(experiment, draw.name)) if draw.kind in ABOUT_THE_VALUE else None
+            base = self._base_of(draw.name, fields, experiment) if draw.kind in ABOUT_THE_VALUE else None
             if draw.name == SPECTRUM:
                 base = fields.get("beam.wavelength", experiment.beam.wavelength)
             value = draw.value(self.seed, job.draw_index(draw, index), base)
@@ -136,6 +138,8 @@ class Maker:
             else:
                 fields[draw.name] = value
             parameters[draw.name] = plain_value(value)
+        for name in job.chain.fields.keys() & fields.keys():
+            job.chain.check_value(name, fields.pop(name))
         if rotation is not None:
             fields["crystal.missets"] = missets_of_rows(rotation.tolist())
             if experiment.crystal.misset_seed is not None:
@@ -151,6 +155,12 @@ class Maker:
         if noise:
             parameters["noise_seed"] = noise["seed"]
         return experiment, parameters, noise
+
+    def _base_of(self, name, fields, experiment):
+        """What a draw goes about: what is stated for the image, else of all."""
+        if name in fields:
+            return fields[name]
+        return self.job.chain.base(name, experiment) if name in self.job.chain.fields else value_of(experiment, name)
 
     def _noise(self, index, tokens, options):
         """The arguments of `add_noise` for an image, none for no noise."""
@@ -307,10 +317,9 @@ class Maker:
         """What comes after the float image."""
         try:
             found = spots_of(experiment.resolved, pixels) if spots else None
-            for background in self.job.backgrounds:
-                pixels = added(pixels, background.render(experiment, threads=self.threads))
+            pixels = self._steps.add_backgrounds(pixels, experiment, parameters)
             if self.job.response is not None:
-                pixels = self._response(experiment).apply(pixels, noise.get("seed"))
+                pixels = self._steps.response(experiment, parameters).apply(pixels, noise.get("seed"))
             elif noise:
                 pixels = experiment.add_noise(pixels, threads=self.threads, **noise)
         except FieldError as error:
@@ -323,25 +332,18 @@ class Maker:
             return np.dtype(np.uint32 if self.job.response.get("bits") == 32 else np.uint16)
         return np.dtype(np.uint16 if noise else np.float32)
 
-    def _response(self, experiment):
-        """What makes pixels of an experiment's photons; a pixel is as large as there unless the job says otherwise."""
-        from ..render.response import Response
-
-        stated = {"pixel_size": experiment.resolved.detector.pixel_size, **self.job.response}
-        return Response(**stated, threads=self.threads)
-
     def check(self) -> None:
         """Try the first image, the last, the values of lists, and the ends of every draw, without rendering.
 
         Raises NanoBraggError for the first that cannot be.
         """
-        first, _, _ = self.experiment(0)
+        first, parameters, _ = self.experiment(0)
         self.warnings = [*self.warnings, *first.warnings]
         try:
-            for background in self.job.backgrounds:
-                background.resolved(first)
+            for place in range(len(self.job.backgrounds)):
+                self._steps.background(place, first, {})
             if self.job.response is not None:
-                self._response(first)
+                self._steps.response(first, parameters)
         except NanoBraggError as error:
             raise NanoBraggError(f"{self.job.name}: {error}") from None
         begin = perf_counter()
@@ -349,14 +351,33 @@ class Maker:
             self.experiment(index)
             if perf_counter() - begin > CHECK_SECONDS:
                 break
+        self._check_draws(first)
         for draw in self.job.draws:
-            if draw.name.startswith(("-", "structure_factors")):
+            if draw.name.startswith(("-", "structure_factors")) or draw.name in self.job.chain.fields:
                 continue
             for value in draw.extremes():
                 try:
                     first.replace({draw.name: value})
                 except FieldError as error:
                     raise NanoBraggError(f"{self.job.name}, [random]: {error}") from None
+
+    def _check_draws(self, first):
+        """Try all images' draws of backgrounds and response that could leave a field's range."""
+        job, chain = self.job, self.job.chain
+        varied = {name for columns in job.groups for name in columns}
+        draws = [draw for draw in self._field_draws if draw.name in chain.fields]
+        draws = [draw for draw in draws if chain.may_leave_range(draw, first, draw.name in varied)]
+        begin = perf_counter()
+        for index in range(len(job) if draws else 0):
+            fields = job.stated(index)[0] if varied else {}
+            try:
+                for draw in draws:
+                    base = self._base_of(draw.name, fields, first) if draw.kind in ABOUT_THE_VALUE else None
+                    chain.check_value(draw.name, draw.value(self.seed, job.draw_index(draw, index), base))
+            except FieldError as error:
+                raise NanoBraggError(f"{job.name}, image {index}: {error}") from None
+            if perf_counter() - begin > CHECK_SECONDS:
+                break
 
 
 def iter_images(

@@ -19,6 +19,7 @@ from ..hints import meant
 from ..render.backends import ALLOWED
 from ..render.images import STREAMS
 from . import tables
+from .chain import Chain
 from .draws import ABOUT_THE_VALUE, ORIENTATION, Draw, read_draw
 
 KEYS = (
@@ -94,8 +95,8 @@ class Job:
         self.seed = self._whole("seed", values.get("seed"), 0, LARGEST_SEED)
         self.repeat = self._whole("repeat", values.get("repeat"), 1, tables.LARGEST) or 1
         self.noise = self._read_noise(values.get("noise"))
-        self.backgrounds = self._read_backgrounds(values.get("background"))
-        self.response = self._read_response(values.get("response"))
+        self.chain = Chain(values.get("background"), values.get("response"), self.noise, self.folder)
+        self.backgrounds, self.response = self.chain.backgrounds, self.chain.response
         self.backend = values.get("backend", "cpu")
         if self.backend not in ("cpu", "gpu"):
             raise FieldError(f'backend is {self.backend!r}; it must be "cpu" or "gpu"')
@@ -156,48 +157,6 @@ class Job:
             finite("noise.adc", given["adc"])
         return dict(given)
 
-    def _read_backgrounds(self, given):
-        """The `Background`s that are added to every image: a table, or a list of tables."""
-        if given is None:
-            return []
-        if not isinstance(given, list):
-            return [self._read_background("background", given)]
-        return [self._read_background(f"[[background]] number {place}", one) for place, one in enumerate(given, 1)]
-
-    def _read_background(self, where, given):
-        from ..render.amorphous import ICE, SHIPPED, material
-
-        given = dict(self._table(where, given))
-        curve = given.get("curve")
-        if not isinstance(curve, (str, list)):
-            raise FieldError(f"{where}: curve is missing; give a file, {', '.join((*SHIPPED, ICE))}, or two lists")
-        if isinstance(curve, str) and curve not in (*SHIPPED, ICE):
-            given["curve"] = os.path.join(self.folder, curve)
-        try:
-            return material(**given)
-        except (TypeError, FieldError) as error:
-            raise FieldError(f"{where}: {error}") from None
-
-    def _read_response(self, given):
-        """The fields, as stated, of the `Response` that every image goes through, or None."""
-        if given is None:
-            return None
-        from ..render.response import Response
-
-        given = dict(self._table("response", given))
-        if isinstance(self.noise, dict) and self.noise:
-            raise FieldError(
-                f"noise.{next(iter(self.noise))} has no meaning with a response; give stream and offset under "
-                "[response], and noise = true or false"
-            )
-        if "threads" in given:
-            raise FieldError("response.threads cannot be; the threads are those of the batch (--threads)")
-        try:
-            Response(**given)
-        except (TypeError, FieldError) as error:
-            raise FieldError(f"response: {error}") from None
-        return given
-
     def _read_experiment(self, given):
         """The base: `tokens` of a command line, or `file`, or `parts`; tokens are empty without an experiment."""
         self.tokens, self.file, self.parts = [], None, None
@@ -236,15 +195,17 @@ class Job:
                     raise FieldError(f"{where}: table is {table!r}; it must be the name of a file")
                 columns = tables.read_table(os.path.join(self.folder, table))
             for name, values in group.items():
-                columns[name] = tables.read_column(name, values, lambda value, name=name: plain(name, value))
+                columns[name] = tables.read_column(name, values, lambda value, name=name: self.plain(name, value))
             lengths = {name: len(column) for name, column in columns.items()}
             if not lengths:
                 raise FieldError(f"{where} is empty; give lists, ranges or a table, or leave it out")
             if len(set(lengths.values())) > 1:
                 told = ", ".join(f"{name} has {length}" for name, length in lengths.items())
                 raise FieldError(f"{where}: {told} values; give as many of each, or put them under two [[vary]]")
-            for name in columns:
+            for name, column in columns.items():
                 self._check_name(name, where)
+                if name in self.chain.fields:
+                    self.chain.check_values(name, tables.ends(column))
             groups.append(columns)
         return groups
 
@@ -258,7 +219,8 @@ class Job:
                 if not matching_rules(name):
                     raise FieldError(f"{name} is no flag of nanoBragg")
             return
-        if name not in (names := field_names()):
+        names = [*field_names(), *self.chain.fields]
+        if not self.chain.check_name(name) and name not in names:
             known = [*names, ORIENTATION] if where == "[random]" else names
             bare = {each.partition(".")[2]: each for each in known}
             advice = meant(name, known, elsewhere=bare)
@@ -292,7 +254,9 @@ class Job:
                 self._check_name(name, "[random]")
             if name == "flags":
                 raise FieldError("random.flags: flags cannot be drawn; use a list of them in [[vary]]")
-            draw = read_draw(name, stated, lambda value, name=name: plain(name, value), each)
+            draw = read_draw(name, stated, lambda value, name=name: self.plain(name, value), each)
+            if name in self.chain.fields:
+                self.chain.check_values(name, draw.extremes())
             if draw.kind in ABOUT_THE_VALUE and name.startswith("-"):
                 raise FieldError(f"{name} has {draw.kind}, which fields can have and flags cannot")
             draws.append(draw)
@@ -319,6 +283,7 @@ class Job:
             seen[name] = where
         if any(draw.name == ORIENTATION for draw in self.draws) and "crystal.missets" in seen:
             raise FieldError(f"crystal.missets and a random {ORIENTATION} exclude each other")
+        self.chain.check_effect([*seen, *(draw.name for draw in self.draws)])
 
     # ---- what an image is ------------------------------------------------------------------------------------------
 
@@ -341,7 +306,7 @@ class Job:
             elif name.startswith("-"):
                 tokens += flag_tokens(name, value)
             else:
-                fields[name] = plain(name, value)
+                fields[name] = self.plain(name, value)
         if self.sweep:
             start, step = self.sweep
             fields["sampling.phi0"], fields["sampling.osc"] = start + position * step, abs(step)
@@ -359,6 +324,10 @@ class Job:
     def draw_index(self, draw: Draw, index: int) -> int:
         """What counts for a draw: the image's number, or its sweep's."""
         return index // self.sweep_images if draw.each == "sweep" else index
+
+    def plain(self, name: str, value: Any) -> Any:
+        """A value of a field, of the experiment or of what comes after it, with the words for its unit as numbers."""
+        return self.chain.number(name, value) if name in self.chain.fields else plain(name, value)
 
     def canonical(self) -> str:
         """The job as text, tables included, that is equal for equal jobs."""

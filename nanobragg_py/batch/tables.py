@@ -70,6 +70,13 @@ def row(columns: dict[str, Any], number: int) -> dict[str, Any]:
     return {name: column[number] for name, column in columns.items() if column[number] is not MISSING}
 
 
+def ends(column: Any) -> list[Any]:
+    """The values of a column among which are its least and its largest; a range is monotonic."""
+    if isinstance(column, Span):
+        return [column[0], column[-1]]
+    return [value for value in column if value is not MISSING]
+
+
 def read_column(name: str, given: Any, number: Any) -> Sequence:
     """The values of a list or a range.
 

@@ -13,6 +13,7 @@ from ..experiment.load_background import read_curve
 from ..experiment.units import metres
 from ..files.table import odd_numbers
 from ..hints import warn_caller
+from ..kernels.loops.amorphous import Curve
 from ..memory import within_memory
 from ..records import REQUIRED, Record
 from .background import expected_seconds, render_background, steps_of
@@ -125,6 +126,8 @@ class Background(Record):
     def _kernel_curve(self, wavelength):
         """The curve as the kernels want it; wavelength: the shortest, m, up to whose limit a function is sampled."""
         factor, curve = FACTORS[self.abscissa], self.curve
+        if isinstance(curve, Curve):  # read before
+            return curve
         if isinstance(curve, str) and curve in SHIPPED:
             if self.abscissa != "stol":
                 raise FieldError(f"the curve {curve!r} is one of sin(theta)/lambda; leave abscissa as it is")

@@ -49,6 +49,22 @@ def ice_curve(
     1/d). a, c: of the hexagonal cell, m; by default those of about 100 K. B: displacement factor, Angstrom^2.
     Needs gemmi, for form factors and symmetry.
     """
+    grain, a, c, B = check_ice(grain, a, c, B)
+    width, step, points = _grid(grain)
+    x = step * np.arange(points)
+    squares = diffuse(x, B)
+    for stol, weight in zip(*rings(a * 1e10, c * 1e10, B), strict=True):
+        first = max(0, int((stol - REACH * width) / step))
+        near = slice(first, int((stol + REACH * width) / step) + 2)
+        # in 1/d, a peak is twice as wide and so half as high
+        squares[near] += weight * np.exp(-4.0 * log(2.0) * ((x[near] - stol) / width) ** 2) * _HEIGHT / (2.0 * width)
+    return x, np.sqrt(squares)
+
+
+def check_ice(
+    grain: Any = 20e-9, a: Any = 4.497e-10, c: Any = 7.322e-10, B: Any = 1.0
+) -> tuple[float, float, float, float]:
+    """The arguments of `ice_curve` as numbers; raises FieldError for those that are not of ice."""
     grain, a, c = (_number(name, metres(name, value)) for name, value in (("grain", grain), ("a", a), ("c", c)))
     B = _number("B", B)
     for name, value in (("grain", grain), ("a", a), ("c", c)):
@@ -58,19 +74,16 @@ def ice_curve(
         raise FieldError(f"B is {B:g}; it must be a displacement factor in Angstrom^2")
     if not all(EDGES[0] < 1e10 * edge < EDGES[1] for edge in (a, c)):
         raise FieldError(f"a and c are {a:g} and {c:g}; ice has a cell of about 4.5e-10 and 7.32e-10 m")
-    width = 0.45e-10 / grain  # of sin(theta)/lambda, 1/Angstrom
-    step = width / POINTS
-    points = int(LARGEST / step) + 1
-    if points > 1_000_000:
+    if _grid(grain)[2] > 1_000_000:
         raise FieldError(f"grain is {grain:g}; rings so narrow need no powder but a crystal")
-    x = step * np.arange(points)
-    squares = diffuse(x, B)
-    for stol, weight in zip(*rings(a * 1e10, c * 1e10, B), strict=True):
-        first = max(0, int((stol - REACH * width) / step))
-        near = slice(first, int((stol + REACH * width) / step) + 2)
-        # in 1/d, a peak is twice as wide and so half as high
-        squares[near] += weight * np.exp(-4.0 * log(2.0) * ((x[near] - stol) / width) ** 2) * _HEIGHT / (2.0 * width)
-    return x, np.sqrt(squares)
+    return grain, a, c, B
+
+
+def _grid(grain):
+    """Of sin(theta)/lambda, 1/Angstrom: a ring's width, the grid's step, and the number of points."""
+    width = 0.45e-10 / grain
+    step = width / POINTS
+    return width, step, int(LARGEST / step) + 1
 
 
 def _number(name: str, value: Any) -> float:

@@ -1,5 +1,7 @@
 """The panels that a file states, whatever its format."""
 
+import re
+
 from ...errors import NanoBraggError
 from ..panels import PanelGeometry, check_panels
 from ..reading import cannot_read
@@ -8,6 +10,10 @@ from . import crystfel, dials, nexus
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
+
+KINDS = "a DIALS .expt, CrystFEL .geom or NXmx file"
+#: what no text has
+BINARY = re.compile(rb"[\0-\x08\x0e-\x1a\x1c-\x1f]")
 
 
 def read_panels(path: "Any", distance: "Any" = None) -> "PanelGeometry":
@@ -20,12 +26,14 @@ def read_panels(path: "Any", distance: "Any" = None) -> "PanelGeometry":
         with open(path, "rb") as file:
             start = file.read(4096)
     except OSError as error:
-        raise cannot_read(path, error, "give a DIALS .expt, CrystFEL .geom or NXmx file") from None
+        raise cannot_read(path, error, f"give {KINDS}") from None
     try:
         if start.startswith(nexus.MAGIC):
             found = nexus.read(path)
         elif start.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"{"):
             found = dials.read(path)
+        elif BINARY.search(start):
+            raise NanoBraggError(f"{path} is no known kind of geometry file; give {KINDS}")
         else:
             found = crystfel.read(path, distance)
     except MemoryError:
