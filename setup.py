@@ -126,11 +126,10 @@ BY_LEVEL = {
     "kernels.noise.philox": EXACT + CLIPPING + VECTORS,
 }
 EXTENSIONS += [module(name, *GLUE, *EXACT) for name in BY_LEVEL]
-#: what nanoBragg imports of these in plain runs, apart from the loops: a file beside startup.bin has them once more, as
-#: the system takes as long for each file that it loads as Python for what is in it
-TOGETHER = ("flags.parser", "kernels.memory.shared", "kernels.memory.buffers", "kernels.loops.job")
-TOGETHER += ("kernels.noise.random", "kernels.noise.poisson", "kernels.files.imagefile")
-TOGETHER_FILE = "nanobragg_py/startup-modules.so"
+#: modules that an installation has in one file, and where that is
+STARTUP = runpy.run_path("nanobragg_py/startup.py")
+TOGETHER = STARTUP["TOGETHER"]
+TOGETHER_FILE = f"nanobragg_py/{STARTUP['TOGETHER_FILE']}"
 
 
 class BuildExtensions(build_ext):
@@ -173,15 +172,20 @@ class BuildExtensions(build_ext):
                 )
             module = "".join(f" level({level})" for level in levels)
             extension.sources = [unit_of(c_file, "module", f"#define NB_LEVELS(level){module}")]
+        for extension in self.together:  # not linked, and each has flags of its own
+            loops[extension.sources[0]] = extension.extra_compile_args, extension
         with ThreadPoolExecutor(self.parallel) as pool:  # what takes longest is begun first
-            made = [pool.submit(self.compile_loops, unit, *how) for unit, how in loops.items()]
-            for (_, extension), one in zip(loops.values(), made, strict=True):
-                extension.extra_objects.append(one.result())
-                extension.depends.append(one.result())
+            made = [pool.submit(self.compile_unit, unit, *how) for unit, how in loops.items()]
+        for (_, extension), one in zip(loops.values(), made, strict=True):
+            extension.extra_objects.append(one.result())
+            extension.depends.append(one.result())
+        self.extensions = [extension for extension in self.extensions if extension not in self.together]
         super().build_extensions()
+        if self.together:
+            self.link_together()
 
-    def compile_loops(self, unit, flags, extension):
-        """The object of a level's loops, compiled anew if anything that it is made of is newer."""
+    def compile_unit(self, unit, flags, extension):
+        """The object of a C file of an extension, compiled anew if anything that it is made of is newer."""
         (path,) = self.compiler.object_filenames([unit], output_dir=self.build_temp)
         if self.force or newer_group([unit, *extension.depends], path, "newer"):
             folders = extension.include_dirs
@@ -189,10 +193,11 @@ class BuildExtensions(build_ext):
         return path
 
     def run(self):
+        # in a checkout, each module has a file of its own
+        self.together = [one for one in self.extensions if one.name in TOGETHER and not self.inplace]
         super().run()
-        if not self.inplace:  # in a checkout, modules are found as ever
-            made = {os.path.normpath(self.get_ext_fullpath(extension.name)) for extension in self.extensions}
-            made.add(self.link_together())
+        if not self.inplace:
+            made = {os.path.normpath(path) for path in self.get_outputs()}
             # modules that there once were, where builds are kept
             for path in pathlib.Path(self.build_lib).rglob("*.so"):
                 if os.path.normpath(path) not in made:
@@ -201,17 +206,22 @@ class BuildExtensions(build_ext):
             if os.environ.get("NANOBRAGG_BUILD_GPU", "0") != "0":
                 self.write_gpu_kernels()
 
+    def get_outputs(self):
+        if self.inplace:
+            return super().get_outputs()
+        apart = {self.get_ext_fullpath(name) for name in TOGETHER}
+        return sorted({*super().get_outputs(), self.path_of_together()} - apart)
+
+    def path_of_together(self):
+        return os.path.join(self.build_lib, *TOGETHER_FILE.split("/"))
+
     def link_together(self):
-        """The compiled modules that a plain run loads, in one file, which exports what each of theirs does."""
-        path = os.path.join(self.build_lib, *TOGETHER_FILE.split("/"))
-        parts = [one for one in self.extensions if one.name.removeprefix("nanobragg_py.") in TOGETHER]
-        objects = []
-        for one in parts:
-            objects += self.compiler.object_filenames(one.sources, output_dir=self.build_temp) + one.extra_objects
+        """One file of several modules, which exports what each of theirs would."""
+        path, one = self.path_of_together(), self.together[0]
+        objects = [each for extension in self.together for each in extension.extra_objects]
         if self.force or newer_group(objects, path, "newer"):
-            how = {"libraries": self.get_libraries(parts[0]), "library_dirs": parts[0].library_dirs}
-            self.compiler.link_shared_object(objects, path, extra_postargs=parts[0].extra_link_args, **how)
-        return os.path.normpath(path)
+            how = {"libraries": self.get_libraries(one), "library_dirs": one.library_dirs}
+            self.compiler.link_shared_object(objects, path, extra_postargs=one.extra_link_args, **how)
 
     def write_gpu_kernels(self):
         """Machine code of the GPU's kernels, which takes minutes; without it they are compiled when asked for."""
@@ -241,7 +251,7 @@ class BuildExtensions(build_ext):
             pieces.append(marshal.dumps(piece))
         names = [extension.name for extension in self.extensions]
         compiled = {name: self.get_ext_filename(name) for name in names}
-        compiled |= {f"nanobragg_py.{name}": TOGETHER_FILE for name in TOGETHER}
+        compiled |= dict.fromkeys(TOGETHER, TOGETHER_FILE)
         head = marshal.dumps((importlib.util.MAGIC_NUMBER, sources, [len(piece) for piece in pieces], compiled))
         path = pathlib.Path(startup).with_suffix(".bin")
         path.write_bytes(len(head).to_bytes(8, "little") + head + b"".join(pieces))

@@ -86,7 +86,19 @@ def __dir__() -> "list[str]":
     return sorted({*globals(), *_PUBLIC})
 
 
+def _find_spec(name: str, path: "Any" = None, target: "Any" = None) -> "Any":
+    """Python's last resort for a module: some compiled ones of subpackages have one file, which startup.py knows."""
+    if not name.startswith(f"{__name__}.") or name.count(".") == 1:
+        return None
+    from .startup import find_spec
+
+    return find_spec(name)
+
+
 if not os.path.isdir(f"{__path__[0]}/kernels"):
     from .checkout import step_aside
 
     step_aside(sys.modules[__name__])
+elif "_finder" not in globals():  # the package may be loaded again
+    _finder = type(sys.implementation)(find_spec=_find_spec)  # type: ignore[call-arg]
+    sys.meta_path.append(_finder)

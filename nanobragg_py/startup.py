@@ -104,6 +104,20 @@ MODULES = (
     ("nanobragg_py.flags.names",),
 )
 
+#: The compiled modules of plain runs, apart from the loops. An installation has them in one file, as the system takes
+#: as long for each file that it loads as Python for what is in it.
+TOGETHER = (
+    "nanobragg_py.flags.parser",
+    "nanobragg_py.kernels.memory.shared",
+    "nanobragg_py.kernels.memory.buffers",
+    "nanobragg_py.kernels.loops.job",
+    "nanobragg_py.kernels.noise.random",
+    "nanobragg_py.kernels.noise.poisson",
+    "nanobragg_py.kernels.files.imagefile",
+)
+#: that file, beside this one; no module can have its name
+TOGETHER_FILE = "compiled-modules.so"
+
 Module = type(sys)
 
 #: an installation's files are written within so many seconds
@@ -221,12 +235,29 @@ class Finder:
             if place.endswith("/__init__.py"):
                 spec.submodule_search_locations = [origin[: -len("/__init__.py")]]
         elif name in self.compiled:
-            origin = self.root + self.compiled[name]
-            spec = ModuleSpec(name, ExtensionFileLoader(name, origin), origin=origin)
+            return compiled_spec(name, self.root + self.compiled[name])
         else:
             return None
         spec.has_location = True
         return spec
+
+
+def compiled_spec(name: str, origin: str) -> "Any":
+    spec = ModuleSpec(name, ExtensionFileLoader(name, origin), origin=origin)
+    spec.has_location = True
+    return spec
+
+
+def find_spec(name: str) -> "Any":
+    """The spec of a module that is in the one file, or None: what imports take that are not a program's."""
+    if name not in TOGETHER:
+        return None
+    origin = __file__.rpartition("/")[0] + "/" + TOGETHER_FILE
+    try:
+        stat(origin)
+    except OSError:  # of a module that is not there, Python has a sentence to say
+        return None
+    return compiled_spec(name, origin)
 
 
 def begin() -> None:

@@ -14,6 +14,8 @@ from pathlib import Path
 import pytest
 import setuptools
 
+from nanobragg_py.startup import TOGETHER, TOGETHER_FILE
+
 ROOT = Path(__file__).parent.parent
 #: what Cython made of the sources for `make setup`
 C_FILES = ROOT / "build" / "objects" / "c"
@@ -113,10 +115,13 @@ def test_wheel_holds_one_package(wheel):
     assert sorted(expected - {*names}) == []
     assert [name for name in names if name.endswith((".pyx", ".pxi", ".c"))] == []  # what is compiled is not read again
     suffix = sysconfig.get_config_var("EXT_SUFFIX")
-    built = {name.removesuffix(suffix) for name in names if name.endswith(suffix)}
+    built = [name.removesuffix(suffix) for name in names if name.endswith(suffix)]
+    built += [name.replace(".", "/") for name in TOGETHER]  # they have one file
     written = {name.removesuffix(".pyx") for name in sources("nanobragg_py", ".pyx")}
     written |= {f"nanobragg_py/{name.removesuffix('.pyx')}" for name in sources("kernels", ".pyx")}
-    assert built == {*written, "nanobragg_py/kernels/memory/shared"}
+    assert sorted(built) == sorted({*written, "nanobragg_py/kernels/memory/shared"})
+    libraries = [name for name in names if name.endswith(".so") and not name.endswith(suffix)]
+    assert libraries == [f"nanobragg_py/{TOGETHER_FILE}"]
 
 
 def test_wheel_has_completion_and_man_pages(wheel):
@@ -150,8 +155,14 @@ def test_editable_install(unpacked, wheel, runner, tmp_path):
     placed = set()
     with zipfile.ZipFile(wheel) as archive:
         for name in archive.namelist():
-            if name.endswith(".so"):
-                target = copy / (name.removeprefix("nanobragg_py/") if "/kernels/" in name else name)
+            if not name.endswith(".so"):
+                continue
+            places = [name]
+            if name == f"nanobragg_py/{TOGETHER_FILE}":  # serves as the file of each of its modules
+                suffix = sysconfig.get_config_var("EXT_SUFFIX")
+                places = [each.replace(".", "/") + suffix for each in TOGETHER]
+            for place in places:
+                target = copy / (place.removeprefix("nanobragg_py/") if "/kernels/" in place else place)
                 target.write_bytes(archive.read(name))
                 os.utime(target, (LATER, LATER))
                 placed.add(target)

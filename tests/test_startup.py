@@ -6,6 +6,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import sysconfig
 from pathlib import Path
 
 import pytest
@@ -188,7 +189,7 @@ def test_pieces_are_imported_whole(program, installed, tmp_path):
 COMPILED = LISTING.partition("for name")[0] + """
 for name, module in list(sys.modules.items()):
     if name.startswith("nanobragg_py.") and not module.__file__.endswith(".py"):
-        print("::", name, module.__file__.endswith("/nanobragg_py/startup-modules.so"))
+        print("::", name, module.__file__.endswith("/nanobragg_py/" + startup.TOGETHER_FILE))
 """
 
 
@@ -200,8 +201,58 @@ def test_compiled_modules_of_a_plain_run_are_one_file(installed, tmp_path):
         "nanobragg_py.kernels.loops.render",
     }
     _, _, _, compiled = head_and_pieces(installed / "nanobragg_py" / "startup.bin")[0]
-    together = {name for name, place in compiled.items() if place == "nanobragg_py/startup-modules.so"}
-    assert together == {name for name, kept in found.items() if kept}
+    together = {name for name, place in compiled.items() if place == f"nanobragg_py/{startup.TOGETHER_FILE}"}
+    assert together == {name for name, kept in found.items() if kept} == {*startup.TOGETHER}
+
+
+#: imports compiled modules as everybody may, and says what was found where, and whether it is as it should be
+LIBRARY = """
+import importlib, sys
+import nanobragg_py
+from nanobragg_py import startup
+for name in startup.TOGETHER:
+    module = importlib.import_module(name)
+    spec = module.__spec__
+    right = (spec.name, spec.origin, spec.parent) == (name, module.__file__, name.rpartition(".")[0])
+    right = right and spec.has_location and spec.loader is module.__loader__ and importlib.reload(module) is module
+    print(name, module.__file__, right)
+finders = len(sys.meta_path)
+importlib.reload(nanobragg_py)
+print(len(sys.meta_path) == finders)
+"""
+
+
+def imports(place, *words, path=None):
+    environment = {**os.environ, "PYTHONPATH": str(place)}
+    return subprocess.run([sys.executable, "-S", *words], cwd=path, capture_output=True, text=True, env=environment)
+
+
+@pytest.mark.parametrize("flags", [[], ["-O"], ["-OO"]])
+def test_the_library_finds_compiled_modules_in_the_one_file(flags, installed, tmp_path):
+    done = imports(installed, *flags, "-c", LIBRARY, path=tmp_path)
+    assert done.stderr == ""
+    file = installed / "nanobragg_py" / startup.TOGETHER_FILE
+    assert done.stdout.splitlines() == [*(f"{name} {file} True" for name in startup.TOGETHER), "True"]
+
+
+def test_a_module_with_a_file_of_its_own_is_taken_from_there(installed, tmp_path):
+    """So it is in a checkout where they are built."""
+    shutil.copytree(installed, tmp_path / "place")
+    file = tmp_path / "place" / "nanobragg_py" / startup.TOGETHER_FILE
+    own = (file.parent / "flags" / "parser").with_suffix(sysconfig.get_config_var("EXT_SUFFIX"))
+    shutil.copy(file, own)
+    done = imports(tmp_path / "place", "-c", LIBRARY, path=tmp_path)
+    assert done.stderr == ""
+    first, *others, _ = done.stdout.splitlines()
+    assert first == f"nanobragg_py.flags.parser {own} True"
+    assert others == [f"{name} {file} True" for name in startup.TOGETHER[1:]]
+
+
+def test_compiled_modules_that_are_not_there(installed, tmp_path):
+    shutil.copytree(installed, tmp_path / "place")
+    (tmp_path / "place" / "nanobragg_py" / startup.TOGETHER_FILE).unlink()
+    done = imports(tmp_path / "place", "-c", "import nanobragg_py.flags.parser", path=tmp_path)
+    assert done.stderr.splitlines()[-1] == "ModuleNotFoundError: No module named 'nanobragg_py.flags.parser'"
 
 
 def head_and_pieces(path):
