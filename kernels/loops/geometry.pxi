@@ -8,15 +8,24 @@ cdef extern from "once.h" nogil:
         NB_NO_PLANE
         NB_PLANE
 
+    enum:
+        ROWS "NB_ROWS"
+
+    ctypedef struct nb_once_row:
+        double along, off
+        double[2] metres
+        double[3] first
+
     ctypedef struct nb_once:
         int polarization
-        double along, step, off, unit
+        double step, unit
         double area, close_distance
-        double[3] first
         double[3] more
         double kahn
+        nb_once_row[ROWS] row
 
-    void nb_work_once(int n, const nb_once *o, nb_in place, nb_out inv, nb_out factor, nb_out angle, nb_out acc)
+    void nb_work_once(int n, int rows, const nb_once *o, nb_in place, nb_out inv, nb_out factor, nb_out angle,
+                      nb_out acc)
 
 
 cdef extern from "nb_vector.h" nogil:
@@ -47,29 +56,43 @@ cdef void inverse_airpaths(int n, double step, const double *start, nb_in place,
     nb_inverse_lengths(n, w.along * unit, w.step * unit, w.off * (unit * unit), unit, place, inv)
 
 
-cdef void work_once(const nb_job *p, int n, const double *source, double step, const double *start, double depth,
-                    Scratch *w) noexcept nogil:
-    """1/airpaths, solid angles and polarization on a flat detector at once, and a cleared sum.
-
-    source: the first one, whose polarization counts. w.factor: solid angle times polarization.
-    """
-    cdef nb_once o
+cdef void begin_once(const nb_job *p, const double *source, double step, double depth, const Scratch *w,
+                     nb_once *o) noexcept nogil:
+    """Of `nb_once`, what rows have in common. source: the first one, whose polarization counts."""
     cdef int i
-    cdef const double *axis
-    foot(step, start, w)
     o.polarization = NB_NO_POLARIZATION if not p.polarized else NB_NO_PLANE if p.kahn == 0.0 else NB_PLANE
     o.unit = w.unit
-    o.along = w.along * w.unit
-    o.step = w.step * w.unit
-    o.off = w.off * (w.unit * w.unit)
+    o.step = step * w.length * w.unit
     o.area = p.pixel * p.pixel
     o.close_distance = p.close_distance + p.deepening * depth
     o.kahn = p.kahn
     for i in range(3):
-        axis = source + (0 if i == 0 else 1 + 3 * i)  # the beam, E, B
-        o.first[i] = nb_dot(axis, start)
-        o.more[i] = step * nb_dot(axis, p.fast)
-    nb_work_once(n, &o, w.place, w.inv, w.factor, w.angle, w.acc)
+        o.more[i] = step * nb_dot(source + (0 if i == 0 else 1 + 3 * i), p.fast)  # the beam, E, B
+
+
+cdef void begin_row(const double *source, double step, const double *start, Scratch *w,
+                    nb_once_row *row) noexcept nogil:
+    """The rest, of a row that begins at `start`."""
+    cdef int i
+    foot(step, start, w)
+    row.metres[0] = w.along
+    row.metres[1] = w.off
+    row.along = w.along * w.unit
+    row.off = w.off * (w.unit * w.unit)
+    for i in range(3):
+        row.first[i] = nb_dot(source + (0 if i == 0 else 1 + 3 * i), start)
+
+
+cdef void work_once(const nb_job *p, int n, const double *source, double step, const double *start, double depth,
+                    Scratch *w) noexcept nogil:
+    """1/airpaths, solid angles and polarization on a flat detector at once, and a cleared sum.
+
+    w.factor: solid angle times polarization.
+    """
+    cdef nb_once o
+    begin_once(p, source, step, depth, w, &o)
+    begin_row(source, step, start, w, &o.row[0])
+    nb_work_once(n, 1, &o, w.place, w.inv, w.factor, w.angle, w.acc)
 
 
 cdef void directions(const nb_job *p, int n, double step, const double *start, nb_in place,

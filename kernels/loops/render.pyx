@@ -40,7 +40,7 @@ cdef struct Loops:
     long (*unmasked)(const nb_job *p, const unsigned short *mask, int first, int last) noexcept nogil
     void (*deviations_of)(const nb_job *p, const float *image, Py_ssize_t pitch, double mean, int lane, int lanes,
                           double *sums) noexcept nogil
-    double (*total)(double *values) noexcept nogil
+    double (*total)(int width, double *values) noexcept nogil
 
 include "levels.pxi"
 
@@ -226,24 +226,33 @@ cdef void one_item(const Panel *panel, Scratch *w, double *statistics) noexcept 
     """Render one portion of the image, tile by tile, and reduce its statistics."""
     cdef const nb_job *p = panel.p
     cdef const Portion *item = &w.portion
-    cdef int slow, fast, n, width = TILE // 2
+    cdef int slow, fast, n, rows = 1, lanes = LANES, width
     cdef Py_ssize_t at
     cdef bint still = is_still(panel, w)
+    cdef nb_once once
     w.outside = 0
-    fill(TILE, 0.0, w.sum)
-    fill(TILE, 0.0, w.squares)
-    fill(TILE, 0.0, w.angle)
-    fill(TILE // 2, 0.0, <double *>w.top)
+    n = item.fast_end - item.fast
+    while lanes < n and lanes < TILE:  # as many as tiles have pixels, and not less than LANES
+        lanes *= 2
+    fill(lanes, 0.0, w.sum)
+    fill(lanes, 0.0, w.squares)
+    fill(lanes, 0.0, w.angle)
+    fill(lanes // 2, 0.0, <double *>w.top)
     if still:
-        begin_still(panel, w)
-    for slow in range(item.slow, item.slow_end):
+        n = min((n + LANES - 1) // LANES * LANES, <int>TILE)
+        rows = TILE // n
+        begin_still(panel, rows, n, &once, w)
+    slow = item.slow
+    while slow < item.slow_end:
+        rows = min(rows, item.slow_end - slow)
         fast = item.fast
         while fast < item.fast_end:
             n = item.fast_end - fast
             if n > TILE:
                 n = TILE
-            if still and n % LANES == 0:
-                render_still(panel, slow, fast, n, w, panel.image + slow * panel.pitch + fast)
+            if still:
+                render_still(panel, slow, rows, fast, n, &once, w,
+                             panel.image + slow * panel.pitch + fast)
             else:
                 at = <Py_ssize_t>slow * p.fpixels + fast
                 w.precise = <double *>NULL if panel.unrounded == NULL else panel.unrounded + at
@@ -253,10 +262,12 @@ cdef void one_item(const Panel *panel, Scratch *w, double *statistics) noexcept 
             if w.dropped:
                 return
             fast += n
-    statistics[0] = total(w.sum)
-    statistics[1] = total(w.squares)
+        slow += rows
+    statistics[0] = total(lanes, w.sum)
+    statistics[1] = total(lanes, w.squares)
     # of the sub-pixels and layers, which where they are not looked at one by one have that of the first
-    statistics[2] = total(w.angle) * (1.0 if p.weight_omega else <double>p.layers * p.oversample * p.oversample)
+    statistics[2] = total(lanes, w.angle) * (1.0 if p.weight_omega else <double>p.layers * p.oversample * p.oversample)
+    width = lanes // 2
     while width > 0:
         larger(width, w.top + width, w.top)
         width //= 2
@@ -264,13 +275,12 @@ cdef void one_item(const Panel *panel, Scratch *w, double *statistics) noexcept 
     statistics[4] = w.outside
 
 
-cdef double total(double *values) noexcept nogil:
-    """Sum of TILE values, which is destroyed: halves are added to halves, in vectors, so that the order of the sum does
-    not depend on their length."""
-    cdef int width = TILE // 2
-    while width > 0:
-        halve(width, values + width, values)
+cdef double total(int width, double *values) noexcept nogil:
+    """Sum of so many values, a power of two, which is destroyed: halves are added to halves, in vectors, so that the
+    order of the sum does not depend on their length."""
+    while width > 1:
         width //= 2
+        halve(width, values + width, values)
     return values[0]
 
 
@@ -344,4 +354,4 @@ def squared_deviations(Job job, const float[:, :] image, double mean, int thread
     else:
         for i in prange(TILE // LINE, nogil=True, schedule="static", num_threads=min(threads, TILE // LINE)):
             loops.deviations_of(p, data, pitch, mean, i * LINE, LINE, sums)
-    return loops.total(sums), <long>width * height
+    return loops.total(TILE, sums), <long>width * height

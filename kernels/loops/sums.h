@@ -205,6 +205,53 @@ NB_FN void nb_flat_nearest(int kind, int inside, int geometry, const nb_lattice 
     }
 }
 
+/* `nb_flat`, or with a table in which all indices lie `nb_flat_nearest`, of one orientation for several rows of n
+ * pixels, one after the other, whose P, Q, R are a column each: what does not depend on these is done for all at
+ * once. place: 0 to n - 1 for each row. */
+NB_FN void nb_flat_rows(int kind, int nearest, const nb_lattice *c, const nb_box *box, nb_in table, int n, int rows,
+                        nb_in place, nb_in inv, nb_in pqr, nb_out acc)
+{
+    const int geometry = NB_FLAT;
+    nb_in hs = 0, ks = 0, ls = 0;
+    nb_between m;
+    nb_looked_up u;
+    const int all = n * rows;
+    const double of_weight = pqr[9 * NB_BLOCK];
+    NB_TABLE(0);
+    for (int r = 0; r < rows; ++r) {
+        NB_PQR(r);
+        const int first = r * n, last = first + n;
+        (void)weight;
+#ifdef NB_FIRST_IN_VECTORS
+        const int vectors = !nearest && nb_has_first_8(kind);
+        for (int i = first; vectors && i < last; i += 8)
+            nb_first_8(kind, c, NB_INDEX_8(h, i), NB_INDEX_8(k, i), NB_INDEX_8(l, i), m.a + i, m.b + i, m.c + i);
+#else
+        const int vectors = 0;
+#endif
+        for (int i = first; !vectors && !nearest && i < last; ++i) {
+            double h = NB_INDEX(h, i), k = NB_INDEX(k, i), l = NB_INDEX(l, i);
+            nb_first_part(kind, c, i, h - nb_rint(h), k - nb_rint(k), l - nb_rint(l), &m);
+        }
+        for (int i = first; nearest && i < last; ++i) {
+            double h = NB_INDEX(h, i), k = NB_INDEX(k, i), l = NB_INDEX(l, i);
+            double h0 = nb_nearest(h), k0 = nb_nearest(k), l0 = nb_nearest(l);
+            nb_note(box, 1, h0, k0, l0, i, &u);
+            nb_first_part(kind, c, i, h - h0, k - k0, l - l0, &m);
+        }
+    }
+    if (nearest && !NB_LOOK_LOW) nb_look_there(0, all, of_source, &u);
+    nb_second_part(kind, c, all, &m);
+    for (int i = 0; !nearest && i < all; ++i) acc[i] = acc[i] + nb_last_part(kind, c, i, &m);
+    for (int i = 0; nearest && !NB_LOOK_LOW && i < all; ++i)
+        nb_add_found(kind, c, i, of_weight, of_source, &u, &m, acc);
+    for (int i = 0; nearest && NB_LOOK_LOW && i < all; i += 8) {
+        nb_look_there(i, i + 8, of_source, &u);
+#pragma GCC unroll 1
+        for (int j = i; j < i + 8; ++j) nb_add_found(kind, c, j, of_weight, of_source, &u, &m, acc);
+    }
+}
+
 /* A product's chains without those of its indices are short enough. */
 NB_FN void nb_weighted(int kind, const nb_lattice *c, int n, nb_in h, nb_in k, nb_in l, nb_in weight, nb_out acc)
 {
@@ -271,6 +318,42 @@ NB_TRANSFORMS(NB_ENTRY)
         return;
 static void nb_sum_flat_nearest(int kind, int inside, const nb_lattice *c, const nb_box *box, nb_in table, int n,
                                 nb_in place, nb_in inv, int count, nb_in pqr, nb_out acc)
+{
+    switch (kind) { NB_TRANSFORMS(NB_ENTRY) }
+}
+#undef NB_ENTRY
+
+/* `nb_flat_rows` of a still, with a table or without. Loops that do rows and many orientations took
+ * 1 % longer for these. */
+#define NB_ENTRY(name, shape, single) \
+    NB_LOOP nb_rows_##name(const nb_lattice *c, int n, int rows, nb_in place, nb_in inv, nb_in pqr, nb_out acc) \
+    { \
+        if (NB_IN_PARTS && nb_is_cut(NB_KIND_##name)) { \
+            nb_flat_rows(NB_KIND_##name, 0, c, 0, pqr, n, rows, place, inv, pqr, acc); \
+            return; \
+        } \
+        for (long r = 0; r < rows; ++r) \
+            nb_flat_##name(c, n, place, inv + r * n, 1, pqr + r, acc + r * n); \
+    } \
+    NB_LOOP nb_rows_inside_##name(const nb_lattice *c, const nb_box *box, nb_in table, int n, int rows, nb_in place, \
+                                  nb_in inv, nb_in pqr, nb_out acc) \
+    { \
+        if (NB_IN_PARTS) { \
+            nb_flat_rows(NB_KIND_##name, 1, c, box, table, n, rows, place, inv, pqr, acc); \
+            return; \
+        } \
+        for (long r = 0; r < rows; ++r) \
+            nb_flat_inside_##name(c, box, table, n, place, inv + r * n, 1, pqr + r, acc + r * n); \
+    }
+NB_TRANSFORMS(NB_ENTRY)
+#undef NB_ENTRY
+#define NB_ENTRY(name, shape, single) \
+    case NB_KIND_##name: \
+        if (table) nb_rows_inside_##name(c, box, table, n, rows, place, inv, pqr, acc); \
+        else nb_rows_##name(c, n, rows, place, inv, pqr, acc); \
+        return;
+static void nb_sum_rows(int kind, const nb_lattice *c, const nb_box *box, nb_in table, int n, int rows,
+                        nb_in place, nb_in inv, nb_in pqr, nb_out acc)
 {
     switch (kind) { NB_TRANSFORMS(NB_ENTRY) }
 }

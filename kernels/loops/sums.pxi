@@ -6,6 +6,8 @@ cdef extern from "sums.h" nogil:
                      nb_out acc)
     void nb_sum_flat_nearest(int kind, int inside, const nb_lattice *c, const nb_box *box, nb_in table, int n,
                              nb_in place, nb_in inv, int count, nb_in pqr, nb_out acc)
+    void nb_sum_rows(int kind, const nb_lattice *c, const nb_box *box, nb_in table, int n, int rows, nb_in place,
+                     nb_in inv, nb_in pqr, nb_out acc)
     void nb_sum_indices(int kind, const nb_lattice *c, int n, nb_in h, nb_in k, nb_in l, nb_in weight, nb_out acc)
     void nb_sum_shared(int kind, const nb_lattice *c, const nb_box *box, nb_in table, int n, nb_in h, nb_in k, nb_in l,
                        int count, nb_in pqr, nb_out acc)
@@ -87,17 +89,17 @@ cdef void sum_block_single(const nb_job *p, const double *table, int count, int 
         total[i] = total[i] + part[i]
 
 
-cdef bint all_inside(const nb_job *p, int count, int n, const Scratch *w) noexcept nogil:
+cdef bint all_inside(const nb_job *p, int count, int n, nb_in pqr, nb_in inv, const Scratch *w) noexcept nogil:
     """Whether the nearest indices of `count` orientations are in the table of structure factors, all along the tile, as
     those of most images are: they need not be clamped then, which is a tenth of a step."""
     cdef int j, axis
     cdef double t0 = w.along, t1 = w.along + w.step * (n - 1)
     cdef nb_in m
     for axis in range(3):
-        m = w.pqr + 3 * axis * BLOCK
+        m = pqr + 3 * axis * BLOCK
         for j in range(count):
-            if not nb_row_between(m[j], m[BLOCK + j], m[2 * BLOCK + j], w.along, w.step, w.off, t0, t1, w.inv[0],
-                                  w.inv[n - 1], p.box.low[axis], p.box.high[axis]):
+            if not nb_row_between(m[j], m[BLOCK + j], m[2 * BLOCK + j], w.along, w.step, w.off, t0, t1, inv[0],
+                                  inv[n - 1], p.box.low[axis], p.box.high[axis]):
                 return False
     return True
 
@@ -127,8 +129,8 @@ cdef void sum_block(const nb_job *p, const double *cells, Py_ssize_t stride, con
         nb_sum_flat(p.lattice_kind, p.weight_source, &p.lattice, n, w.place, w.inv, count, w.pqr, acc)
         return
     if not p.curved and p.structure_kind == NB_NEAREST:
-        nb_sum_flat_nearest(p.lattice_kind, all_inside(p, count, n, w), &p.lattice, &p.box, table, n, w.place, w.inv,
-                            count, w.pqr, acc)
+        nb_sum_flat_nearest(p.lattice_kind, all_inside(p, count, n, w.pqr, w.inv, w), &p.lattice, &p.box, table, n,
+                            w.place, w.inv, count, w.pqr, acc)
         return
     if p.curved:
         for i in range(9):
