@@ -268,6 +268,7 @@ def test_tool_without_convergence(shot):
         ((), "give where to start"),
         (("--start", "start.toml", "--parameters", "colour"), "'colour' is no parameter"),
         (("--start", "start.toml", "--gain", "0"), "--gain does not take 0"),
+        (("--start", "start.toml", "--gain", "1e-160"), "--gain does not take 1e-160"),
         (("--start", "start.toml", "--readout", "-1"), "--readout does not take -1"),
         (("--start", "start.toml", "--readout", "1e308"), "--readout does not take 1e+308"),
         (("--start", "start.toml", "--evaluations", "0"), "--evaluations takes 1 or more"),

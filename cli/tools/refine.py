@@ -79,7 +79,7 @@ def run(args: Any) -> int:
     from ...fit import Fit, check_fitted, refine
     from ...render.amorphous import Background
 
-    if not args.gain > 0.0:
+    if not 1e-100 < args.gain < 1e100:
         raise NanoBraggError(f"--gain does not take {args.gain:g}; give pixel units a photon")
     if not 0.0 <= args.readout < 1e100:
         raise NanoBraggError(f"--readout does not take {args.readout:g}; give photons")
