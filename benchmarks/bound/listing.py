@@ -27,6 +27,7 @@ void *entries[] = {nb_sum_flat, nb_sum_flat_nearest, nb_sum_indices, nb_sum_sing
 """
 FUNCTION = re.compile(r"^[0-9a-f]+ <(nb_[a-z0-9_]+)[^>]*>:$")
 IN_PARTS = ("%zmm", "%ymm")  # what is done part by part (kernels/loops/sums.h)
+IN_TURNS = re.compile("nb_flat_(weighted_)?(square_[a-z0-9]+|round)")  # by turns (kernels/loops/nb_parts.h)
 TARGETS = {  # a compiler's machine: [(name, flags, doubles a vector, full vectors)]
     "x86_64": [
         ("AVX-512", "-march=x86-64-v4 -mprefer-vector-width=512", 8, IN_PARTS[0]),
@@ -77,7 +78,7 @@ def listing(compiler, flags, full, lanes):
         function, match = FUNCTION.match(line), loops.LINE.match(line)
         if function:
             if name:
-                found[name] = over_vectors(code, full, lanes)
+                found[name] = over_vectors(code, full, lanes, full == IN_PARTS[1] and IN_TURNS.fullmatch(name))
             name, code = function[1], []
         elif match:
             words = match[2].split(None, 1)
@@ -85,11 +86,11 @@ def listing(compiler, flags, full, lanes):
     return found
 
 
-def over_vectors(code, full, lanes):
+def over_vectors(code, full, lanes, turns):
     """The loops over vectors, as `full` finds them in operands: [(instructions, pixels of a turn)].
 
     That is one, the shortest whose arithmetic is on full vectors; where a transform is done part by part, all loops
-    that have full vectors count.
+    that have full vectors count, and where the parts take turns, the longest.
     """
     # aarch64 jumps with b.ne, cbnz and tbz, whose target comes last
     pairs = loops.innermost(
@@ -101,7 +102,10 @@ def over_vectors(code, full, lanes):
     bodies = [[words[1:] for words in code if first <= words[0] <= last] for first, last in pairs]
     full_words = [sum(re.search(full, words) is not None for _, words in body) for body in bodies]
     if full in IN_PARTS:
-        return [(body, counted_up(body) // 8) for body, found in zip(bodies, full_words, strict=True) if found]
+        found = [(body, counted_up(body) // 8) for body, words in zip(bodies, full_words, strict=True) if words]
+        if turns:  # all parts are in one loop; the others are for tiles that are too narrow
+            return [max((body for body in found if body[1]), key=lambda body: len(body[0]))]
+        return found
     bodies = [body for body, found in zip(bodies, full_words, strict=True) if found > len(body) / 2]
     body = min(bodies, key=len, default=None)
     return [] if body is None else [(body, pixels(body, full, lanes))]
