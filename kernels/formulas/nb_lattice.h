@@ -21,8 +21,9 @@
 /* Numbers that go from one part of a transform to the next (shapes.h), at most. */
 #define NB_PART_VALUES 4
 
-/* Inverse roots of doubles are had without the divider (nb_vector.h). */
-#if defined(__AVX512F__) && !defined(__CUDACC__)
+/* Inverse roots of doubles are had without the divider (nb_vector.h), and distances from whole numbers by one
+ * instruction (nb_eight.h). */
+#if defined(__AVX512DQ__) && !defined(__CUDACC__)
 #define NB_VECTOR_ROOTS 1
 #else
 #define NB_VECTOR_ROOTS 0
@@ -96,16 +97,23 @@ NB_FN int nb_row_between(double P, double Q, double R, double along, double step
     return (low - R - 1e-6 >= least) & (high - R + 1e-6 <= most);
 }
 
-/* sin(pi d)/d on three axes, |d| <= 1/2, u = d^2. Error 1.6e-13. */
+/* sin(pi d)/d on three axes, |d| <= 1/2, u = d^2; of numbers or vectors of them. Error 1.6e-13. */
+#define NB_SINC_PI3(uh, uk, ul, h, k, l) \
+    do { \
+        h = -0.007364005472115722 + (uh) * 0.0004474920849077101; \
+        k = -0.007364005472115722 + (uk) * 0.0004474920849077101; \
+        l = -0.007364005472115722 + (ul) * 0.0004474920849077101; \
+        NB_HORNER3(h, k, l, uh, uk, ul, 0.08214479467064854); \
+        NB_HORNER3(h, k, l, uh, uk, ul, -0.5992644339357286); \
+        NB_HORNER3(h, k, l, uh, uk, ul, 2.550164035906745); \
+        NB_HORNER3(h, k, l, uh, uk, ul, -5.167712779987959); \
+        NB_HORNER3(h, k, l, uh, uk, ul, 3.141592653589635); \
+    } while (0)
+
 NB_FN void nb_sinc_pi3(double uh, double uk, double ul, double *h, double *k, double *l)
 {
-    double ph = 0.0004474920849077101, pk = ph, pl = ph;
-    NB_HORNER3(ph, pk, pl, uh, uk, ul, -0.007364005472115722);
-    NB_HORNER3(ph, pk, pl, uh, uk, ul, 0.08214479467064854);
-    NB_HORNER3(ph, pk, pl, uh, uk, ul, -0.5992644339357286);
-    NB_HORNER3(ph, pk, pl, uh, uk, ul, 2.550164035906745);
-    NB_HORNER3(ph, pk, pl, uh, uk, ul, -5.167712779987959);
-    NB_HORNER3(ph, pk, pl, uh, uk, ul, 3.141592653589635);
+    double ph, pk, pl;
+    NB_SINC_PI3(uh, uk, ul, ph, pk, pl);
     *h = ph;
     *k = pk;
     *l = pl;
@@ -160,6 +168,18 @@ NB_FN void nb_metric_slopes(const double *metric, double h, double k, double l, 
     slope[2] = 2.0 * metric[5] * l + (metric[2] * h + metric[4] * k);
 }
 
+/* (2^f - 1)/f for |f| <= 1/2; of a number or a vector of them. */
+#define NB_EXP2_FRACTION(f, p) \
+    do { \
+        p = 1.5310079402249296e-05 + (f) * 1.3255224878668817e-06; \
+        p = 0.00015403455852453838 + (f) * p; \
+        p = 0.0013333450568000645 + (f) * p; \
+        p = 0.009618129159402558 + (f) * p; \
+        p = 0.05550410941205933 + (f) * p; \
+        p = 0.2402265069581299 + (f) * p; \
+        p = 0.6931471805459335 + (f) * p; \
+    } while (0)
+
 /* 2^x for -1000 <= x: a polynomial for the fraction, the whole number straight into the exponent bits. Error 9e-13. */
 NB_FN double nb_exp2(double x)
 {
@@ -171,13 +191,7 @@ NB_FN double nb_exp2(double x)
     bits.d = x + NB_ROUND_MAGIC;
     f = x - (bits.d - NB_ROUND_MAGIC);
     bits.i = (bits.i << 52) + (1023ULL << 52);
-    p = 1.5310079402249296e-05 + f * 1.3255224878668817e-06;
-    p = 0.00015403455852453838 + f * p;
-    p = 0.0013333450568000645 + f * p;
-    p = 0.009618129159402558 + f * p;
-    p = 0.05550410941205933 + f * p;
-    p = 0.2402265069581299 + f * p;
-    p = 0.6931471805459335 + f * p;
+    NB_EXP2_FRACTION(f, p);
     return (1.0 + f * p) * bits.d;
 }
 

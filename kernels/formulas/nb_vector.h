@@ -21,20 +21,6 @@ NB_FN __m512d nb_inverse_root(double unit, __m512d v)
     __m512d y = _mm512_rsqrt14_pd(v), e = 1.0 - v * y * y;
     return (unit * y) * (1.0 + e * (0.5 + e * (0.375 + e * 0.3125)));
 }
-
-/* inverse[i] = 1/sqrt(v[i]) for i < n, a multiple of 8; arrays at multiples of 64 bytes. */
-NB_FN void nb_inverse_roots(int n, nb_in v, nb_out inverse)
-{
-    for (int i = 0; i < n; i += 8) {
-        __m512d root = nb_inverse_root(1.0, *(const __m512d *)(v + i));
-        *(__m512d *)(inverse + i) = root;
-    }
-}
-#else
-NB_FN void nb_inverse_roots(int n, nb_in v, nb_out inverse)
-{
-    for (int i = 0; i < n; ++i) inverse[i] = 1.0 / sqrt(v[i]);
-}
 #endif
 
 /* inverse[i] = unit/sqrt((along + step place[i])^2 + off) to the last bit or two, for i < n, a multiple of 8; the roots

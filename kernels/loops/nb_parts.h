@@ -2,7 +2,7 @@
 #ifndef NB_PARTS_H
 #define NB_PARTS_H
 
-#include "nb_first.h"
+#include "nb_eight.h"
 #include "nb_vector.h"
 #include "shapes/shapes.h"
 
@@ -87,19 +87,25 @@ NB_FN void nb_first_part(int kind, const nb_lattice *c, long i, double h, double
 NB_FN void nb_second_part_of(int kind, const nb_lattice *c, long i, nb_between *m)
 {
     double x[NB_PART_VALUES];
-    nb_find_between(nb_left_by(kind, 0) + nb_wants_roots(kind), m, i, x);
+    nb_find_between(nb_left_by(kind, 0) + 2 * nb_wants_roots(kind), m, i, x);
     nb_lattice_part(kind, 1, c, x);
     nb_leave_between(nb_left_by(kind, 1), m, i, x);
 }
 
-/* The same in vectors (nb_first.h). */
+/* The same in vectors (nb_eight.h). */
 #define NB_8_AT_I(array) NB_8(array, i)
 #define NB_INDEX_8(x, i) NB_INDEX_OF(x, NB_8_AT_I)
 
 NB_FN void nb_second_part(int kind, const nb_lattice *c, int n, nb_between *m)
 {
-    if (nb_wants_roots(kind)) nb_inverse_roots(n, m->a, m->b);
-    for (int i = 0; i < n; ++i) nb_second_part_of(kind, c, i, m);
+#ifdef NB_IN_EIGHTS
+    const int eights = nb_has_second_8(kind);
+    for (int i = 0; nb_wants_roots(kind) && i < n; i += 8) nb_roots_8(m->a + i, m->b + i, m->c + i);
+    for (int i = 0; eights && i < n; i += 8) nb_second_8(kind, c, m->a + i, m->b + i, m->c + i, m->d + i);
+#else
+    const int eights = 0;
+#endif
+    for (int i = 0; !eights && i < n; ++i) nb_second_part_of(kind, c, i, m);
 }
 
 NB_FN double nb_last_part(int kind, const nb_lattice *c, long i, const nb_between *m)
@@ -108,6 +114,21 @@ NB_FN double nb_last_part(int kind, const nb_lattice *c, long i, const nb_betwee
     nb_find_between(nb_left_by(kind, 1), m, i, x);
     nb_lattice_part(kind, 2, c, x);
     return x[0];
+}
+
+/* 1 if it has added part 2 of n pixels to their sums, in vectors; 0 if that is left to nb_last_part. */
+NB_FN int nb_add_last_8(int kind, int weighted, double weight, int n, const nb_between *m, nb_out acc)
+{
+#ifdef NB_IN_EIGHTS
+    for (int i = 0; nb_has_last_8(kind) && i < n; i += 8) {
+        __m512d f = nb_last_8(kind, m->a + i);
+        if (weighted) f = weight * f;
+        NB_8(acc, i) = NB_8(acc, i) + f;
+    }
+    return nb_has_last_8(kind);
+#else
+    return 0;
+#endif
 }
 
 /* With AVX2, some transforms take their parts in turns: part 0 of some pixels, part 1 of those before them, part 2 of

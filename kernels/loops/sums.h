@@ -35,7 +35,7 @@ NB_FN void nb_flat(int kind, int weighted, int geometry, const nb_lattice *c, in
         NB_PQR(j);
         if (NB_IN_PARTS && nb_is_cut(kind) && !NB_IN_TURNS_OF(kind)) {
             nb_between m;
-#ifdef NB_FIRST_IN_VECTORS
+#ifdef NB_IN_EIGHTS
             const int vectors = nb_has_first_8(kind);
             for (int i = 0; vectors && i < n; i += 8)
                 nb_first_8(kind, c, NB_INDEX_8(h, i), NB_INDEX_8(k, i), NB_INDEX_8(l, i), m.a + i, m.b + i, m.c + i);
@@ -47,6 +47,7 @@ NB_FN void nb_flat(int kind, int weighted, int geometry, const nb_lattice *c, in
                 nb_first_part(kind, c, i, h - nb_rint(h), k - nb_rint(k), l - nb_rint(l), &m);
             }
             nb_second_part(kind, c, n, &m);
+            if (nb_add_last_8(kind, weighted, weight, n, &m, acc)) continue;
             for (int i = 0; i < n; ++i) {
                 double f = nb_last_part(kind, c, i, &m);
                 acc[i] = acc[i] + (weighted ? weight * f : f);
@@ -121,7 +122,7 @@ NB_FN void nb_flat_rows(int kind, int nearest, const nb_lattice *c, const nb_box
         NB_PQR(r);
         const int first = r * n, last = first + n;
         (void)weight;
-#ifdef NB_FIRST_IN_VECTORS
+#ifdef NB_IN_EIGHTS
         const int vectors = !nearest && nb_has_first_8(kind);
         for (int i = first; vectors && i < last; i += 8)
             nb_first_8(kind, c, NB_INDEX_8(h, i), NB_INDEX_8(k, i), NB_INDEX_8(l, i), m.a + i, m.b + i, m.c + i);
@@ -141,6 +142,7 @@ NB_FN void nb_flat_rows(int kind, int nearest, const nb_lattice *c, const nb_box
     }
     if (nearest && !NB_LOOK_LOW) nb_look_there(0, all, of_source, &u);
     nb_second_part(kind, c, all, &m);
+    if (!nearest && nb_add_last_8(kind, 0, 1.0, all, &m, acc)) return;
     for (int i = 0; !nearest && i < all; ++i) acc[i] = acc[i] + nb_last_part(kind, c, i, &m);
     for (int i = 0; nearest && !NB_LOOK_LOW && i < all; ++i)
         nb_add_found(kind, c, i, of_weight, of_source, &u, &m, acc);

@@ -70,10 +70,10 @@ NB_FN double nb_sphere_series_scaled(double v)
 
 /* (sin x/x - cos x)/r^2, one reduction for sine and cosine, and its square times 9/pi^4; below r^2 = 0.01 the
  * difference cancels and a series takes over. Error 2e-12. Between the parts: r^2, r, and sin(pi t)/pi and cos(pi t),
- * whose sign the reduction costs, which squares away. inverse: a[1] is 1/r, which parts 1 and 2 find there. */
+ * whose sign the reduction costs, which squares away. inverse: a[1] is 1/r, and part 1 finds t in a[2]. */
 NB_FN void nb_round_steps(int inverse, int part, const nb_round *c, double *a)
 {
-    double v = a[0], r, y, t, u, w, s0, s1, c0, c1, direct, series;
+    double v = a[0], y, t, u, w, s0, s1, c0, c1, direct, series;
     if (part == 0) {
         a[0] = nb_round_radius(c, a[0], a[1], a[2]);
         if (!inverse) a[1] = sqrt(a[0]);
@@ -87,8 +87,7 @@ NB_FN void nb_round_steps(int inverse, int part, const nb_round *c, double *a)
         a[0] = (c->height * 0.09239384029215901) * (w * w); /* 9/pi^4 */
         return;
     }
-    r = inverse ? v * a[1] : a[1];
-    t = r - nb_rint(r);
+    t = inverse ? a[2] : a[1] - nb_rint(a[1]);
     u = t * t;
     w = u * u;
     /* sin(pi t)/(pi t) and cos(pi t), even and odd powers of u apart */

@@ -25,7 +25,7 @@
  *     nb_T_part(part, c, a)         part 0 takes h, k, l in a[0] to a[2], part 1 what part 0 leaves in a, part 2
  *                                   what part 1 leaves, and leaves F_latt^2 in a[0]
  *
- * kernels/loops/nb_first.h has part 0 of some in vectors.
+ * kernels/loops/nb_eight.h has parts of some in vectors of AVX-512.
  *
  * Where nb_T_sqr gives nan, `-compat c` has the pixel worked out from the amplitude, one step after the other.
  *
@@ -64,7 +64,7 @@
     X(round, round, 2, 4, 1)           \
     X(gauss, gauss, 1, 1, 0)
 /* with how many numbers part 0 leaves, and part 1; 1 if a[1] after part 0 is the root of a[0]: with AVX-512, part 0
- * leaves it out, and the loops put its inverse there */
+ * leaves it out, and the loops put its inverse there, and its distance from the nearest whole number in a[2] */
 
 /* transforms that are products of the axes'; part 0 makes NB_FOLDED_T(|d|) of the distance d of each */
 #define NB_PRODUCTS(X)      \
@@ -115,7 +115,7 @@ NB_FN double nb_lattice_sqr(int kind, const nb_lattice *c, double h, double k, d
     return nan("");
 }
 
-/* 1 if the loops have to put inverse roots between parts 0 and 1. */
+/* 1 if the loops have to put inverse roots, and their distances, between parts 0 and 1. */
 NB_FN int nb_wants_roots(int kind)
 {
 #define NB_ENTRY(name, shape, first, second, root) case NB_KIND_##name: return root && NB_VECTOR_ROOTS;
