@@ -13,14 +13,16 @@ KINDS = [
     ("root double", r"sqrt[ps]d"),
     ("root single", r"sqrt[ps]s"),
     ("estimate", r"(rsqrt|rcp)"),
-    ("round", r"(round|rndscale|reduce)[ps]"),
+    ("reduce", r"reduce[ps]"),
+    ("scale", r"scalef[ps]"),
+    ("round", r"(round|rndscale)[ps]"),
     ("convert", r"cvtt?(dq2ps|ps2dq)"),
     ("widen", r"cvt(ps|dq|ss)2[ps]d"),
     ("narrow", r"cvt"),
     ("fma", r"fn?m(add|sub)[0-9a-z]*[ps][sd]$"),
     ("multiply", r"mul[ps][sd]$"),
-    ("add", r"(add(sub)?|sub|hadd|getexp|getmant|scalef)[ps][sd]$"),
-    ("extreme", r"(min|max)[ps][sd]$"),
+    ("add", r"(add(sub)?|sub|hadd|getexp|getmant)[ps][sd]$"),
+    ("extreme", r"(min|max|range)[ps][sd]$"),
     ("compare", r"(u?comi|cmp[a-z_]*)[ps][sd]$"),
     ("blend", r"p?blend"),
     ("move", r"(mov(?!ddup|s[lh]dup|mskp)|lddqu|broadcast|pbroadcast|pmov(?![sz]x|mskb))"),
@@ -29,7 +31,8 @@ KINDS = [
     ("whole", r"p(add|sub|mul|min|max|cmp|abs)"),
 ]
 #: kinds of floating-point arithmetic, and all that vector units do without the divider
-ARITHMETIC = ("fma", "multiply", "add", "extreme", "compare", "round", "convert", "widen", "narrow", "estimate")
+ARITHMETIC = ("fma", "multiply", "add", "extreme", "compare", "round", "reduce", "scale", "convert", "widen", "narrow")
+ARITHMETIC = (*ARITHMETIC, "estimate")
 WORK = (*ARITHMETIC, "logic", "shift", "whole", "blend", "shuffle")
 VECTOR = re.compile(r"%([xyz])mm")
 LINE = re.compile(r"^\s*([0-9a-f]+):\s+(.*)$")

@@ -28,6 +28,8 @@ FORMS = {
     "blend": ("vblendvpd %{r}13,{s},%{r}15,%{r}{i}", None),
     "shuffle": ("vshufpd $1,{s},%{r}15,%{r}{i}", "shufpd $1,{s},%xmm{i}"),
     "round": ("vroundpd $8,{s},%{r}{i}", "roundpd $8,{s},%xmm{i}"),
+    "reduce": (None, None),
+    "scale": (None, None),
     "convert": ("vcvtdq2ps {s},%{r}{i}", "cvtdq2ps {s},%xmm{i}"),
     "widen": ("vcvtps2pd %{h}15,%{r}{i}", "cvtps2pd %xmm15,%xmm{i}"),
     "narrow": ("vcvtpd2ps %{r}15,%{h}{i}", "cvtpd2ps %xmm15,%xmm{i}"),
@@ -42,6 +44,8 @@ FORMS = {
 }
 WIDE = {  # AVX-512 has other words for some
     "round": "vrndscalepd $8,{s},%zmm{i}",
+    "reduce": "vreducepd $0,{s},%zmm{i}",
+    "scale": "vscalefpd {s},%zmm15,%zmm{i}",
     "compare": "vcmpltpd {s},%zmm15,%k1",
     "blend": "vblendmpd {s},%zmm15,%zmm{i}%{{%k1%}}",
     "gather": "kxnorb %k1,%k1,%k1; vgatherdpd (%[at],%ymm12,8),%zmm{i}%{{%k1%}}",

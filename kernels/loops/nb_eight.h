@@ -23,6 +23,12 @@ NB_FN int nb_has_first_8(int kind)
     return nb_is_product(kind) || kind == NB_KIND_gauss || kind == NB_KIND_round;
 }
 
+/* NB_FOLDED_square_general as one operation: the larger one of |d| and 1e-40, whose sum is |d| beyond 1e-24. */
+NB_FN __m512d nb_amount_8(__m512d d)
+{
+    return _mm512_range_pd(d, _mm512_set1_pd(1e-40), 0xb);
+}
+
 /* h, k, l: indices; a, b, c: what part 0 leaves, but for the root. */
 NB_FN void nb_first_8(int kind, const nb_lattice *lattice, __m512d h, __m512d k, __m512d l, double *a, double *b,
                       double *c)
@@ -30,6 +36,12 @@ NB_FN void nb_first_8(int kind, const nb_lattice *lattice, __m512d h, __m512d k,
     h = _mm512_reduce_pd(h, 0);
     k = _mm512_reduce_pd(k, 0);
     l = _mm512_reduce_pd(l, 0);
+    if (kind == NB_KIND_square_general) {
+        NB_8(a, 0) = nb_amount_8(h);
+        NB_8(b, 0) = nb_amount_8(k);
+        NB_8(c, 0) = nb_amount_8(l);
+        return;
+    }
     switch (kind) {
 #define NB_ENTRY(name, shape) \
     case NB_KIND_##name: \
