@@ -227,6 +227,21 @@ def test_a_heap_of_texts_without_an_end(tmp_path, wrapped, damage):
             nb.Detector.read(name)
 
 
+@pytest.mark.parametrize("value", [0.0, -1.0, float("nan")])
+def test_nexus_with_no_wavelength(tmp_path, value):
+    h5py = pytest.importorskip("h5py", reason="no h5py, which NeXus files need")
+    path, _ = hierarchical(tmp_path)
+    experiment = nb.Experiment(
+        crystal(), nb.Beam(wavelength=1e-10), nb.Detector.read(path), nb.Sampling(), nb.StructureFactors(default_F=50)
+    )
+    experiment.to_nexus(tmp_path / "p.nxs", experiment.render())
+    assert nb.Detector.read(tmp_path / "p.nxs").panels
+    with h5py.File(tmp_path / "p.nxs", "r+") as file:
+        file["entry/instrument/beam/incident_wavelength"][...] = value
+    with pytest.raises(NanoBraggError, match=r"p\.nxs: its .*/incident_wavelength is no(ne| number)"):
+        nb.Detector.read(tmp_path / "p.nxs")
+
+
 def test_nexus_has_every_panel_where_it_is(tmp_path):
     h5py = pytest.importorskip("h5py", reason="no h5py, which NeXus files need")
     path, _ = hierarchical(tmp_path)

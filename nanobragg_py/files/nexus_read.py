@@ -30,12 +30,17 @@ def number_of(field, number=0):
     return float(values[min(number, values.size - 1)])
 
 
-def in_unit(field, units, number=0):
-    """A field's value in the first unit of a table."""
-    unit = text_of(field.attrs.get("units", "")).lower().strip()
+def unit_of(field, units, default=""):
+    """A field's unit in the first one of a table."""
+    unit = text_of(field.attrs.get("units", default)).lower().strip()
     if unit not in units:
         raise NanoBraggError(f"its {field.name} has the unit '{unit}', which is none of {', '.join(units)}")
-    return number_of(field, number) * units[unit]
+    return units[unit]
+
+
+def in_unit(field, units, number=0):
+    """A field's value in the first unit of a table."""
+    return number_of(field, number) * unit_of(field, units)
 
 
 def nexus_geometry(entry: Any, number: Any, shape: Any) -> Any:
@@ -93,7 +98,7 @@ def nexus_details(entry: Any, number: Any, geometry: Any) -> Details:
         values, weights = (each[min(number, len(each) - 1)] if each.ndim == 2 else each for each in (values, weights))
         if values.shape != weights.shape or not 0.0 < weights.sum() < np.inf:
             raise NanoBraggError(f"its {name} and their weights do not go together")
-        unit = LENGTHS[text_of(beam[name].attrs.get("units", "angstrom")).lower()]
+        unit = unit_of(beam[name], LENGTHS, "angstrom")
         found["spectrum"] = tuple((values * unit).tolist()), tuple((weights / weights.sum()).tolist())
     if "sensor_material" in detector:
         found["material"] = text_of(detector["sensor_material"])
@@ -118,7 +123,7 @@ def spectrum_field(beam):
 def wavelength_of(beam, number):
     """The wavelength of an image, m; the mean where a spectrum is stated in its place."""
     field, weights = beam["incident_wavelength"], beam.get("incident_wavelength_weights")
-    unit = in_unit(field, LENGTHS) / number_of(field) if "units" in field.attrs else 1e-10
+    unit = unit_of(field, LENGTHS, "angstrom")
     if weights is None:
         return number_of(field, number) * unit
     values, parts = (np.asarray(each[()], float) for each in (field, weights))

@@ -66,6 +66,8 @@ def geometry_of(h5py: Any, file: Any) -> PanelGeometry:
     for place in ("instrument/beam", "sample/beam"):
         if f"{place}/incident_wavelength" in entry:
             wavelength = wavelength_of(entry[place], 0)
+            if not wavelength > 0.0:
+                raise NanoBraggError(f"its {place}/incident_wavelength is none")
             break
     spindle = tuple(float(x) for x in rotation_of(entry, 0)[0])
     return PanelGeometry(beam=(0.0, 0.0, 1.0), spindle=spindle, panels=tuple(panels), wavelength=wavelength)
