@@ -155,7 +155,8 @@ def test_every_step_is_counted(tmp_path):
         pytest.skip("its loops are not counted")
     width = fraction.WIDEST[bounds.level]
     counted = list(zip(bounds.contents, found["visits"], strict=True))
-    # AVX-512 has an instruction for the distance; with AVX2 its sign is taken off, and two of a tile's turns are idle
-    kind, idle = ("logic", 2 * 2) if bounds.level == "v3" else ("reduce", 0)
+    # AVX-512 has an instruction for the distance; with AVX2 its sign is taken off, and where parts take turns two of a
+    # tile's are idle
+    kind, idle = ("logic", (0, 2 * 2)) if bounds.level == "v3" else ("reduce", (0,))
     times = sum(content.get((kind, width, place), 0) * visits for content, visits in counted for place in ("", "load"))
-    assert times == 3 * (found["steps"] // fraction.LANES[width] + idle)
+    assert times in [3 * (found["steps"] // fraction.LANES[width] + turns) for turns in idle]

@@ -1,4 +1,5 @@
-"""The image does not depend on the number of threads: bit for bit, with all that is said of it."""
+"""The image depends on neither threads nor the order of a transform's parts: bit for bit, with all that is said of it.
+"""
 
 import os
 import shlex
@@ -8,7 +9,9 @@ import sys
 import pytest
 
 from nanobragg_py.experiment.load import load_args
-from nanobragg_py.render.backends import short_waits
+from nanobragg_py.kernels.loops.job import processor_level
+from nanobragg_py.render import backends
+from nanobragg_py.render.backends import LEVELS, short_waits
 from nanobragg_py.render.simulate import simulate
 
 CRYSTAL = "-cell 36 47 62 71 84 97 -misset 12 -25 40 -N 4 -distance 100 -default_F 20 -lambda 1"
@@ -67,6 +70,33 @@ def test_image_and_statistics(job, compat, inputs):
     assert any(image), "an image of nothing but zeros proves nothing"
     for threads in THREADS:
         assert render(JOBS[job], inputs, threads, compat) == (image, statistics)
+
+
+PARTS = {
+    **JOBS,
+    "waves": "-dispersion 2 -dispsteps 6 -detpixels 40 -pixel 1",
+    "weights": "-dispersion 2 -dispsteps 3 -N 5 -polar 0.9 -detpixels 65 -pixel 1",
+    "sixteen": "-N 5 -mosaic_spread 1 -mosaic_domains 3 -detpixels_x 16 -detpixels_y 9 -pixel 1",
+    "thirty_two": "-N 5 -mosaic_spread 1 -mosaic_domains 70 -detpixels_x 32 -detpixels_y 9 -pixel 1",
+    "round_domains": "-round_xtal -mosaic_spread 1 -mosaic_domains 5 -detpixels_x 270 -detpixels_y 3 -pixel 1",
+    "cells": "-N 20 -mosaic_spread 1 -mosaic_domains 5 -detpixels_x 270 -detpixels_y 3 -pixel 1",
+    "curved_five": "-N 5 -mosaic_spread 1 -mosaic_domains 5 -detpixels 40 -pixel 2 -curved_det",
+}
+
+
+@pytest.mark.skipif(LEVELS.index(processor_level()) < LEVELS.index("v3"), reason="this processor has no AVX2")
+@pytest.mark.parametrize("job", PARTS)
+def test_parts_in_turns(job, inputs, monkeypatch):
+    """With AVX2 some processors take a transform's parts in turns, and others one after the other."""
+    monkeypatch.setenv("NANOBRAGG_ISA", "v3")
+    found = []
+    for turns in "01":
+        monkeypatch.setenv("NANOBRAGG_TURNS", turns)
+        monkeypatch.setattr(backends, "_level_modules", {})  # loops are chosen anew
+        found.append(render(PARTS[job], inputs, 1, "spec"))
+    monkeypatch.undo()
+    backends._level_modules.clear()
+    assert any(found[0][0]) and found[0] == found[1]
 
 
 def test_repetition(inputs):

@@ -20,16 +20,30 @@
 /* 1.5 * 2^52: adding it to a double of moderate size leaves the nearest integer in the low bits of the mantissa. */
 #define NB_ROUND_MAGIC 6755399441055744.0
 
-/* Nearest integer, ties to even, of less than 2^51, which every Miller index is (experiment/resolve/finite.py). One
- * instruction where the processor rounds. On plain SSE2 rint() would be a call that keeps a loop from being vectorised;
- * with AVX2 the instruction takes two turns of the units that multiply (Intel), and two additions have units of their
- * own (Intel from Golden Cove on, AMD). */
+/* Nearest integer, ties to even. One instruction where the processor rounds; the magic constant on plain SSE2, where
+ * rint() would be a call that keeps the loop from being vectorised. */
+NB_FN double nb_rint_by_sums(double x) /* |x| < 2^51 */
+{
+    return (x + NB_ROUND_MAGIC) - NB_ROUND_MAGIC;
+}
+
 NB_FN double nb_rint(double x)
 {
-#if defined(__SSE2__) && !defined(__AVX512F__)
-    return (x + NB_ROUND_MAGIC) - NB_ROUND_MAGIC;
+#if defined(__SSE2__) && !defined(__SSE4_1__)
+    return nb_rint_by_sums(x);
 #else
     return rint(x);
+#endif
+}
+
+/* The same of less than 2^51, beside multiplications: with AVX2, the instruction takes two turns of the units that
+ * multiply on Intel's processors, and two additions have units of their own there from Alder Lake on, and on AMD's. */
+NB_FN double nb_rint_beside(double x)
+{
+#if defined(__AVX2__) && !defined(__AVX512F__)
+    return nb_rint_by_sums(x);
+#else
+    return nb_rint(x);
 #endif
 }
 

@@ -131,18 +131,34 @@ NB_FN int nb_add_last_8(int kind, int weighted, double weight, int n, const nb_b
 #endif
 }
 
-/* With AVX2, some transforms take their parts in turns: part 0 of some pixels, part 1 of those before them, part 2 of
- * those before these. A part at a time for a whole tile leaves the units for additions idle in one, and those for
- * multiplications in another. Not a bit depends on it. On Sapphire Rapids: square -11 % with five cells, -2 % with
- * up to six, -7 % with more; round -8 %. It gains nothing with structure factors and for a Gaussian, and loses a tenth
- * with AVX-512, where two units do everything, and with SSE2. */
+/* With AVX2, some transforms may take their parts in turns: part 0 of some pixels, part 1 of those before them, part 2
+ * of those before these, and indices are rounded by two additions. A part at a time for a whole tile leaves the units
+ * for additions idle in one, and those for multiplications in another; and the instruction that rounds takes two turns
+ * of the latter. That is so on Intel's processors from Alder Lake on, which add in units that do not all multiply and
+ * have queues long enough for all parts; they are known by AVX-VNNI. Others keep to a part at a time. Not a bit depends
+ * on it: no index is beyond 2^51 (experiment/resolve/finite.py). On Sapphire Rapids: square -10 % with five cells, -5
+ * to -6 % with others, round and Gaussian -9 %. It gains nothing with structure factors, and loses a tenth with
+ * AVX-512, where two units do everything, and with SSE2. NANOBRAGG_TURNS=0 and 1 choose, for tests. */
 #if defined(__AVX2__) && !defined(__AVX512F__)
-#define NB_IN_TURNS 1
+#include <cpuid.h>
+#include <stdlib.h>
+#define NB_MAY_TURN 1
+static int nb_turns = 0; /* of each unit that is compiled with this header; 0 until it asks */
+NB_FN void nb_ask_for_turns(void)
+{
+    const char *wanted = getenv("NANOBRAGG_TURNS");
+    unsigned int a = 0, b, c, d;
+    if (wanted && *wanted) nb_turns = *wanted != '0';
+    else nb_turns = __get_cpuid_count(7, 1, &a, &b, &c, &d) && (a >> 4 & 1);
+}
 #else
-#define NB_IN_TURNS 0
+#define NB_MAY_TURN 0
+#define nb_turns 0
+#define nb_ask_for_turns() ((void)0)
 #endif
-/* Transforms that do. */
-#define NB_IN_TURNS_OF(kind) (NB_IN_TURNS && (nb_is_product(kind) || kind == NB_KIND_round))
+/* Transforms that do; of a Gaussian, whose stretches are short, indices are rounded so. */
+#define NB_MAY_TURN_OF(kind) (NB_MAY_TURN && (nb_is_product(kind) || kind == NB_KIND_round))
+#define NB_BY_SUMS(x) ((x) - nb_rint_by_sums(x))
 /* Pixels of a turn, as was measured to be best. A tile needs four times as many; in a narrower one, of 16 pixels, a
  * step is done as a whole. */
 #define NB_TURN(kind) (kind == NB_KIND_square_555 || kind == NB_KIND_square_general ? 4 : 8)
@@ -170,7 +186,7 @@ NB_FN void nb_in_turns(int kind, int weighted, int geometry, const nb_lattice *c
             {
                 const long i = at + v;
                 double h = NB_INDEX(h, i), k = NB_INDEX(k, i), l = NB_INDEX(l, i);
-                nb_first_part(kind, c, i, h - nb_rint(h), k - nb_rint(k), l - nb_rint(l), &m);
+                nb_first_part(kind, c, i, NB_BY_SUMS(h), NB_BY_SUMS(k), NB_BY_SUMS(l), &m);
             }
             NB_IN_TURN nb_second_part_of(kind, c, at1 + v, &m);
             NB_IN_TURN

@@ -47,6 +47,7 @@ include "levels.pxi"
 
 cdef void fill_loops "nb_fill_loops"(void *table) noexcept:
     cdef Loops *of_level = <Loops *>table
+    nb_ask_for_turns()
     of_level.take_portions = take_portions
     of_level.unmasked = unmasked
     of_level.deviations_of = deviations_of

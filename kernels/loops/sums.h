@@ -27,13 +27,13 @@ NB_FN void nb_flat(int kind, int weighted, int geometry, const nb_lattice *c, in
 {
     n = nb_whole(kind, NB_MANY_REGISTERS || (geometry == NB_SHARED && nb_is_product(kind)), n);
     if (n <= 0) return;
-    if (NB_IN_TURNS_OF(kind) && n >= NB_LEAST_TURNS) {
+    if (NB_MAY_TURN_OF(kind) && nb_turns && n >= NB_LEAST_TURNS) {
         nb_in_turns(kind, weighted, geometry, c, n, 0, place, inv, hs, ks, ls, count, pqr, acc);
         return;
     }
     for (long j = 0; j < count; ++j) {
         NB_PQR(j);
-        if (NB_IN_PARTS && nb_is_cut(kind) && !NB_IN_TURNS_OF(kind)) {
+        if (NB_IN_PARTS && nb_is_cut(kind)) {
             nb_between m;
 #ifdef NB_IN_EIGHTS
             const int vectors = nb_has_first_8(kind);
@@ -42,7 +42,12 @@ NB_FN void nb_flat(int kind, int weighted, int geometry, const nb_lattice *c, in
 #else
             const int vectors = 0;
 #endif
-            for (int i = 0; !vectors && i < n; ++i) {
+            const int by_sums = NB_MAY_TURN && kind == NB_KIND_gauss && nb_turns;
+            for (int i = 0; by_sums && i < n; ++i) {
+                double h = NB_INDEX(h, i), k = NB_INDEX(k, i), l = NB_INDEX(l, i);
+                nb_first_part(kind, c, i, NB_BY_SUMS(h), NB_BY_SUMS(k), NB_BY_SUMS(l), &m);
+            }
+            for (int i = 0; !vectors && !by_sums && i < n; ++i) {
                 double h = NB_INDEX(h, i), k = NB_INDEX(k, i), l = NB_INDEX(l, i);
                 nb_first_part(kind, c, i, h - nb_rint(h), k - nb_rint(k), l - nb_rint(l), &m);
             }
@@ -229,11 +234,11 @@ static void nb_sum_flat_nearest(int kind, int inside, const nb_lattice *c, const
 #define NB_ENTRY(name, shape, single) \
     NB_LOOP nb_rows_##name(const nb_lattice *c, int n, int rows, nb_in place, nb_in inv, nb_in pqr, nb_out acc) \
     { \
-        if (NB_IN_TURNS_OF(NB_KIND_##name) && n * rows >= NB_LEAST_TURNS) { \
+        if (NB_MAY_TURN_OF(NB_KIND_##name) && nb_turns && n * rows >= NB_LEAST_TURNS) { \
             nb_in_turns(NB_KIND_##name, 0, NB_FLAT, c, n, n, place, inv, 0, 0, 0, rows, pqr, acc); \
             return; \
         } \
-        if (NB_IN_PARTS && nb_is_cut(NB_KIND_##name) && !NB_IN_TURNS_OF(NB_KIND_##name)) { \
+        if (NB_IN_PARTS && nb_is_cut(NB_KIND_##name)) { \
             nb_flat_rows(NB_KIND_##name, 0, c, 0, pqr, n, rows, place, inv, pqr, acc); \
             return; \
         } \

@@ -2,6 +2,7 @@
 # Part of render.pyx, which includes it: in a .pxd these functions would be inlined, and lose their vectors.
 
 cdef extern from "sums.h" nogil:
+    void nb_ask_for_turns()
     void nb_sum_flat(int kind, int weighted, const nb_lattice *c, int n, nb_in place, nb_in inv, int count, nb_in pqr,
                      nb_out acc)
     void nb_sum_flat_nearest(int kind, int inside, const nb_lattice *c, const nb_box *box, nb_in table, int n,

@@ -87,7 +87,7 @@ NB_FN void nb_round_steps(int inverse, int part, const nb_round *c, double *a)
         a[0] = (c->height * 0.09239384029215901) * (w * w); /* 9/pi^4 */
         return;
     }
-    t = inverse ? a[2] : a[1] - nb_rint(a[1]);
+    t = inverse ? a[2] : a[1] - nb_rint_beside(a[1]); /* no more than the cells, 1e15 at most: resolve/crystal.py */
     u = t * t;
     w = u * u;
     /* sin(pi t)/(pi t) and cos(pi t), even and odd powers of u apart */

@@ -138,9 +138,9 @@ NB_FN void nb_square_general_part(int part, const nb_square *c, double *a)
         qh = c->cells[0] * h;
         qk = c->cells[1] * k;
         ql = c->cells[2] * l;
-        qh -= nb_rint(qh);
-        qk -= nb_rint(qk);
-        ql -= nb_rint(ql);
+        qh -= nb_rint_beside(qh); /* no more than the cells, 1e15 at most: resolve/crystal.py */
+        qk -= nb_rint_beside(qk);
+        ql -= nb_rint_beside(ql);
         nb_sinc_pi3(qh * qh, qk * qk, ql * ql, &sh, &sk, &sl);
         a[3] = (qh * sh) * (qk * sk) * (ql * sl);
         return;
