@@ -75,7 +75,7 @@ def test_image_and_statistics(job, compat, inputs):
 PARTS = {
     **JOBS,
     "waves": "-dispersion 2 -dispsteps 6 -detpixels 40 -pixel 1",
-    "weights": "-dispersion 2 -dispsteps 3 -N 5 -polar 0.9 -detpixels 65 -pixel 1",
+    "weights": "-sourcefile {sources} -physics exact -N 5 -detpixels 64 -pixel 1",  # no spare lanes
     "sixteen": "-N 5 -mosaic_spread 1 -mosaic_domains 3 -detpixels_x 16 -detpixels_y 9 -pixel 1",
     "thirty_two": "-N 5 -mosaic_spread 1 -mosaic_domains 70 -detpixels_x 32 -detpixels_y 9 -pixel 1",
     "round_domains": "-round_xtal -mosaic_spread 1 -mosaic_domains 5 -detpixels_x 270 -detpixels_y 3 -pixel 1",
@@ -86,14 +86,17 @@ PARTS = {
 
 @pytest.mark.skipif(LEVELS.index(processor_level()) < LEVELS.index("v3"), reason="this processor has no AVX2")
 @pytest.mark.parametrize("job", PARTS)
-def test_parts_in_turns(job, inputs, monkeypatch):
+def test_parts_in_turns(job, inputs, tmp_path, monkeypatch):
     """With AVX2 some processors take a transform's parts in turns, and others one after the other."""
+    sources = tmp_path / "sources"  # of one direction, with weights of their own
+    sources.write_text("-10 0 0 0.5 1e-10\n-10 0 0 0.2 1.01e-10\n-10 0 0 0.9 1.03e-10\n")
+    line = PARTS[job].format(sources=sources)
     monkeypatch.setenv("NANOBRAGG_ISA", "v3")
     found = []
     for turns in "01":
         monkeypatch.setenv("NANOBRAGG_TURNS", turns)
         monkeypatch.setattr(backends, "_level_modules", {})  # loops are chosen anew
-        found.append(render(PARTS[job], inputs, 1, "spec"))
+        found.append(render(line, inputs, 1, "spec"))
     monkeypatch.undo()
     backends._level_modules.clear()
     assert any(found[0][0]) and found[0] == found[1]
