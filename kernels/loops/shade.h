@@ -121,9 +121,12 @@ static __attribute__((noinline)) void nb_shade(int n, double background, double 
     nb_tally t;
     nb_tally_begin(&t, sum, squares, top);
     for (long i = 0; i < n; i += NB_TALLY) {
-        for (long k = i; k < i + NB_TALLY; k += NB_AT_ONCE_F)
+        for (long k = 0; k < NB_TALLY; k += NB_AT_ONCE_F) /* not from i on: gcc asks then whether it has passed n */
 #pragma GCC unroll 1
-            for (long j = k; j < k + NB_AT_ONCE_F; ++j) image[j] = (float)((background + f2 * acc[j]) * factor[j]);
+            for (long j = 0; j < NB_AT_ONCE_F; ++j) {
+                const long at = i + k + j;
+                image[at] = (float)((background + f2 * acc[at]) * factor[at]);
+            }
         nb_tally_add(&t, image + i);
     }
     nb_tally_end(&t, sum, squares, top);
