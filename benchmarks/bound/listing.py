@@ -24,10 +24,12 @@ FLAGS = (
 )
 UNIT = """#include "sums_single.h"
 void *entries[] = {nb_sum_flat, nb_sum_flat_nearest, nb_sum_indices, nb_sum_single, nb_sum_single_nearest};
+void ask(void) { nb_ask_for_turns(); }
 """
 FUNCTION = re.compile(r"^[0-9a-f]+ <(nb_[a-z0-9_]+)[^>]*>:$")
 IN_PARTS = ("%zmm", "%ymm")  # what is done part by part (kernels/loops/sums.h)
-IN_TURNS = re.compile("nb_flat_(weighted_)?(square_[a-z0-9]+|round)")  # by turns (kernels/loops/nb_parts.h)
+IN_TURNS = re.compile("nb_flat_(weighted_)?(square_[a-z0-9]+|round)")  # in turns (kernels/loops/nb_parts.h)
+BY_SUMS = re.compile("nb_flat_(weighted_)?gauss")  # indices are rounded by additions, where processors gain by it
 TARGETS = {  # a compiler's machine: [(name, flags, doubles a vector, full vectors)]
     "x86_64": [
         ("AVX-512", "-march=x86-64-v4 -mprefer-vector-width=512", 8, IN_PARTS[0]),
@@ -78,7 +80,9 @@ def listing(compiler, flags, full, lanes):
         function, match = FUNCTION.match(line), loops.LINE.match(line)
         if function:
             if name:
-                found[name] = over_vectors(code, full, lanes, full == IN_PARTS[1] and IN_TURNS.fullmatch(name))
+                among = full == IN_PARTS[1]
+                turns, by_sums = among and IN_TURNS.fullmatch(name), among and BY_SUMS.fullmatch(name)
+                found[name] = over_vectors(code, full, lanes, turns, by_sums)
             name, code = function[1], []
         elif match:
             words = match[2].split(None, 1)
@@ -86,11 +90,11 @@ def listing(compiler, flags, full, lanes):
     return found
 
 
-def over_vectors(code, full, lanes, turns):
+def over_vectors(code, full, lanes, turns, by_sums):
     """The loops over vectors, as `full` finds them in operands: [(instructions, pixels of a turn)].
 
     That is one, the shortest whose arithmetic is on full vectors; where a transform is done part by part, all loops
-    that have full vectors count, and where the parts take turns, the longest.
+    that have full vectors count, and where the parts may take turns, the loop that has them all.
     """
     # aarch64 jumps with b.ne, cbnz and tbz, whose target comes last
     pairs = loops.innermost(
@@ -103,9 +107,9 @@ def over_vectors(code, full, lanes, turns):
     full_words = [sum(re.search(full, words) is not None for _, words in body) for body in bodies]
     if full in IN_PARTS:
         found = [(body, counted_up(body) // 8) for body, words in zip(bodies, full_words, strict=True) if words]
-        if turns:  # all parts are in one loop; the others are for tiles that are too narrow
-            return [max((body for body in found if body[1]), key=lambda body: len(body[0]))]
-        return found
+        if turns:  # all parts are in one loop, which has most of a step; the others are for a part at a time
+            return [max((body for body in found if body[1]), key=lambda body: len(body[0]) / body[1])]
+        return [body for body in found if not any(name == "vroundpd" for name, _ in body[0])] if by_sums else found
     bodies = [body for body, found in zip(bodies, full_words, strict=True) if found > len(body) / 2]
     body = min(bodies, key=len, default=None)
     return [] if body is None else [(body, pixels(body, full, lanes))]

@@ -21,7 +21,7 @@
 #endif
 
 typedef struct {
-    double before[448]; /* they begin at line 56 of a page: see sums.h */
+    double before[448]; /* they begin at line 56 of a page: see nb_parts.h */
     int element[NB_TILE];
     double cell[NB_TILE];
 } __attribute__((aligned(NB_PAGE))) nb_looked_up;

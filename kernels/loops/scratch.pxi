@@ -84,7 +84,7 @@ cdef enum:
 
 cdef void lay_out(Scratch *w, double *memory, nb_watch *watch) noexcept nogil:
     cdef int i
-    # place and inv begin a page, acc and part lie half a page further: see sums.h
+    # place and inv begin a page, acc and part lie half a page further: see nb_parts.h
     w.place = memory
     w.x = memory + TILE
     w.y = memory + 2 * TILE

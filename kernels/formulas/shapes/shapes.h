@@ -20,7 +20,7 @@
  *                                   the shape, at most NB_BY_SHAPE; the list says which ones
  *
  * A long transform may be cut into parts, which some processors do one after the other for a tile of pixels
- * (kernels/loops/sums.h); it is then in the list NB_CUT, and NB_SQR_OF_PARTS makes its nb_T_sqr:
+ * (kernels/loops/nb_parts.h); it is then in the list NB_CUT, and NB_SQR_OF_PARTS makes its nb_T_sqr:
  *
  *     nb_T_part(part, c, a)         part 0 takes h, k, l in a[0] to a[2], part 1 what part 0 leaves in a, part 2
  *                                   what part 1 leaves, and leaves F_latt^2 in a[0]
