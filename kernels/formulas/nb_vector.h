@@ -23,12 +23,12 @@ NB_FN __m512d nb_inverse_root(double unit, __m512d v)
 }
 #endif
 
-/* inverse[i] = unit/sqrt((along + step place[i])^2 + off) to the last bit or two, for i < n, a multiple of 8; the roots
- * lie between 1e-15 and 1e15, and arrays at multiples of 64 bytes. Without AVX-512 a root and a division make the
- * estimate, a chain so long that it is a loop of its own (see NB_IN_PARTS in nb_parts.h), which leaves the squared lengths
- * in `inverse`; eight pixels at a time are then made of the two (with AVX2 they are not apart: below). Counters are
- * long: Python has its modules compiled with -fwrapv, and gcc widens an int at every turn, and compares where a sum
- * may be none. */
+/* inverse[i] = unit/sqrt((along + step place[i])^2 + off) to the last bit or two, for i < n, a multiple of 8; the
+ * roots lie between 1e-15 and 1e15, and arrays at multiples of 64 bytes. Without AVX-512 a root and a division make
+ * the estimate, a chain so long that it is a loop of its own (see NB_IN_PARTS in nb_parts.h), which leaves the squared
+ * lengths in `inverse`; eight pixels at a time are then made of the two (with AVX2 they are not apart: below).
+ * Counters are long: Python has its modules compiled with -fwrapv, and gcc widens an int at every turn, and compares
+ * where a sum may be none. */
 #ifdef __AVX512F__
 NB_FN void nb_inverse_estimates(int n, double along, double step, double off, nb_in place, nb_out inverse,
                                 nb_outf estimate)
